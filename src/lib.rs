@@ -1,0 +1,1 @@
+//! Keywire: who may call which model, and how the call proves it.
