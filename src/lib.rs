@@ -1,1 +1,7 @@
 //! Keywire: who may call which model, and how the call proves it.
+//!
+//! One package, three binaries: `keywire-operator` (controllers, admission,
+//! policy stream), `keywire-proxy` (the sidecar) and `keywire` (the command
+//! line). `ARCHITECTURE.md` tells what lies where.
+
+pub mod core;
