@@ -4,4 +4,8 @@
 //! policy stream), `keywire-proxy` (the sidecar) and `keywire` (the command
 //! line). `ARCHITECTURE.md` tells what lies where.
 
+#[cfg(feature = "kube")]
+pub mod api;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod core;
