@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_relist_replaces_everything_at_once() {
-        let (readiness, cache) = (Readiness::default(), Cache::default());
+        let (readiness, cache) = (Readiness::default(), Cache::<ModelEndpoint>::default());
         let mut filling = Filling { relisted: HashMap::new(), first: Some(readiness.pending("x")) };
         let mut names = |event| {
             cache.take(event, &mut filling);
