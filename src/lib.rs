@@ -9,3 +9,5 @@ pub mod api;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod core;
+#[cfg(feature = "keycloak")]
+pub mod keycloak;

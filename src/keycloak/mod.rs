@@ -1,0 +1,1 @@
+//! The Keycloak Admin API.
