@@ -5,5 +5,7 @@
 //! the admission webhook, the proxy and the command line.
 
 pub mod name;
+pub mod path;
 pub mod permission;
 pub mod policy;
+pub mod protocol;
