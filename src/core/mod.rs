@@ -9,5 +9,7 @@ pub mod desired;
 pub mod diff;
 pub mod graph;
 pub mod name;
+pub mod path;
 pub mod permission;
 pub mod policy;
+pub mod protocol;

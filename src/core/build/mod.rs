@@ -1,9 +1,11 @@
-//! From the access graph to what Keycloak should hold.
+//! From the access graph to what Keycloak and the proxies should hold.
 
 mod endpoint;
+mod policy;
 mod workload;
 
 pub use endpoint::desired_endpoint;
+pub use policy::{Numbered, RealmUrls, egress_config, guard_policy, number};
 pub use workload::desired_workload;
 
 use super::{

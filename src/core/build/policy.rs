@@ -1,10 +1,10 @@
 //! From the access graph to the documents that the proxies read.
 
-use super::document::{EgressConfig, Grant, GuardPolicy, Listener, Subject, Target, TokenSource, TrustedIssuer};
 use crate::core::{
     graph::{Edge, Endpoint, Workload},
     name::{Ref, permission_scope},
     permission::Permission,
+    policy::document::{EgressConfig, Grant, GuardPolicy, Listener, Subject, Target, TokenSource, TrustedIssuer},
 };
 
 /// A realm, as tokens and pods know it.
