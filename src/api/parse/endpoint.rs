@@ -58,7 +58,10 @@ fn ports(written: &[EndpointPort], problems: &mut Problems) -> Vec<Port> {
     for port in written {
         let parsed = u16::try_from(port.port).ok().filter(|app| *app > 0).zip(port.guard());
         let Some((app, guard)) = parsed else {
-            problems.push(invalid("spec.ports", format!("{:?}: port and guardPort must lie between 1 and 65535", port.name)));
+            problems.push(invalid(
+                "spec.ports",
+                format!("{:?}: port and guardPort must lie between 1 and 65535", port.name),
+            ));
             continue;
         };
         for number in [app, guard] {
@@ -110,7 +113,6 @@ fn permissions(protocol: document::Protocol, rules: &[Rule]) -> BTreeSet<Permiss
     table.chain(of_rules).collect()
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +146,10 @@ mod tests {
     #[test]
     fn the_guard_listens_ten_thousand_above() {
         let parsed = endpoint(vec![port(8080, None), port(9000, Some(9001))], vec![]).parse().unwrap();
-        assert_eq!(parsed.ports.iter().map(|port| (port.app, port.guard)).collect::<Vec<_>>(), [(8080, 18080), (9000, 9001)]);
+        assert_eq!(
+            parsed.ports.iter().map(|port| (port.app, port.guard)).collect::<Vec<_>>(),
+            [(8080, 18080), (9000, 9001)]
+        );
         assert_eq!(parsed.service, "iris");
     }
 

@@ -28,4 +28,3 @@ pub fn name_of<K: ResourceExt>(object: &K) -> Ref {
 fn invalid(field: &str, message: impl std::fmt::Display) -> Problem {
     Problem::new(ProblemReason::InvalidField, format!("{field}: {message}"))
 }
-

@@ -47,7 +47,8 @@ impl WorkloadIdentity {
                     env: target.env.clone(),
                 }),
                 Some(listen) => {
-                    problems.push(invalid(&field, format!("loopback port {listen} is taken twice; choose another port")));
+                    problems
+                        .push(invalid(&field, format!("loopback port {listen} is taken twice; choose another port")));
                 }
                 None => problems.push(invalid(&field, "port must lie between 1024 and 65535")),
             }
@@ -59,7 +60,10 @@ impl WorkloadIdentity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Target as Written, WorkloadIdentitySpec, common::{ObjectRef, PodSelector}};
+    use crate::api::{
+        Target as Written, WorkloadIdentitySpec,
+        common::{ObjectRef, PodSelector},
+    };
 
     fn identity(targets: Vec<Written>) -> WorkloadIdentity {
         let spec = WorkloadIdentitySpec {

@@ -21,9 +21,7 @@ pub fn desired_endpoint(cluster: &str, endpoint: &Endpoint) -> DesiredEndpoint {
                 description: format!("May {permission} at model endpoint {}", endpoint.name),
             })
             .collect(),
-        scopes: permissions()
-            .map(|permission| PermissionScope::new(id, &client_id, &client_id, permission))
-            .collect(),
+        scopes: permissions().map(|permission| PermissionScope::new(id, &client_id, &client_id, permission)).collect(),
         adopt: endpoint.adopt,
         client_id,
     }

@@ -70,8 +70,18 @@ pub enum CompileError {
 impl CompiledPolicy {
     /// Checks and indexes a document.
     pub fn compile(document: GuardPolicy) -> Result<Self, CompileError> {
-        let GuardPolicy { number, endpoint, audience, role_client, issuers, protocol, listeners, rules, models, grants } =
-            document;
+        let GuardPolicy {
+            number,
+            endpoint,
+            audience,
+            role_client,
+            issuers,
+            protocol,
+            listeners,
+            rules,
+            models,
+            grants,
+        } = document;
         if audience.is_empty() || role_client.is_empty() {
             return Err(CompileError::NoAudience);
         }
@@ -151,12 +161,8 @@ fn index(grants: Vec<Grant>) -> HashMap<Box<str>, Vec<CompiledGrant>> {
     let mut by_client: HashMap<Box<str>, Vec<CompiledGrant>> = HashMap::new();
     for Grant { name, subject, permissions, models, expires_at } in grants {
         let Subject::Client(client) = subject;
-        let grant = CompiledGrant {
-            name: name.into(),
-            permissions: permissions.into(),
-            models: models.map(set),
-            expires_at,
-        };
+        let grant =
+            CompiledGrant { name: name.into(), permissions: permissions.into(), models: models.map(set), expires_at };
         by_client.entry(client.into()).or_default().push(grant);
     }
     by_client
