@@ -18,6 +18,8 @@ pub enum ProblemReason {
     InvalidField,
     /// The KeycloakServer does not exist.
     ServerNotFound,
+    /// The KeycloakServer cannot be used yet.
+    ServerNotReady,
     /// The Realm does not exist.
     RealmNotFound,
     /// The Realm does not admit this namespace.
@@ -36,6 +38,10 @@ pub enum ProblemReason {
     UnknownModel,
     /// The grant is over.
     Expired,
+    /// The realm does not trust this cluster.
+    NoWorkloadIssuer,
+    /// Others still need it.
+    InUse,
     /// Another object claims the same thing.
     Conflict,
 }

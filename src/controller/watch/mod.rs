@@ -1,0 +1,11 @@
+//! What the operator sees of the cluster: one watch and one cache per kind, and
+//! for each change the objects that have to be looked at again.
+
+mod caches;
+mod index;
+mod kind;
+mod triggers;
+
+pub use caches::Caches;
+pub use kind::Watched;
+pub use triggers::{Queues, Receivers, queues};
