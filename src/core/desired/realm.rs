@@ -1,6 +1,6 @@
 //! A realm: its settings where they are ours, its roles, and the trust in a cluster's ServiceAccount tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -187,6 +187,12 @@ impl WorkloadIssuer {
 }
 
 impl DesiredRealm {
+    /// The names of the realm roles to keep.
+    #[must_use]
+    pub fn role_names(&self) -> BTreeSet<String> {
+        self.roles.iter().map(|role| role.name.clone()).collect()
+    }
+
     /// The realm as Keycloak is to create it; none where its settings are someone else's.
     #[must_use]
     pub fn representation(&self) -> Option<RealmRepresentation> {
