@@ -36,6 +36,7 @@ mod users;
 
 pub use admin::{Admin, AdminConfig, Limits, RealmAdmin, SetupError};
 pub use apply::ApplyError;
+pub use assertion::{AssertionSource, TokenFile};
 pub use bootstrap::{BootstrapError, BootstrapReport, BootstrapSpec, RealmGrant, Step, bootstrap_operator};
 pub use credentials::Credentials;
 pub use error::ApiError;

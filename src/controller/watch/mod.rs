@@ -5,7 +5,8 @@ mod caches;
 mod index;
 mod kind;
 mod triggers;
+mod watches;
 
 pub use caches::Caches;
-pub use kind::Watched;
-pub use triggers::{Queues, Receivers, queues};
+pub use triggers::{Receivers, claim, queues};
+pub use watches::Watches;
