@@ -10,6 +10,8 @@ pub mod admission;
 pub mod api;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "kube")]
+pub mod cluster;
 #[cfg(feature = "operator")]
 pub mod controller;
 pub mod core;
@@ -19,3 +21,4 @@ pub mod keycloak;
 pub mod policy;
 #[cfg(feature = "operator")]
 pub mod server;
+pub mod telemetry;

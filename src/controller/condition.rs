@@ -1,6 +1,9 @@
 //! Conditions: one per concern, and `Ready` over all of them.
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::{Condition, Time}, jiff::Timestamp};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
 
 use crate::core::graph::Problem;
 
@@ -135,7 +138,10 @@ mod tests {
             Verdict::bad(SYNCED, "Unreachable", "no way"),
         ];
         let made = conditions(&[], Some(3), &verdicts, "good", at(1));
-        assert_eq!((made[0].status.as_str(), made[0].reason.as_str(), made[0].message.as_str()), ("False", "Unreachable", "no way"));
+        assert_eq!(
+            (made[0].status.as_str(), made[0].reason.as_str(), made[0].message.as_str()),
+            ("False", "Unreachable", "no way")
+        );
         assert!(!is_ready(&made));
         assert!(is_ready(&conditions(&[], Some(3), &verdicts[..1], "good", at(1))));
         assert!(!is_ready(&conditions(&[], None, &verdicts[..2], "good", at(1))), "unknown is not ready");

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use kube::{Client, runtime::events::Recorder};
 use tokio::sync::watch;
 
+use crate::admission::certificates::CaBundle;
+
 use super::{metrics::Metrics, pace::Pace, servers::Servers, watch::Caches};
 
 /// Shared by all controllers.
@@ -22,7 +24,7 @@ pub struct Context {
     /// Events for people.
     pub events: Recorder,
     /// CA of the policy stream, PEM; `None` until it is made.
-    pub stream_ca: watch::Receiver<Option<String>>,
+    pub stream_ca: watch::Receiver<Option<CaBundle>>,
     /// When to look again.
     pub pace: Pace,
     /// Counters.

@@ -9,15 +9,18 @@ use k8s_openapi::{
 use kube::Api;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{context::Context, objects::{self, ObjectError}};
-use crate::core::{
-    build::{Numbered, number},
-    name::Ref,
-    policy::document::{EGRESS_FILE, GUARD_FILE, STREAM_CA_FILE},
+use super::{
+    context::Context,
+    objects::{self, ObjectError},
 };
-
-/// Tells the policy stream which ConfigMaps are documents, and of which kind.
-pub const DOCUMENT: &str = "keywire.dev/document";
+use crate::{
+    core::{
+        build::{Numbered, number},
+        name::Ref,
+        policy::document::{EGRESS_FILE, GUARD_FILE, STREAM_CA_FILE},
+    },
+    policy::DOCUMENT_LABEL,
+};
 
 /// The two kinds of documents.
 #[derive(Clone, Copy)]
@@ -85,10 +88,10 @@ pub async fn publish<D: Numbered + Serialize + DeserializeOwned>(
 fn config_map(ctx: &Context, kind: Kind, object: &Ref, owner: &OwnerReference, text: String) -> ConfigMap {
     let mut data = BTreeMap::from([(kind.file().to_owned(), text)]);
     if let Some(ca) = ctx.stream_ca.borrow().clone() {
-        data.insert(STREAM_CA_FILE.to_owned(), ca);
+        data.insert(STREAM_CA_FILE.to_owned(), ca.to_string());
     }
     let mut labels = objects::labels(&object.name);
-    labels.insert(DOCUMENT.to_owned(), kind.label().to_owned());
+    labels.insert(DOCUMENT_LABEL.to_owned(), kind.label().to_owned());
     ConfigMap {
         metadata: ObjectMeta {
             name: Some(kind.config_map(&object.name)),

@@ -30,7 +30,11 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let Self { reconciles, changes, leader } = &metrics;
-        registry.register("keywire_reconciles", "Reconciles by kind and outcome (the error's name, or ok)", reconciles.clone());
+        registry.register(
+            "keywire_reconciles",
+            "Reconciles by kind and outcome (the error's name, or ok)",
+            reconciles.clone(),
+        );
         registry.register("keywire_keycloak_changes", "Changes made in Keycloak, by kind of change", changes.clone());
         registry.register("keywire_leader", "1 while this replica is the leader", leader.clone());
         metrics

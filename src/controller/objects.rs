@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::status::MANAGER;
 
 /// Label on everything that we keep: the name of the object that it belongs to.
-pub const OBJECT: &str = "keywire.dev/object";
+pub const OBJECT: &str = crate::policy::OBJECT_LABEL;
 
 /// The labels of something that belongs to `object`.
 pub fn labels(object: &str) -> BTreeMap<String, String> {

@@ -5,7 +5,12 @@ use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 use futures::{StreamExt, channel::mpsc};
 use kube::{
     Resource, ResourceExt,
-    runtime::{applier, controller::Action, controller::Config, reflector::{ObjectRef, Store}},
+    runtime::{
+        applier,
+        controller::Action,
+        controller::Config,
+        reflector::{ObjectRef, Store},
+    },
 };
 
 use super::{context::Context, error::Error};
@@ -31,7 +36,7 @@ pub async fn run<K, Pass>(
     let config = Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY);
     let pass = move |object: Arc<K>, ctx: Arc<Context>| {
         let reconcile = reconcile.clone();
-        Box::pin(async move { one(kind, reconcile(object.clone(), ctx.clone()), &object, &ctx).await })
+        Box::pin(async move { one(kind, reconcile(object.clone(), ctx.clone()), object.as_ref(), &ctx).await })
     };
     let on_error = move |object: Arc<K>, _: &Error, ctx: Arc<Context>| ctx.pace.failed(&key(kind, object.as_ref()));
     applier(pass, on_error, ctx, store, queue.map(Ok::<_, Infallible>), config)

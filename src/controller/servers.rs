@@ -9,7 +9,7 @@ use super::{context::Context, watch::Caches};
 use crate::{
     api::{KeycloakServer, Realm},
     core::{
-        build::RealmUrls,
+        build::{RealmUrls, default_alias},
         graph::{Problem, ProblemReason},
     },
     keycloak::{Admin, RealmAdmin},
@@ -59,10 +59,10 @@ pub struct RealmLink {
     pub issuer_alias: Option<String>,
 }
 
-/// The alias of this cluster's identity provider in a realm that names none.
+/// The alias of this cluster's identity provider in a realm; `None` where the realm is not to trust the cluster.
 pub fn issuer_alias(realm: &Realm, cluster: &str) -> Option<String> {
     let issuer = realm.spec.workload_issuer.as_ref()?;
-    Some(issuer.alias.clone().unwrap_or_else(|| format!("keywire-{cluster}")))
+    Some(issuer.alias.clone().unwrap_or_else(|| default_alias(cluster)))
 }
 
 /// The way to a realm for an object in `namespace`, or what is in the way.
@@ -72,7 +72,9 @@ pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Pr
     if !found.spec.namespaces.as_ref().is_some_and(|allowed| allowed.allows(&labels)) {
         return Err(Problem::new(
             ProblemReason::NamespaceNotAllowed,
-            format!("Realm {realm:?} does not admit namespace {namespace:?}: its spec.namespaces selects by labels that the namespace lacks; ask the platform team"),
+            format!(
+                "Realm {realm:?} does not admit namespace {namespace:?}: its spec.namespaces selects by labels that the namespace lacks; ask the platform team"
+            ),
         ));
     }
     let server = server_of(&ctx.caches, &found)?;
@@ -94,7 +96,10 @@ pub fn link_for_cleanup(ctx: &Context, realm: &str) -> Result<RealmAdmin, Proble
 
 fn realm_of(caches: &Caches, name: &str) -> Result<std::sync::Arc<Realm>, Problem> {
     Caches::cluster(&caches.realms, name).ok_or_else(|| {
-        Problem::new(ProblemReason::RealmNotFound, format!("Realm {name:?} does not exist; create it or correct spec.realm"))
+        Problem::new(
+            ProblemReason::RealmNotFound,
+            format!("Realm {name:?} does not exist; create it or correct spec.realm"),
+        )
     })
 }
 

@@ -3,7 +3,10 @@
 //! Its audience is the issuer of the realm to log in at, which only a
 //! KeycloakServer tells: no projected volume could know it beforehand.
 
-use k8s_openapi::api::{authentication::v1::{TokenRequest, TokenRequestSpec}, core::v1::ServiceAccount};
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::ServiceAccount,
+};
 use kube::{Api, Client, api::PostParams};
 use secrecy::SecretString;
 
@@ -40,15 +43,16 @@ impl AssertionSource for ServiceAccountToken {
     fn assertion(&self) -> futures::future::BoxFuture<'_, Result<SecretString, LoginError>> {
         Box::pin(async move {
             let spec = TokenRequestSpec {
-                audiences: vec![self.audience.clone()],
+                audiences: Some(vec![self.audience.clone()]),
                 expiration_seconds: Some(LIFETIME),
                 bound_object_ref: None,
             };
-            let request = TokenRequest { spec, ..TokenRequest::default() };
+            let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
             let api = Api::<ServiceAccount>::namespaced(self.client.clone(), &self.namespace);
-            let unavailable = |reason: String| LoginError::NoToken { account: format!("{}/{NAME}", self.namespace), reason };
+            let unavailable =
+                |reason: String| LoginError::NoToken { account: format!("{}/{NAME}", self.namespace), reason };
             let answer = api.create_token_request(NAME, &PostParams::default(), &request).await;
-            let token = answer.map_err(|error| unavailable(error.to_string()))?.status.map(|status| status.token);
+            let token = answer.map_err(|error| unavailable(error.to_string()))?.status.and_then(|status| status.token);
             token.map(SecretString::from).ok_or_else(|| unavailable("the answer holds no token".to_owned()))
         })
     }

@@ -20,7 +20,7 @@ use super::{
     watch::{Receivers, Watches, queues},
 };
 use crate::{
-    admission::certificates::{self, CertificateKeeper},
+    admission::certificates::CertificateKeeper,
     server::{Readiness, Shutdown, bind, serve_admin},
 };
 
@@ -40,8 +40,16 @@ pub struct Args {
 
 fn cluster_name(text: &str) -> Result<String, String> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let is_label = !text.is_empty() && text.len() <= 40 && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-');
-    if is_label { Ok(text.to_owned()) } else { Err("use 1 to 40 lower-case letters, digits and inner dashes".to_owned()) }
+    let is_label = !text.is_empty()
+        && text.len() <= 40
+        && text.chars().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if is_label {
+        Ok(text.to_owned())
+    } else {
+        Err("use 1 to 40 lower-case letters, digits and inner dashes".to_owned())
+    }
 }
 
 /// Why the controller ended.
@@ -53,9 +61,6 @@ pub enum Error {
     /// The Lease could not be competed for.
     #[error("cannot compete for the leader's Lease: {0}")]
     Lease(#[from] kube_lease_manager::LeaseManagerError),
-    /// The certificates could not be made.
-    #[error("cannot keep the certificates: {0}")]
-    Certificates(#[from] certificates::Error),
     /// Another replica has the Lease.
     #[error("the leader's Lease was lost; starting again as a follower")]
     LeaseLost,
@@ -83,14 +88,14 @@ pub async fn run(args: Args, client: Client) -> Result<(), Error> {
         result = admin => result.map_err(Error::from),
         result = leading => result,
         () = competition => Err(Error::LeaseLost),
-        () = shutdown.wait() => Ok(()),
+        () = shutdown.into_begun() => Ok(()),
     }
 }
 
 /// Everything that only the leader does.
 async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error> {
     let keeper = CertificateKeeper::new(client.clone(), &args.namespace);
-    let mut stream_ca = keeper.ca_bundle();
+    let mut stream_ca = keeper.bundle();
     let keeping = keeper.run();
     let watches = Watches::new(&client);
     let (queues, receivers) = queues();
@@ -122,7 +127,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
         future::join(reconcile_all(&ctx, receivers), republish).await
     };
     tokio::select! {
-        result = keeping => result.map_err(Error::from),
+        () = keeping => Ok(()),
         () = watching => Ok(()),
         _ = reconciling => Ok(()),
     }

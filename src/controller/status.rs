@@ -59,7 +59,8 @@ pub async fn tell<K>(events: &Recorder, object: &K, type_: EventType, reason: &s
 where
     K: Resource<DynamicType = ()>,
 {
-    let event = Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
+    let event =
+        Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
     if let Err(error) = events.publish(&event, &object.object_ref(&())).await {
         tracing::warn!(%error, reason, "could not record an event");
     }

@@ -75,7 +75,9 @@ pub enum LoginError {
         reason: String,
     },
     /// No ServiceAccount token was issued.
-    #[error("no token of ServiceAccount {account} can be had ({reason}): the operator may create tokens of it by its Role")]
+    #[error(
+        "no token of ServiceAccount {account} can be had ({reason}): the operator may create tokens of it by its Role"
+    )]
     NoToken {
         /// Namespace and name of the ServiceAccount.
         account: String,

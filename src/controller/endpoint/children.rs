@@ -36,7 +36,8 @@ pub async fn keep(ctx: &Context, object: &ModelEndpoint, endpoint: &Endpoint) ->
     let seen = object.status.as_ref().and_then(|status| status.observed_generation);
     if seen != object.metadata.generation {
         objects::remove_others(&services, &owner, service.metadata.name.as_deref()).await?;
-        objects::remove_others(&policies, &owner, policy.as_ref().and_then(|policy| policy.metadata.name.as_deref())).await?;
+        objects::remove_others(&policies, &owner, policy.as_ref().and_then(|policy| policy.metadata.name.as_deref()))
+            .await?;
     }
     Ok(())
 }

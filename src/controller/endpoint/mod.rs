@@ -18,8 +18,8 @@ use super::{
     context::Context,
     error::Error,
     finalizer,
-    sync::verdict,
     servers::{RealmLink, link},
+    sync::verdict,
 };
 use crate::{
     api::{ModelEndpoint, parse::name_of},

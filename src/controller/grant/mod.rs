@@ -52,9 +52,8 @@ fn rejected(problems: &[Problem]) -> Vec<Verdict> {
 }
 
 fn accepted(grant: &Grant, state: &EdgeState, ctx: &Context) -> Vec<Verdict> {
-    let unsound = |problem: &&Problem| {
-        !matches!(problem.reason, ProblemReason::SubjectNotFound | ProblemReason::RealmMismatch)
-    };
+    let unsound =
+        |problem: &&Problem| !matches!(problem.reason, ProblemReason::SubjectNotFound | ProblemReason::RealmMismatch);
     let problems: Vec<_> = state.problems.iter().filter(unsound).cloned().collect();
     let missing: Vec<_> = state.problems.iter().filter(|problem| !unsound(problem)).cloned().collect();
     let accepted = if problems.is_empty() {
@@ -64,7 +63,9 @@ fn accepted(grant: &Grant, state: &EdgeState, ctx: &Context) -> Vec<Verdict> {
     };
     let bound = match () {
         () if !missing.is_empty() => Verdict::problems(BOUND, &missing),
-        () if !endpoint_ready(grant, ctx) => Verdict::waiting(BOUND, format!("for ModelEndpoint {} to be ready", grant.endpoint)),
+        () if !endpoint_ready(grant, ctx) => {
+            Verdict::waiting(BOUND, format!("for ModelEndpoint {} to be ready", grant.endpoint))
+        }
         () => Verdict::good(BOUND, "Bound", "in the endpoint's policy"),
     };
     vec![accepted, bound]

@@ -98,22 +98,35 @@ fn alone(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem> {
 fn no_issuer(workload: &Workload) -> Problem {
     Problem::new(
         ProblemReason::NoWorkloadIssuer,
-        format!("Realm {:?} does not trust this cluster's ServiceAccount tokens; ask the platform team to set its spec.workloadIssuer", workload.realm),
+        format!(
+            "Realm {:?} does not trust this cluster's ServiceAccount tokens; ask the platform team to set its spec.workloadIssuer",
+            workload.realm
+        ),
     )
 }
 
 fn target_problem(ctx: &Context, workload: &Workload, target: &crate::core::graph::Target) -> Option<Problem> {
     let name = &target.endpoint;
     let Some(endpoint) = ctx.caches.endpoint(name) else {
-        let message = format!("target {}: ModelEndpoint {name} does not exist (or is invalid); create it or correct spec.targets", target.env);
+        let message = format!(
+            "target {}: ModelEndpoint {name} does not exist (or is invalid); create it or correct spec.targets",
+            target.env
+        );
         return Some(Problem::new(ProblemReason::EndpointNotFound, message));
     };
     if endpoint.realm != workload.realm {
-        let message = format!("target {}: ModelEndpoint {name} is of realm {:?}, this identity of realm {:?}", target.env, endpoint.realm, workload.realm);
+        let message = format!(
+            "target {}: ModelEndpoint {name} is of realm {:?}, this identity of realm {:?}",
+            target.env, endpoint.realm, workload.realm
+        );
         return Some(Problem::new(ProblemReason::RealmMismatch, message));
     }
     if endpoint.port(target.port.as_deref()).is_none() {
-        let message = format!("target {}: ModelEndpoint {name} has no port named {:?}", target.env, target.port.as_deref().unwrap_or_default());
+        let message = format!(
+            "target {}: ModelEndpoint {name} has no port named {:?}",
+            target.env,
+            target.port.as_deref().unwrap_or_default()
+        );
         return Some(Problem::new(ProblemReason::PortNotFound, message));
     }
     None

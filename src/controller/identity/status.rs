@@ -95,7 +95,8 @@ fn granted(gathered: &Gathered) -> Option<Verdict> {
     Some(if missing.is_empty() {
         Verdict::good(GRANTED, "Granted", format!("may call {}", names(&granted))).aside()
     } else {
-        let message = format!("no AccessGrant yet for {}: its calls are refused with 403; ask the owner", names(&missing));
+        let message =
+            format!("no AccessGrant yet for {}: its calls are refused with 403; ask the owner", names(&missing));
         Verdict::bad(GRANTED, "NotGranted", message).aside()
     })
 }

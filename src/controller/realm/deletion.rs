@@ -4,7 +4,12 @@ use kube::{Api, ResourceExt, runtime::events::EventType};
 
 use crate::{
     api::{DeletionPolicy, Realm},
-    controller::{condition::{ACCEPTED, Verdict}, context::Context, error::Error, finalizer, status as events, sync},
+    controller::{
+        condition::{ACCEPTED, Verdict},
+        context::Context,
+        error::Error,
+        finalizer, status as events, sync,
+    },
     core::{
         build::{cluster_owner, kind},
         diff::{self, plan_delete_realm},
@@ -51,8 +56,10 @@ async fn delete(ctx: &Context, object: &Realm, login: super::Login) -> Result<()
 
 /// Who still uses the realm.
 fn in_use(ctx: &Context, realm: &str) -> Option<Problem> {
-    let endpoints = ctx.caches.endpoints.state_filter(|endpoint| endpoint.spec.realm == realm && finalizer::is_held(endpoint));
-    let identities = ctx.caches.identities.state_filter(|identity| identity.spec.realm == realm && finalizer::is_held(identity));
+    let endpoints =
+        ctx.caches.endpoints.state_filter(|endpoint| endpoint.spec.realm == realm && finalizer::is_held(endpoint));
+    let identities =
+        ctx.caches.identities.state_filter(|identity| identity.spec.realm == realm && finalizer::is_held(identity));
     if endpoints.is_empty() && identities.is_empty() {
         return None;
     }

@@ -2,7 +2,6 @@
 
 mod build;
 mod deletion;
-mod issuer;
 mod status;
 
 use std::{sync::Arc, time::Duration};
@@ -14,12 +13,16 @@ use super::{
     context::Context,
     error::Error,
     finalizer,
-    servers::{Login, server_of},
+    servers::{Login, issuer_alias, server_of},
     sync::verdict,
 };
 use crate::{
     api::{KeycloakServer, Realm},
-    core::graph::{Problem, ProblemReason},
+    cluster::{IssuerError, workload_issuer},
+    core::{
+        desired::WorkloadIssuer,
+        graph::{Problem, ProblemReason},
+    },
 };
 
 /// Everything that a valid realm's pass needs.
@@ -41,7 +44,7 @@ pub async fn reconcile(object: Arc<Realm>, ctx: Arc<Context>) -> Result<Option<D
         }
         Ok(gathered) => {
             finalizer::hold(&api, object.as_ref()).await?;
-            let issuer = issuer::of_cluster(&ctx, &object).await;
+            let issuer = cluster_issuer(&ctx, &object).await;
             let synced = match &issuer {
                 Ok(issuer) => sync(&ctx, &object, &gathered, issuer.clone()).await,
                 Err(_) => Err(Verdict::waiting(super::condition::SYNCED, "for this cluster's keys")),
@@ -63,11 +66,19 @@ fn gather(object: &Realm, ctx: &Context) -> Result<Gathered, Problem> {
     Ok(Gathered { server, login })
 }
 
+/// This cluster as the realm is to trust it; `None` where it is not to.
+async fn cluster_issuer(ctx: &Context, object: &Realm) -> Result<Option<WorkloadIssuer>, IssuerError> {
+    match issuer_alias(object, &ctx.cluster) {
+        Some(alias) => workload_issuer(&ctx.client, alias).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 async fn sync(
     ctx: &Context,
     object: &Realm,
     gathered: &Gathered,
-    issuer: Option<crate::core::desired::WorkloadIssuer>,
+    issuer: Option<WorkloadIssuer>,
 ) -> Result<Verdict, Verdict> {
     let desired = build::desired(&ctx.cluster, object, issuer);
     verdict(ctx, gathered.login.admin.realm(&object.spec.realm).reconcile_realm(&desired).await)

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use kube::Api;
 
-use super::issuer::IssuerError;
 use crate::{
     api::{KeycloakServer, Management, Realm, RealmStatus},
+    cluster::IssuerError,
     controller::{
         condition::{ACCEPTED, SYNCED, Verdict, conditions},
         context::Context,
@@ -20,8 +20,10 @@ const WORKLOAD_TRUST: &str = "WorkloadTrust";
 
 /// The realm cannot be used as it stands.
 pub async fn rejected(ctx: &Context, api: &Api<Realm>, object: &Realm, problem: &Problem) -> Result<(), Error> {
-    let verdicts =
-        [Verdict::problems(ACCEPTED, std::slice::from_ref(problem)), Verdict::waiting(SYNCED, "for the realm to be accepted")];
+    let verdicts = [
+        Verdict::problems(ACCEPTED, std::slice::from_ref(problem)),
+        Verdict::waiting(SYNCED, "for the realm to be accepted"),
+    ];
     write(ctx, api, object, &verdicts, object.status.clone().unwrap_or_default()).await
 }
 
@@ -40,7 +42,8 @@ pub async fn accepted(
     synced: &Result<Verdict, Verdict>,
 ) -> Result<(), Error> {
     let (Ok(synced) | Err(synced)) = synced;
-    let mut verdicts = vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
+    let mut verdicts =
+        vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
     verdicts.extend(trust(issuer));
     let status = RealmStatus {
         issuer: Some(format!("{}/realms/{}", server.spec.url, object.spec.realm)),

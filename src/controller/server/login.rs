@@ -2,7 +2,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use k8s_openapi::{ByteString, api::core::v1::{ConfigMap, Secret}};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+};
 use kube::{Api, ResourceExt};
 use secrecy::SecretString;
 use url::Url;
@@ -18,7 +21,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum LoginSetupError {
     /// A Secret or ConfigMap is not there, or may not be read.
-    #[error("{kind} {namespace}/{name} cannot be read ({reason}); create it, or let the operator's ServiceAccount read it (chart value credentialSecrets)")]
+    #[error(
+        "{kind} {namespace}/{name} cannot be read ({reason}); create it, or let the operator's ServiceAccount read it (chart value credentialSecrets)"
+    )]
     Unreadable {
         /// Kind of the object.
         kind: &'static str,
@@ -104,7 +109,8 @@ impl Material {
     fn fingerprint(&self, spec: &KeycloakServerSpec) -> u64 {
         let mut hasher = DefaultHasher::new();
         // The Secret's version stands for its content, which no hash of ours should hold.
-        (serde_json::to_string(spec).ok(), &self.ca, self.secret.as_ref().map(|secret| &secret.version)).hash(&mut hasher);
+        (serde_json::to_string(spec).ok(), &self.ca, self.secret.as_ref().map(|secret| &secret.version))
+            .hash(&mut hasher);
         hasher.finish()
     }
 
@@ -134,7 +140,8 @@ impl Material {
 
 async fn read_ca(ctx: &Context, from: &crate::api::ConfigMapKey) -> Result<String, LoginSetupError> {
     let api = Api::<ConfigMap>::namespaced(ctx.client.clone(), &from.namespace);
-    let found = api.get(&from.name).await.map_err(|error| unreadable("ConfigMap", &from.namespace, &from.name, &error))?;
+    let found =
+        api.get(&from.name).await.map_err(|error| unreadable("ConfigMap", &from.namespace, &from.name, &error))?;
     found.data.and_then(|mut data| data.remove(&from.key)).ok_or_else(|| LoginSetupError::Key {
         kind: "ConfigMap",
         namespace: from.namespace.clone(),

@@ -10,7 +10,8 @@ use crate::{
         condition::{ACCEPTED, Verdict, conditions},
         context::Context,
         error::Error,
-        status, sync::api_reason,
+        status,
+        sync::api_reason,
     },
     core::graph::Problem,
     keycloak::{ApiError, ServerCheck},
@@ -36,7 +37,10 @@ pub async fn write(
             Verdict::bad(ACCEPTED, error.reason(), error.to_string()),
             Verdict::waiting(REACHABLE, "for usable credentials"),
         ],
-        None => [Verdict::good(ACCEPTED, "Valid", "the credentials can be read")].into_iter().chain(outcome(checked)).collect(),
+        None => [Verdict::good(ACCEPTED, "Valid", "the credentials can be read")]
+            .into_iter()
+            .chain(outcome(checked))
+            .collect(),
     };
     let status = KeycloakServerStatus { version: version.or(before.version.clone()), ..before };
     apply(ctx, api, object, &verdicts, status).await
@@ -60,7 +64,10 @@ fn outcome(checked: Option<&Result<ServerCheck, ApiError>>) -> Vec<Verdict> {
         Some(Ok(_)) => vec![reachable(), Verdict::good(AUTHENTICATED, "LoggedIn", "the operator can log in")],
         Some(Err(error)) if error.is_out_of_reach() => {
             let message = error.to_string();
-            vec![Verdict::bad(REACHABLE, api_reason(error), message), Verdict::waiting(AUTHENTICATED, "for Keycloak to answer")]
+            vec![
+                Verdict::bad(REACHABLE, api_reason(error), message),
+                Verdict::waiting(AUTHENTICATED, "for Keycloak to answer"),
+            ]
         }
         Some(Err(error)) => vec![reachable(), Verdict::bad(AUTHENTICATED, api_reason(error), error.to_string())],
     }
@@ -77,7 +84,13 @@ async fn apply(
     let generation = object.metadata.generation;
     let new = KeycloakServerStatus {
         observed_generation: generation,
-        conditions: conditions(before, generation, verdicts, "reachable, and the operator can log in", Timestamp::now()),
+        conditions: conditions(
+            before,
+            generation,
+            verdicts,
+            "reachable, and the operator can log in",
+            Timestamp::now(),
+        ),
         ..status
     };
     status::write(api, object, object.status.as_ref(), &new).await?;

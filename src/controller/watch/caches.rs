@@ -3,12 +3,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Resource, ResourceExt, runtime::reflector::{ObjectRef, Store}};
+use kube::{
+    Resource, ResourceExt,
+    runtime::reflector::{ObjectRef, Store},
+};
 
 use super::index::Index;
 use crate::{
     api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
-    core::{graph::{Endpoint, Grant, Workload}, name::Ref},
+    core::{
+        graph::{Endpoint, Grant, Workload},
+        name::Ref,
+    },
 };
 
 /// A ServiceAccount in a realm: whoever claims one must be alone.

@@ -6,7 +6,10 @@ use futures::channel::mpsc;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
-use super::{caches::{Caches, Claim}, kind::Change};
+use super::{
+    caches::{Caches, Claim},
+    kind::Change,
+};
 use crate::{
     api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity, parse::name_of},
     controller::condition::is_ready,
@@ -24,7 +27,6 @@ pub struct Queues {
 }
 
 /// The other ends of [`Queues`].
-#[expect(missing_docs, reason = "one field per kind, named as in Queues")]
 pub struct Receivers {
     pub servers: mpsc::UnboundedReceiver<ObjectRef<KeycloakServer>>,
     pub realms: mpsc::UnboundedReceiver<ObjectRef<Realm>>,
@@ -101,9 +103,15 @@ impl Queues {
         }
         if asks_anew(change) || readiness(change, |realm| realm.status.as_ref().map(|status| &*status.conditions)) {
             let endpoints = caches.endpoints.state();
-            endpoints.iter().filter(|endpoint| endpoint.spec.realm == name).for_each(|found| self.endpoint(&name_of(found.as_ref())));
+            endpoints
+                .iter()
+                .filter(|endpoint| endpoint.spec.realm == name)
+                .for_each(|found| self.endpoint(&name_of(found.as_ref())));
             let identities = caches.identities.state();
-            identities.iter().filter(|identity| identity.spec.realm == name).for_each(|found| self.identity(&name_of(found.as_ref())));
+            identities
+                .iter()
+                .filter(|identity| identity.spec.realm == name)
+                .for_each(|found| self.identity(&name_of(found.as_ref())));
         }
     }
 
@@ -129,7 +137,8 @@ impl Queues {
             self.endpoint(&name);
             change.old.iter().chain(&change.new).for_each(|endpoint| self.realm(&endpoint.spec.realm));
         }
-        if asks_anew(change) || readiness(change, |endpoint| endpoint.status.as_ref().map(|status| &*status.conditions)) {
+        if asks_anew(change) || readiness(change, |endpoint| endpoint.status.as_ref().map(|status| &*status.conditions))
+        {
             caches.identities_by_target.get(&name).iter().for_each(|identity| self.identity(identity));
             for grant in caches.grants_by_endpoint.get(&name) {
                 self.grant_and_subjects(caches, &grant);
@@ -141,7 +150,11 @@ impl Queues {
     pub(super) fn on_identity(&self, caches: &Caches, change: &Change<WorkloadIdentity>) {
         let Some(name) = reference(change) else { return };
         let targets = |identity: &Option<Arc<WorkloadIdentity>>| -> Vec<Ref> {
-            identity.iter().flat_map(|identity| &identity.spec.targets).map(|target| (&target.endpoint).into()).collect()
+            identity
+                .iter()
+                .flat_map(|identity| &identity.spec.targets)
+                .map(|target| (&target.endpoint).into())
+                .collect()
         };
         let claims = |identity: &Option<Arc<WorkloadIdentity>>| identity.as_deref().map(claim);
         caches.identities_by_target.replace(&name, targets(&change.old), targets(&change.new));
@@ -227,6 +240,7 @@ type Conditions<'a> = Option<&'a [k8s_openapi::apimachinery::pkg::apis::meta::v1
 
 /// Whether an object became ready, or is so no longer.
 fn readiness<K: Resource>(change: &Change<K>, conditions: impl for<'a> Fn(&'a K) -> Conditions<'a>) -> bool {
-    let ready = |object: &Option<Arc<K>>| object.as_ref().map(|object| is_ready(conditions(object).unwrap_or_default()));
+    let ready =
+        |object: &Option<Arc<K>>| object.as_ref().map(|object| is_ready(conditions(object).unwrap_or_default()));
     ready(&change.old) != ready(&change.new)
 }

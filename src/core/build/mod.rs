@@ -49,3 +49,8 @@ pub fn cluster_owner(cluster: &str, kind: &str, name: &str, uid: &str) -> Owner 
 pub fn client_uuid(cluster: &str, kind: &str, name: &Ref) -> uuid::Uuid {
     object_id(cluster, kind, &name.namespace, &name.name)
 }
+
+/// The alias of a cluster's identity provider in a realm that names none.
+pub fn default_alias(cluster: &str) -> String {
+    format!("keywire-{cluster}")
+}

@@ -7,11 +7,7 @@ use http::Request;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{
-    api::Realm,
-    controller::{context::Context, servers::issuer_alias},
-    core::desired::{Seconds, WorkloadIssuer},
-};
+use crate::core::desired::{Seconds, WorkloadIssuer};
 
 /// ServiceAccount tokens of the sidecar live an hour; the kubelet renews them at four fifths of it.
 const MAX_ASSERTION_AGE: Seconds = Seconds(3700);
@@ -20,7 +16,9 @@ const MAX_ASSERTION_AGE: Seconds = Seconds(3700);
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
     /// The API server did not say.
-    #[error("the API server does not tell who issues ServiceAccount tokens ({0}); is its ServiceAccount issuer discovery on, and may the operator read /.well-known/openid-configuration and /openid/v1/jwks?")]
+    #[error(
+        "the API server does not tell who issues ServiceAccount tokens ({0}); is its ServiceAccount issuer discovery on, and may the operator read /.well-known/openid-configuration and /openid/v1/jwks?"
+    )]
     Discovery(#[from] kube::Error),
     /// The request could not be made.
     #[error("the discovery request cannot be made: {0}")]
@@ -32,14 +30,8 @@ struct Discovery {
     issuer: String,
 }
 
-/// This cluster's issuer and keys; `None` where the realm does not ask for them.
-pub async fn of_cluster(ctx: &Context, realm: &Realm) -> Result<Option<WorkloadIssuer>, IssuerError> {
-    let Some(alias) = issuer_alias(realm, &ctx.cluster) else { return Ok(None) };
-    read(&ctx.client, alias).await.map(Some)
-}
-
 /// This cluster's issuer and keys, for an identity provider of this alias.
-pub async fn read(client: &kube::Client, alias: String) -> Result<WorkloadIssuer, IssuerError> {
+pub async fn workload_issuer(client: &kube::Client, alias: String) -> Result<WorkloadIssuer, IssuerError> {
     let get = |path: &str| Request::get(path).body(Vec::new());
     let discovery: Discovery = client.request(get("/.well-known/openid-configuration")?).await?;
     let jwks: Value = client.request(get("/openid/v1/jwks")?).await?;
