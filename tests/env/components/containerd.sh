@@ -114,8 +114,9 @@ containerd_unmount() {
 	awk -v dir="$STATE/" 'index($5, dir) == 1 {print $5}' /proc/self/mountinfo | sort -r |
 		while read -r mount; do umount -l "$(printf '%b' "$mount")" || true; done
 	rm -rf "$CONTAINERD_DIR/state"
-	# The shims' sockets lie in a folder that cannot be configured.
-	rmdir /run/containerd/s /run/containerd 2>/dev/null || true
+	# The shims' sockets and runc's state lie in a folder that cannot be
+	# configured; what is empty there was ours.
+	[[ ! -d /run/containerd ]] || find /run/containerd -depth -type d -empty -delete
 }
 
 # What the CNI library and the plugins remember of pods that are no more.

@@ -17,11 +17,11 @@ keycloak_assemble() {
 	unzip -q "$folder/download/keycloak-quarkus-dist-$KEYCLOAK_VERSION.zip" -d "$folder/unpacked"
 	mv "$folder/unpacked/keycloak-$KEYCLOAK_VERSION"/* "$folder/"
 	rm -rf "$folder/download" "$folder/unpacked"
-	# --cache=local: no cluster of servers, so no port for one.
-	nice -n 5 "$folder/bin/kc.sh" build --db=dev-file --cache=local --health-enabled=true --metrics-enabled=true
+	nice -n 5 "$folder/bin/kc.sh" build --db=dev-file --health-enabled=true --metrics-enabled=true
 }
 
-# keycloak_start ADDRESS: starts it there and does not wait.
+# keycloak_start ADDRESS: starts it there and does not wait. --cache=local: no
+# cluster of servers, so no ports for one, which would be on every address.
 keycloak_start() {
 	local address=$1
 	if process_alive keycloak && [[ $(keycloak_address) != "$address" ]]; then process_stop keycloak 20; fi
@@ -35,7 +35,8 @@ keycloak_start() {
 		--http-enabled=true --http-host="$address" \
 		--http-port="$KEYCLOAK_PORT" --http-management-port="$KEYCLOAK_MANAGEMENT_PORT" \
 		--hostname="$KEYCLOAK_INTERNAL_URL" --hostname-admin="$KEYCLOAK_LOCAL_URL" \
-		--hostname-backchannel-dynamic=true \
+		--hostname-backchannel-dynamic=true --cache=local \
+		--log-level=info,io.smallrye.health:error \
 		--db-url="jdbc:h2:file:$KEYCLOAK_DIR/db/keycloak;NON_KEYWORDS=VALUE;DB_CLOSE_ON_EXIT=FALSE"
 }
 
@@ -48,7 +49,7 @@ keycloak_secrets() {
 keycloak_address() { cat "$KEYCLOAK_DIR/address" 2>/dev/null; }
 
 keycloak_wait() {
-	process_ready keycloak 180 keycloak_healthy
+	POLL=0.5 process_ready keycloak 180 keycloak_healthy
 	wait_for 20 "the administrator's token" keycloak_login
 }
 

@@ -66,19 +66,28 @@ kubelet_config() {
 kubelet_node_ready() { kubectl wait --for=condition=Ready "node/$NODE_NAME" --timeout=60s; }
 
 kube_proxy_start() {
+	mkdir -p "$KUBELET_DIR"
+	kube_proxy_config >"$KUBELET_DIR/kube-proxy.yaml"
 	process_start kube-proxy "$(kubernetes_bin kube-proxy)" \
-		--proxy-mode=nftables \
-		--kubeconfig="$KUBECONFIGS/kube-proxy.conf" \
-		--hostname-override="$NODE_NAME" \
-		--cluster-cidr="$POD_CIDR" \
-		--nodeport-addresses="$POD_CIDR" \
-		--bind-address="$NODE_IP" \
-		--healthz-bind-address=127.0.0.1:10256 \
-		--metrics-bind-address=127.0.0.1:10249 \
-		--conntrack-max-per-core=0 \
-		--conntrack-tcp-timeout-established=0 \
-		--conntrack-tcp-timeout-close-wait=0
+		--config="$KUBELET_DIR/kube-proxy.yaml" --hostname-override="$NODE_NAME"
 	process_ready kube-proxy 60 curl -fsS --noproxy '*' http://127.0.0.1:10256/healthz
+}
+
+# nftables: its rules are one table, so `down` can take all of them away.
+kube_proxy_config() {
+	cat <<-YAML
+		apiVersion: kubeproxy.config.k8s.io/v1alpha1
+		kind: KubeProxyConfiguration
+		mode: nftables
+		nftables: {minSyncPeriod: 100ms}
+		clientConnection: {kubeconfig: $KUBECONFIGS/kube-proxy.conf}
+		clusterCIDR: $POD_CIDR
+		bindAddress: $NODE_IP
+		nodePortAddresses: [$POD_CIDR]
+		healthzBindAddress: 127.0.0.1:10256
+		metricsBindAddress: 127.0.0.1:10249
+		conntrack: {maxPerCore: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
+	YAML
 }
 
 node_start() {

@@ -53,7 +53,7 @@ PROCESS_EXEC='
 	exec "$@"'
 
 # process_ready NAME SECONDS COMMAND...: waits until the command succeeds; fails
-# at once when the process has died.
+# at once when the process has died. Asks every POLL seconds.
 process_ready() {
 	local name=$1 limit=$2 end=$((SECONDS + $2))
 	shift 2
@@ -65,7 +65,7 @@ process_ready() {
 			process_complain "$name" "is not ready after $limit s ($*)"
 			return 1
 		fi
-		sleep 0.1
+		sleep "${POLL:-0.1}"
 	done
 }
 
