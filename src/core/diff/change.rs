@@ -72,8 +72,10 @@ pub enum Change {
         alias: String,
     },
 
+    /// Keycloak drops optional scopes that it does not know, so their ids come along to make sure of them first.
     CreateClient {
         client: Box<ClientRepresentation>,
+        optional_scopes: BTreeSet<ScopeRef>,
     },
     UpdateClient {
         client: ClientRef,

@@ -39,7 +39,7 @@ impl Display for Change {
                 write!(f, "update identity provider {} ({})", identity_provider.alias, names(fields))
             }
             Self::DeleteIdentityProvider { alias } => write!(f, "delete identity provider {alias}"),
-            Self::CreateClient { client } => write!(f, "create client {}", client.settings.client_id),
+            Self::CreateClient { client, .. } => write!(f, "create client {}", client.settings.client_id),
             Self::UpdateClient { client, fields } => write!(f, "update client {client} ({})", names(fields)),
             Self::DeleteClient { client } => write!(f, "delete client {client}"),
             Self::CreateClientRole { client, role } => write!(f, "create client role {} on {client}", role.name),
@@ -47,14 +47,6 @@ impl Display for Change {
                 write!(f, "update client role {} on {client} ({})", role.name, names(fields))
             }
             Self::DeleteClientRole { client, role } => write!(f, "delete client role {role} on {client}"),
-            _ => self.describe_scopes_and_mappings(f),
-        }
-    }
-}
-
-impl Change {
-    fn describe_scopes_and_mappings(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
             Self::CreateScope { scope } => write!(f, "create client scope {}", scope.settings.name),
             Self::UpdateScope { scope, fields } => write!(f, "update client scope {scope} ({})", names(fields)),
             Self::DeleteScope { scope } => write!(f, "delete client scope {scope}"),
@@ -83,7 +75,6 @@ impl Change {
             Self::UnmapRoles { client, endpoint, roles } => {
                 write!(f, "revoke {} on {endpoint} from {client}", list(roles))
             }
-            _ => f.write_str(self.kind()),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::change::{Change, RoleSource};
 use super::conflict::{Claim, Conflict, is_ours};
 use super::fields::{compare, compare_exactly};
 use super::observed::{ObservedEndpoint, ObservedScope, ObservedScopeMapping};
-use super::plan::Plan;
+use super::plan::{Plan, by_name};
 
 /// What it takes to make `observed` the endpoint that is desired.
 ///
@@ -24,10 +24,10 @@ pub fn plan_endpoint(desired: &DesiredEndpoint, observed: &ObservedEndpoint) -> 
     let client = plan_client(desired, observed.client.as_ref(), &mut plan);
     plan.extend(surplus_scopes(desired, observed));
     plan.extend(surplus_roles(desired, observed, &client));
-    for role in &desired.roles {
+    for role in by_name(&desired.roles, |role| &role.name) {
         plan.extend(plan_role(&client, &desired.role(role), &observed.roles));
     }
-    for scope in &desired.scopes {
+    for scope in by_name(&desired.scopes, |scope| &scope.name) {
         match find_scope(observed, scope) {
             None => plan.extend(create_scope(desired, scope, &client)),
             Some(found) => plan.extend(update_scope(desired, scope, found, &client)),
@@ -40,7 +40,7 @@ pub fn plan_endpoint(desired: &DesiredEndpoint, observed: &ObservedEndpoint) -> 
 #[must_use]
 pub fn plan_delete_endpoint(owner: &Owner, observed: &ObservedEndpoint) -> Plan {
     let mut plan = Plan::default();
-    for ObservedScope { scope, .. } in &observed.scopes {
+    for ObservedScope { scope, .. } in by_name(&observed.scopes, |found| &found.scope.settings.name) {
         if is_ours(scope.owner(), owner) {
             plan.push(Change::DeleteScope { scope: scope.reference() });
         }
@@ -76,7 +76,8 @@ fn check_claims(desired: &DesiredEndpoint, observed: &ObservedEndpoint) -> Resul
 
 fn plan_client(desired: &DesiredEndpoint, found: Option<&ClientRepresentation>, plan: &mut Plan) -> ClientRef {
     let Some(found) = found else {
-        plan.push(Change::CreateClient { client: Box::new(desired.client()) });
+        let client = Box::new(desired.client());
+        plan.push(Change::CreateClient { client, optional_scopes: BTreeSet::new() });
         return desired.reference();
     };
     let client = ClientRef { client_id: desired.client_id.clone(), ..found.reference() };
@@ -105,9 +106,8 @@ pub(super) fn merged(found: &RoleRepresentation, desired: &RoleRepresentation) -
 
 fn surplus_roles(desired: &DesiredEndpoint, observed: &ObservedEndpoint, client: &ClientRef) -> Vec<Change> {
     let wanted: BTreeSet<_> = desired.roles.iter().map(|role| role.name.as_str()).collect();
-    let surplus = observed
-        .roles
-        .iter()
+    let surplus = by_name(&observed.roles, |role| &role.name)
+        .into_iter()
         .filter(|role| is_ours(role.owner(), &desired.owner) && !wanted.contains(role.name.as_str()));
     surplus.map(|role| Change::DeleteClientRole { client: client.clone(), role: role.name.clone() }).collect()
 }
@@ -119,7 +119,8 @@ fn surplus_scopes(desired: &DesiredEndpoint, observed: &ObservedEndpoint) -> Vec
         .filter_map(|scope| find_scope(observed, scope))
         .map(|found| found.scope.reference())
         .collect();
-    let ours = observed.scopes.iter().filter(|found| is_ours(found.scope.owner(), &desired.owner));
+    let all = by_name(&observed.scopes, |found| &found.scope.settings.name);
+    let ours = all.into_iter().filter(|found| is_ours(found.scope.owner(), &desired.owner));
     ours.map(|found| found.scope.reference())
         .filter(|scope| !wanted.contains(scope))
         .map(|scope| Change::DeleteScope { scope })
@@ -165,7 +166,7 @@ fn update_scope(
 fn plan_mappers(wanted: &[ProtocolMapperRepresentation], found: &ObservedScope) -> Vec<Change> {
     let scope = found.scope.reference();
     let mut changes = Vec::new();
-    for mapper in &found.scope.protocol_mappers {
+    for mapper in by_name(&found.scope.protocol_mappers, |mapper| &mapper.name) {
         if !wanted.iter().any(|wanted| wanted.name == mapper.name) {
             changes.push(Change::DeleteScopeMapper { scope: scope.clone(), mapper: mapper.clone() });
         }
@@ -189,7 +190,9 @@ fn plan_scope_mappings(scope: &PermissionScope, found: &ObservedScope, client: &
     let reference = found.scope.reference();
     let mut changes = Vec::new();
     let mut is_mapped = false;
-    for ObservedScopeMapping { source, roles } in &found.mappings {
+    let mut mappings: Vec<_> = found.mappings.iter().collect();
+    mappings.sort_by_key(|mapping| &mapping.source);
+    for ObservedScopeMapping { source, roles } in mappings {
         let mut surplus = roles.clone();
         if is_same_client(source, client) {
             is_mapped |= surplus.remove(&scope.role);

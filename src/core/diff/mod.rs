@@ -11,6 +11,11 @@ mod plan;
 mod realm;
 mod workload;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod simulation;
+
 pub use change::{Change, RoleSource};
 pub use conflict::Conflict;
 pub use endpoint::{plan_delete_endpoint, plan_endpoint};

@@ -29,6 +29,13 @@ impl Plan {
     }
 }
 
+/// The items by name, so that a plan does not depend on the order in which things were given or read.
+pub(super) fn by_name<T>(items: &[T], name: impl Fn(&T) -> &str) -> Vec<&T> {
+    let mut sorted: Vec<&T> = items.iter().collect();
+    sorted.sort_by(|one, other| name(one).cmp(name(other)));
+    sorted
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in &self.changes {

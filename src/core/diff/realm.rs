@@ -10,7 +10,7 @@ use super::conflict::{Claim, Conflict, is_ours};
 use super::endpoint::merged;
 use super::fields::compare;
 use super::observed::{ObservedRealm, ObservedRealmRole};
-use super::plan::Plan;
+use super::plan::{Plan, by_name};
 
 /// What becomes of what was made when the object that asked for it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +30,12 @@ pub fn plan_realm(desired: &DesiredRealm, observed: &ObservedRealm) -> Result<Pl
     let mut plan = Plan::default();
     plan.extend(plan_settings(desired, observed.realm.as_ref())?);
     plan.extend(surplus(desired, observed));
-    for role in &desired.roles {
+    let roles = by_name(&desired.roles, |role| &role.name);
+    for role in &roles {
         plan.extend(plan_role(desired, role, observed)?);
     }
     // After all roles: one may include another that is made in the same plan.
-    for role in &desired.roles {
+    for role in &roles {
         plan.extend(plan_composites(role, observed));
     }
     plan.extend(plan_issuer(desired, observed)?);
@@ -126,12 +127,14 @@ fn surplus(desired: &DesiredRealm, observed: &ObservedRealm) -> Vec<Change> {
 }
 
 fn issuers_of(owner: &Owner, observed: &ObservedRealm) -> Vec<Change> {
-    let ours = observed.identity_providers.iter().filter(|found| is_ours(found.owner(), owner));
+    let all = by_name(&observed.identity_providers, |found| &found.alias);
+    let ours = all.into_iter().filter(|found| is_ours(found.owner(), owner));
     ours.map(|found| Change::DeleteIdentityProvider { alias: found.alias.clone() }).collect()
 }
 
 fn roles_of(owner: &Owner, observed: &ObservedRealm) -> Vec<Change> {
-    let ours = observed.roles.iter().filter(|found| is_ours(found.role.owner(), owner));
+    let all = by_name(&observed.roles, |found| &found.role.name);
+    let ours = all.into_iter().filter(|found| is_ours(found.role.owner(), owner));
     ours.map(|found| Change::DeleteRealmRole { role: found.role.name.clone() }).collect()
 }
 

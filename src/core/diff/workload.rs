@@ -10,7 +10,7 @@ use super::conflict::Conflict;
 use super::endpoint::{check_client, delete_client};
 use super::fields::compare;
 use super::observed::ObservedWorkload;
-use super::plan::Plan;
+use super::plan::{Plan, by_name};
 
 /// What it takes to make `observed` the workload that is desired.
 ///
@@ -23,7 +23,8 @@ pub fn plan_workload(desired: &DesiredWorkload, observed: &ObservedWorkload) -> 
     let mut plan = Plan::default();
     let client = match &observed.client {
         None => {
-            plan.push(Change::CreateClient { client: Box::new(desired.client()) });
+            let (client, optional_scopes) = (Box::new(desired.client()), desired.optional_scopes.clone());
+            plan.push(Change::CreateClient { client, optional_scopes });
             desired.reference()
         }
         Some(found) => update_client(desired, found, &mut plan),
@@ -78,7 +79,8 @@ fn plan_scopes(desired: &DesiredWorkload, found: &ClientRepresentation, client: 
 fn revoke(desired: &DesiredWorkload, observed: &ObservedWorkload, client: &ClientRef) -> Vec<Change> {
     let nothing = BTreeSet::new();
     let mut changes = Vec::new();
-    for mapping in observed.role_mappings.iter().filter(|mapping| mapping.is_endpoint) {
+    let mappings = by_name(&observed.role_mappings, |mapping| &mapping.client_id);
+    for mapping in mappings.into_iter().filter(|mapping| mapping.is_endpoint) {
         let wanted = desired.grants.get(&mapping.client_id).unwrap_or(&nothing);
         let roles: BTreeSet<_> = mapping.roles.difference(wanted).cloned().collect();
         if !roles.is_empty() {
