@@ -5,3 +5,6 @@
 //! line). `ARCHITECTURE.md` tells what lies where.
 
 pub mod core;
+#[cfg(feature = "proxy")]
+pub mod proxy;
+pub mod telemetry;

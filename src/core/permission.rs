@@ -16,7 +16,9 @@ pub struct Permission(Box<str>);
 
 /// Why a string is no permission name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is no permission name: use 1 to 63 lower-case letters, digits and inner dashes, such as \"predict\" or \"fine-tune\"")]
+#[error(
+    "{0:?} is no permission name: use 1 to 63 lower-case letters, digits and inner dashes, such as \"predict\" or \"fine-tune\""
+)]
 pub struct InvalidPermission(String);
 
 impl Permission {

@@ -29,10 +29,14 @@ enum Part {
 #[strum(serialize_all = "snake_case")]
 pub enum RuleError {
     /// No leading slash, an empty segment, a byte that no canonical path holds, or too long.
-    #[error("the rule's path {0:?} can match no request: it begins with \"/\", and its segments hold only plain characters")]
+    #[error(
+        "the rule's path {0:?} can match no request: it begins with \"/\", and its segments hold only plain characters"
+    )]
     InvalidPath(String),
     /// `**` anywhere but at the end, or `{…}` other than `{model}`, or `{model}` twice.
-    #[error("the rule's path {0:?} has a misplaced wildcard: one segment may be \"*\" or, once, \"{{model}}\"; \"**\" only ends it")]
+    #[error(
+        "the rule's path {0:?} has a misplaced wildcard: one segment may be \"*\" or, once, \"{{model}}\"; \"**\" only ends it"
+    )]
     InvalidWildcard(String),
     /// Not an upper-case method.
     #[error("the rule's method {0:?} is no upper-case HTTP method")]

@@ -96,8 +96,16 @@ mod tests {
     #[test]
     fn tables_ask_only_for_listed_permissions() {
         let paths = [
-            "/v2", "/v2/health/live", "/v2/models/m", "/v2/models/m/infer", "/v2/models/m/stats", "/v2/repository/index",
-            "/v2/repository/models/m/load", "/v2/trace/setting", "/v2/logging", "/v2/systemsharedmemory/status",
+            "/v2",
+            "/v2/health/live",
+            "/v2/models/m",
+            "/v2/models/m/infer",
+            "/v2/models/m/stats",
+            "/v2/repository/index",
+            "/v2/repository/models/m/load",
+            "/v2/trace/setting",
+            "/v2/logging",
+            "/v2/systemsharedmemory/status",
         ];
         for protocol in [Protocol::OpenInference, Protocol::Http] {
             for path in paths {

@@ -16,9 +16,10 @@ pub fn route<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
         ("GET" | "HEAD", []) => Some(Route::new("/v2", Permission::READ, ModelUse::None)),
         (_, ["models", rest @ ..]) => model(method, rest),
         (_, ["repository", rest @ ..]) => repository(method, rest),
-        (_, [extension @ ("trace" | "logging" | "systemsharedmemory" | "cudasharedmemory" | "tpusharedmemory"), ..]) => {
-            Some(Route::new(extension, Permission::ADMIN, ModelUse::Every))
-        }
+        (
+            _,
+            [extension @ ("trace" | "logging" | "systemsharedmemory" | "cudasharedmemory" | "tpusharedmemory"), ..],
+        ) => Some(Route::new(extension, Permission::ADMIN, ModelUse::Every)),
         _ => None,
     }
 }
