@@ -10,8 +10,17 @@ pub mod admission;
 pub mod api;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "kube")]
+pub mod cluster;
+#[cfg(feature = "operator")]
+pub mod controller;
 pub mod core;
+#[cfg(feature = "keycloak")]
+pub mod keycloak;
 #[cfg(feature = "operator")]
 pub mod policy;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "operator")]
 pub mod server;
+pub mod telemetry;

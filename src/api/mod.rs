@@ -6,6 +6,7 @@ pub mod common;
 mod crds;
 mod keycloakserver;
 mod modelendpoint;
+pub mod parse;
 mod realm;
 mod workloadidentity;
 

@@ -1,5 +1,6 @@
 //! `keywire`, the command line (also `kubectl keywire`).
 
-fn main() -> std::process::ExitCode {
-    keywire::cli::main()
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    keywire::cli::main().await
 }

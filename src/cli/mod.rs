@@ -1,5 +1,6 @@
 //! The command line, `keywire`: one file per command.
 
+mod bootstrap;
 mod crds;
 
 use std::process::ExitCode;
@@ -16,13 +17,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Let the operator log in at Keycloak with its own ServiceAccount token.
+    Bootstrap(Box<bootstrap::Args>),
     /// Write the custom resource definitions.
     Crds(crds::Args),
 }
 
 /// Reads the arguments, runs the command, prints its failure as one sentence.
-pub fn main() -> ExitCode {
+pub async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Bootstrap(args) => bootstrap::run(&args).await.map_err(|error| error.to_string()),
         Command::Crds(args) => crds::run(&args).map_err(|error| error.to_string()),
     };
     match outcome {

@@ -4,6 +4,12 @@
 //! argument, the world is a value. The same functions serve the controllers,
 //! the admission webhook, the proxy and the command line.
 
+pub mod build;
+pub mod desired;
+pub mod diff;
+pub mod graph;
 pub mod name;
+pub mod path;
 pub mod permission;
 pub mod policy;
+pub mod protocol;
