@@ -58,7 +58,8 @@ deny: ## Licences, advisories and duplicate crates
 
 .PHONY: crds images bench-proxy
 crds: ## Write the CustomResourceDefinitions from the Rust types
-	$(CARGO) run --quiet --bin keywire -- crds --output crds
+	$(CARGO) run --quiet --bin keywire -- crds --dir crds
+	charts/keywire-crds/sync
 
 images: ## Build the binaries and import their images into the test cluster
 	$(CARGO) build --release

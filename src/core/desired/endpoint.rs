@@ -1,0 +1,164 @@
+//! An endpoint in Keycloak: a client that only receives tokens, a role and a scope for each permission.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::owner::{OWNER_ATTRIBUTE, Owner};
+use super::reference::{ClientRef, ScopeRef};
+use super::representation::{
+    ClientRepresentation, ClientScopeRepresentation, ClientScopeSettings, ClientSettings, ProtocolMapperRepresentation,
+    RoleRepresentation,
+};
+use super::{mapper_id, permission_scope_id};
+
+/// The ending of the client id of every endpoint that has no URL of its own, and of its scopes' names before the colon.
+const ENDPOINT_SUFFIX: &str = ".endpoint";
+/// The name of the one mapper in a permission's scope.
+const AUDIENCE_MAPPER: &str = "audience";
+
+/// What one model endpoint is in Keycloak.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredEndpoint {
+    /// Internal id, from [`object_id`](super::object_id).
+    pub id: Uuid,
+    /// The OAuth client id, which is also the audience of every token for this endpoint. At most 255 characters.
+    pub client_id: String,
+    /// Shown to people in Keycloak's console.
+    pub display_name: String,
+    /// The object that it is made from.
+    pub owner: Owner,
+    /// One client role per permission.
+    pub roles: Vec<ClientRole>,
+    /// One client scope per permission.
+    pub scopes: Vec<PermissionScope>,
+    /// Whether a client or scope of the same name that is not ours is taken over instead of being a conflict.
+    pub adopt: bool,
+}
+
+/// A client role: one permission of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClientRole {
+    /// The permission, such as `predict`. At most 255 characters.
+    pub name: String,
+    /// One sentence for people, possibly empty. At most 255 characters.
+    pub description: String,
+}
+
+/// The client scope by which a caller asks for one permission of one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PermissionScope {
+    /// Internal id, from [`permission_scope_id`].
+    pub id: Uuid,
+    /// The name in a token's `scope`, such as `resnet.vision.endpoint:predict`.
+    pub name: String,
+    /// The endpoint's client role that the caller must hold, else the scope has no effect.
+    pub role: String,
+    /// The one audience that the scope adds: the endpoint's client id.
+    pub audience: String,
+}
+
+impl PermissionScope {
+    /// The scope of `permission` of the endpoint with this id and client id; `prefix` is the part before the colon.
+    #[must_use]
+    pub fn new(endpoint: Uuid, client_id: &str, prefix: &str, permission: &str) -> Self {
+        Self {
+            id: permission_scope_id(endpoint, permission),
+            name: format!("{prefix}:{permission}"),
+            role: permission.to_owned(),
+            audience: client_id.to_owned(),
+        }
+    }
+
+    /// How a workload refers to this scope.
+    #[must_use]
+    pub fn reference(&self) -> ScopeRef {
+        ScopeRef::new(self.id, &self.name)
+    }
+
+    /// The scope as Keycloak is to create it.
+    #[must_use]
+    pub fn representation(&self, owner: &Owner) -> ClientScopeRepresentation {
+        ClientScopeRepresentation {
+            id: Some(self.id.to_string()),
+            settings: ClientScopeSettings {
+                name: self.name.clone(),
+                protocol: "openid-connect".into(),
+                attributes: text_map([
+                    ("include.in.token.scope", "true"),
+                    ("display.on.consent.screen", "false"),
+                    (OWNER_ATTRIBUTE, owner.to_attribute().as_str()),
+                ]),
+            },
+            protocol_mappers: vec![self.audience_mapper()],
+        }
+    }
+
+    fn audience_mapper(&self) -> ProtocolMapperRepresentation {
+        ProtocolMapperRepresentation {
+            id: Some(mapper_id(self.id, AUDIENCE_MAPPER).to_string()),
+            name: AUDIENCE_MAPPER.into(),
+            protocol: "openid-connect".into(),
+            protocol_mapper: "oidc-audience-mapper".into(),
+            config: text_map([
+                ("included.client.audience", self.audience.as_str()),
+                ("access.token.claim", "true"),
+                ("id.token.claim", "false"),
+                ("introspection.token.claim", "true"),
+                // A lightweight token without its audience would be refused by the guard.
+                ("lightweight.claim", "true"),
+            ]),
+        }
+    }
+}
+
+impl DesiredEndpoint {
+    /// How changes refer to the client when it is created by us.
+    #[must_use]
+    pub fn reference(&self) -> ClientRef {
+        ClientRef::new(self.id, &self.client_id)
+    }
+
+    /// The client as Keycloak is to create it: no flow, and no way to log in as it.
+    #[must_use]
+    pub fn client(&self) -> ClientRepresentation {
+        ClientRepresentation {
+            id: Some(self.id.to_string()),
+            settings: self.settings(),
+            default_client_scopes: Some(Default::default()),
+            optional_client_scopes: Some(Default::default()),
+        }
+    }
+
+    /// The client's fields that are ours.
+    #[must_use]
+    pub fn settings(&self) -> ClientSettings {
+        ClientSettings {
+            attributes: text_map([(OWNER_ATTRIBUTE, self.owner.to_attribute().as_str())]),
+            ..ClientSettings::closed(&self.client_id, &self.display_name)
+        }
+    }
+
+    /// One of the endpoint's roles as Keycloak is to hold it.
+    #[must_use]
+    pub fn role(&self, role: &ClientRole) -> RoleRepresentation {
+        RoleRepresentation::owned(&role.name, &role.description, &self.owner)
+    }
+}
+
+/// Whether a client with this id is an endpoint by its name alone.
+#[must_use]
+pub(crate) fn is_endpoint_client_id(client_id: &str) -> bool {
+    client_id.ends_with(ENDPOINT_SUFFIX)
+}
+
+/// Whether a client scope of this name is a permission of an endpoint.
+#[must_use]
+pub(crate) fn is_permission_scope_name(name: &str) -> bool {
+    name.rsplit_once(':').is_some_and(|(prefix, _)| is_endpoint_client_id(prefix))
+}
+
+pub(super) fn text_map<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}

@@ -1,0 +1,20 @@
+//! What Keycloak should hold: only the objects, and only the fields, that are Keywire's to decide.
+//!
+//! The `Desired…` types say what is meant; [`representation`] says how Keycloak stores it. The difference between the
+//! two worlds is bridged here and nowhere else, so that a plan, a write and a comparison can never disagree.
+
+mod endpoint;
+mod identifier;
+mod owner;
+mod realm;
+mod reference;
+pub mod representation;
+mod workload;
+
+pub use endpoint::{ClientRole, DesiredEndpoint, PermissionScope};
+pub(crate) use endpoint::{is_endpoint_client_id, is_permission_scope_name};
+pub use identifier::{mapper_id, object_id, permission_scope_id};
+pub use owner::{OWNER_ATTRIBUTE, Owner};
+pub use realm::{DesiredRealm, Management, RealmRole, RealmSettings, Seconds, SslRequired, WorkloadIssuer};
+pub use reference::{ClientRef, ScopeRef};
+pub use workload::{Credential, DEFAULT_SCOPES, DesiredWorkload};

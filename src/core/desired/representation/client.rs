@@ -1,0 +1,93 @@
+//! `ClientRepresentation`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::desired::{ClientRef, OWNER_ATTRIBUTE, Owner};
+
+/// A client as it is created and read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientRepresentation {
+    /// Internal id, at most 36 characters; Keycloak takes ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The fields that a PUT changes.
+    #[serde(flatten)]
+    pub settings: ClientSettings,
+    /// Names of the scopes in every token. Read, and written at creation; a PUT ignores them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_client_scopes: Option<BTreeSet<String>>,
+    /// Names of the scopes that can be asked for. Read, and written at creation; a PUT ignores them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optional_client_scopes: Option<BTreeSet<String>>,
+}
+
+/// The fields of a client that Keywire decides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClientSettings {
+    /// The OAuth `client_id`.
+    pub client_id: String,
+    /// The display name.
+    pub name: String,
+    /// Always `openid-connect`.
+    pub protocol: String,
+    /// Whether the client can be used at all.
+    pub enabled: bool,
+    /// Whether the client needs no authentication.
+    pub public_client: bool,
+    /// Keycloak's old kind of client that can only verify tokens.
+    pub bearer_only: bool,
+    /// The authorization code flow.
+    pub standard_flow_enabled: bool,
+    /// The implicit flow.
+    pub implicit_flow_enabled: bool,
+    /// The password grant.
+    pub direct_access_grants_enabled: bool,
+    /// The client credentials grant, and with it the service account user.
+    pub service_accounts_enabled: bool,
+    /// Whether every role of the account is put into every token.
+    pub full_scope_allowed: bool,
+    /// How the client authenticates, such as `federated-jwt`.
+    pub client_authenticator_type: String,
+    /// Where browsers may be sent back to.
+    pub redirect_uris: BTreeSet<String>,
+    /// Which origins browsers may call from.
+    pub web_origins: BTreeSet<String>,
+    /// Free attributes; a PUT merges them, and an empty value removes one.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl ClientSettings {
+    /// A confidential client that can do nothing: no flow, no login, no scope. The start of every client we make.
+    ///
+    /// `federated-jwt` without a bound subject accepts no assertion, and the secret that Keycloak makes for every
+    /// confidential client is good for nothing.
+    #[must_use]
+    pub fn closed(client_id: &str, name: &str) -> Self {
+        Self {
+            client_id: client_id.to_owned(),
+            name: name.to_owned(),
+            protocol: "openid-connect".into(),
+            enabled: true,
+            client_authenticator_type: "federated-jwt".into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl ClientRepresentation {
+    /// The object that made this client; none if that was not Keywire.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        self.settings.attributes.get(OWNER_ATTRIBUTE).and_then(|value| Owner::from_attribute(value))
+    }
+
+    /// How changes refer to this client.
+    #[must_use]
+    pub fn reference(&self) -> ClientRef {
+        ClientRef { id: self.id.clone().unwrap_or_default(), client_id: self.settings.client_id.clone() }
+    }
+}

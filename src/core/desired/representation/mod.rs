@@ -1,0 +1,16 @@
+//! Keycloak's own representations, reduced to the fields that Keywire reads or decides.
+//!
+//! Unknown fields are ignored when reading. When writing, every flag is spelled out: Keycloak's defaults depend on
+//! which other fields are present.
+
+mod client;
+mod client_scope;
+mod identity_provider;
+mod realm;
+mod role;
+
+pub use client::{ClientRepresentation, ClientSettings};
+pub use client_scope::{ClientScopeRepresentation, ClientScopeSettings, ProtocolMapperRepresentation};
+pub use identity_provider::{IdentityProviderRepresentation, PUSHED_KEYS};
+pub use realm::RealmRepresentation;
+pub use role::RoleRepresentation;

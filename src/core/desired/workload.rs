@@ -1,0 +1,98 @@
+//! A workload in Keycloak: a client with a service account, bound to a Kubernetes ServiceAccount.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::endpoint::text_map;
+use super::owner::{OWNER_ATTRIBUTE, Owner};
+use super::reference::{ClientRef, ScopeRef};
+use super::representation::{ClientRepresentation, ClientSettings};
+
+/// The built-in scopes that every workload's token carries: `sub`, and the roles in `resource_access`.
+pub const DEFAULT_SCOPES: [&str; 2] = ["basic", "roles"];
+
+/// What one workload identity is in Keycloak.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredWorkload {
+    /// Internal id, from [`object_id`](super::object_id).
+    pub id: Uuid,
+    /// The OAuth client id. At most 255 characters.
+    pub client_id: String,
+    /// Shown to people in Keycloak's console.
+    pub display_name: String,
+    /// The object that it is made from.
+    pub owner: Owner,
+    /// False for a suspended identity: Keycloak then issues no token.
+    pub enabled: bool,
+    /// How the workload proves who it is.
+    pub credential: Credential,
+    /// The scopes that it may ask for: those of its targets.
+    pub optional_scopes: BTreeSet<ScopeRef>,
+    /// Client id of an endpoint → the permissions (client roles) that its service account holds there.
+    pub grants: BTreeMap<String, BTreeSet<String>>,
+    /// Whether a client of the same client id that is not ours is taken over instead of being a conflict.
+    pub adopt: bool,
+}
+
+/// How a workload authenticates at Keycloak.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Credential {
+    /// A Kubernetes ServiceAccount token as client assertion (RFC 7523, section 2.2). No secret anywhere.
+    Federated {
+        /// The alias of the identity provider that holds the cluster's keys. Keycloak does not check that it exists.
+        issuer_alias: String,
+        /// `system:serviceaccount:NAMESPACE:NAME`. Keycloak does not check that it is used once.
+        subject: String,
+    },
+}
+
+impl Credential {
+    fn authenticator(&self) -> &'static str {
+        match self {
+            Self::Federated { .. } => "federated-jwt",
+        }
+    }
+
+    fn attributes(&self) -> BTreeMap<String, String> {
+        match self {
+            Self::Federated { issuer_alias, subject } => {
+                text_map([("jwt.credential.issuer", issuer_alias.as_str()), ("jwt.credential.sub", subject.as_str())])
+            }
+        }
+    }
+}
+
+impl DesiredWorkload {
+    /// How changes refer to the client when it is created by us.
+    #[must_use]
+    pub fn reference(&self) -> ClientRef {
+        ClientRef::new(self.id, &self.client_id)
+    }
+
+    /// The client as Keycloak is to create it. Keycloak drops scopes that do not exist without a word.
+    #[must_use]
+    pub fn client(&self) -> ClientRepresentation {
+        ClientRepresentation {
+            id: Some(self.id.to_string()),
+            settings: self.settings(),
+            default_client_scopes: Some(DEFAULT_SCOPES.iter().map(ToString::to_string).collect()),
+            optional_client_scopes: Some(self.optional_scopes.iter().map(|scope| scope.name.clone()).collect()),
+        }
+    }
+
+    /// The client's fields that are ours.
+    #[must_use]
+    pub fn settings(&self) -> ClientSettings {
+        let mut attributes = self.credential.attributes();
+        attributes.insert(OWNER_ATTRIBUTE.to_owned(), self.owner.to_attribute());
+        ClientSettings {
+            enabled: self.enabled,
+            service_accounts_enabled: true,
+            client_authenticator_type: self.credential.authenticator().to_owned(),
+            attributes,
+            ..ClientSettings::closed(&self.client_id, &self.display_name)
+        }
+    }
+}

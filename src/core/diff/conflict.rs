@@ -1,0 +1,70 @@
+//! Why nothing can be planned.
+
+use crate::core::desired::Owner;
+
+/// Something in Keycloak stands in the way, and changing it is not ours to decide.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Conflict {
+    /// The object exists and was not made by Keywire.
+    #[error("{object} {name} (id {id}) exists already and was not made by Keywire: rename, remove or adopt it")]
+    Unowned {
+        /// What it is, such as `client`.
+        object: &'static str,
+        /// Its name or client id.
+        name: String,
+        /// Its internal id; for realms and identity providers the name again.
+        id: String,
+    },
+    /// The object exists and was made from another Kubernetes object.
+    #[error("{object} {name} (id {id}) belongs to {owner}")]
+    OwnedByAnother {
+        /// What it is, such as `client`.
+        object: &'static str,
+        /// Its name or client id.
+        name: String,
+        /// Its internal id; for realms and identity providers the name again.
+        id: String,
+        /// Whose it is.
+        owner: Owner,
+    },
+    /// The realm has to exist, since its settings are someone else's, and does not.
+    #[error("realm {realm} does not exist, and with management ClientsOnly it is not made")]
+    RealmMissing {
+        /// The realm's name.
+        realm: String,
+    },
+    /// Keycloak shows too little of the realm to compare it.
+    #[error("realm {realm} is not fully visible: the operator needs the role manage-realm there")]
+    RealmHidden {
+        /// The realm's name.
+        realm: String,
+    },
+}
+
+/// An object that may turn out not to be ours.
+pub(super) struct Claim<'a> {
+    pub object: &'static str,
+    pub name: &'a str,
+    pub id: &'a str,
+    /// Who made it, as far as it says.
+    pub owner: Option<Owner>,
+}
+
+impl Claim<'_> {
+    /// Whether `owner` may change the object, now or by adopting it.
+    pub fn check(self, owner: &Owner, adopt: bool) -> Result<(), Conflict> {
+        let (object, name, id) = (self.object, self.name.to_owned(), self.id.to_owned());
+        match self.owner {
+            Some(found) if found.is_same_object(owner) => Ok(()),
+            _ if adopt => Ok(()),
+            Some(found) => Err(Conflict::OwnedByAnother { object, name, id, owner: found }),
+            None => Err(Conflict::Unowned { object, name, id }),
+        }
+    }
+}
+
+/// Whether an object is marked as made for `owner`.
+pub(super) fn is_ours(found: Option<Owner>, owner: &Owner) -> bool {
+    found.is_some_and(|found| found.is_same_object(owner))
+}

@@ -1,0 +1,29 @@
+//! The difference between what Keycloak should hold and what it holds: a [`Plan`] of the fewest calls, in the order in
+//! which they depend on each other, or a [`Conflict`] when something there is not ours to change.
+
+mod change;
+mod conflict;
+mod describe;
+mod endpoint;
+mod fields;
+mod observed;
+mod plan;
+mod realm;
+mod workload;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod simulation;
+
+pub use change::{Change, RoleSource};
+pub use conflict::Conflict;
+pub use endpoint::{plan_delete_endpoint, plan_endpoint};
+pub use fields::{FieldChange, FieldPath};
+pub use observed::{
+    ObservedEndpoint, ObservedRealm, ObservedRealmRole, ObservedRoleMapping, ObservedScope, ObservedScopeMapping,
+    ObservedWorkload,
+};
+pub use plan::Plan;
+pub use realm::{DeletionPolicy, plan_delete_realm, plan_realm};
+pub use workload::{plan_delete_workload, plan_workload};

@@ -1,0 +1,303 @@
+//! What has to hold for every plan: it leads to what is desired, a second one is empty, and order plays no part.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::json;
+
+use crate::core::desired::representation::{
+    ClientRepresentation, IdentityProviderRepresentation, ProtocolMapperRepresentation, RoleRepresentation,
+};
+use crate::core::desired::{
+    ClientRef, ClientRole, Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management, Owner,
+    PermissionScope, RealmRole, RealmSettings, ScopeRef, Seconds, WorkloadIssuer, object_id,
+};
+
+use super::simulation::Simulated;
+use super::*;
+
+const PERMISSIONS: [&str; 4] = ["admin", "predict", "read", "train"];
+const ENDPOINTS: [&str; 3] = ["bert.text.endpoint", "https://api.example/mcp", "resnet.vision.endpoint"];
+
+fn owner(kind: &str, name: &str) -> Owner {
+    Owner {
+        cluster: "main".into(),
+        kind: kind.into(),
+        namespace: Some("vision".into()),
+        name: name.into(),
+        uid: "1".into(),
+    }
+}
+
+prop_compose! {
+    fn endpoint()(
+        permissions in subsequence(&PERMISSIONS, 0..=4).prop_shuffle(),
+        display_name in select(vec!["ResNet", "ResNet 50"]),
+        description in select(vec!["", "what it does"]),
+        client_id in select(vec!["resnet.vision.endpoint", "https://resnet.example"]),
+        uid in select(vec!["1", "2"]),
+    ) -> DesiredEndpoint {
+        let id = object_id("main", "ModelEndpoint", "vision", "resnet");
+        let prefix = "resnet.vision.endpoint";
+        DesiredEndpoint {
+            id,
+            client_id: client_id.into(),
+            display_name: display_name.into(),
+            owner: Owner { uid: uid.into(), ..owner("ModelEndpoint", "resnet") },
+            roles: permissions
+                .iter()
+                .map(|name| ClientRole { name: (*name).into(), description: description.into() })
+                .collect(),
+            scopes: permissions.iter().map(|name| PermissionScope::new(id, client_id, prefix, name)).collect(),
+            adopt: false,
+        }
+    }
+}
+
+prop_compose! {
+    fn workload()(
+        grants in proptest::collection::btree_map(select(&ENDPOINTS), subsequence(&PERMISSIONS, 1..=3), 0..=3),
+        targets in subsequence(&PERMISSIONS, 0..=4),
+        enabled in any::<bool>(),
+        subject in select(vec!["system:serviceaccount:agents:a", "system:serviceaccount:agents:b"]),
+    ) -> DesiredWorkload {
+        let endpoint = object_id("main", "ModelEndpoint", "vision", "resnet");
+        let scope = |name: &&str| PermissionScope::new(endpoint, ENDPOINTS[2], ENDPOINTS[2], name).reference();
+        DesiredWorkload {
+            id: object_id("main", "WorkloadIdentity", "agents", "labeler"),
+            client_id: "labeler.agents.workload".into(),
+            display_name: "labeler".into(),
+            owner: owner("WorkloadIdentity", "labeler"),
+            enabled,
+            credential: Credential::Federated { issuer_alias: "main".into(), subject: subject.into() },
+            optional_scopes: targets.iter().map(scope).collect(),
+            grants: grants
+                .into_iter()
+                .map(|(client_id, roles)| (client_id.into(), roles.into_iter().map(Into::into).collect()))
+                .collect(),
+            adopt: false,
+        }
+    }
+}
+
+prop_compose! {
+    fn realm()(
+        roles in subsequence(&PERMISSIONS, 0..=4).prop_shuffle(),
+        included in subsequence(&PERMISSIONS, 0..=4),
+        issuer in proptest::option::of(select(vec!["one", "two"])),
+        lifespan in proptest::option::of(60_u32..3600),
+    ) -> DesiredRealm {
+        let role = |name: &&str| RealmRole {
+            name: (*name).into(),
+            description: String::new(),
+            composites: included
+                .iter()
+                .filter(|other| *other > name && roles.contains(other))
+                .map(ToString::to_string)
+                .collect(),
+        };
+        let settings =
+            RealmSettings { access_token_lifespan: lifespan.map(Seconds), enabled: Some(true), ..Default::default() };
+        DesiredRealm {
+            realm: "ml".into(),
+            owner: owner("Realm", "ml"),
+            management: Management::Full(Box::new(settings)),
+            roles: roles.iter().map(role).collect(),
+            workload_issuer: issuer.map(|alias| WorkloadIssuer {
+                alias: alias.into(),
+                issuer: "https://main.example".into(),
+                jwks: json!({"keys": [{"kid": alias}]}),
+                max_assertion_age: Seconds(3700),
+            }),
+            adopt: false,
+        }
+    }
+}
+
+/// What Keycloak holds after someone has meddled with an endpoint.
+fn meddled(mut observed: ObservedEndpoint, how: &[u8]) -> ObservedEndpoint {
+    for step in how {
+        let other = RoleSource::Client(ClientRef { id: "other".into(), client_id: "other".into() });
+        let mapper = ProtocolMapperRepresentation { id: Some("m".into()), name: "more".into(), ..Default::default() };
+        match (step, observed.client.as_mut(), observed.scopes.first_mut()) {
+            (0, Some(client), _) => client.settings.full_scope_allowed = true,
+            (1, Some(client), _) => drop(client.settings.redirect_uris.insert("https://evil.example/*".into())),
+            (2, Some(client), _) => drop(client.settings.attributes.insert("theirs".into(), "kept".into())),
+            (3, Some(_), _) => observed.roles.push(RoleRepresentation { name: "theirs".into(), ..Default::default() }),
+            (4, _, Some(found)) => found.scope.protocol_mappers.push(mapper),
+            (5, _, Some(found)) => {
+                let roles = BTreeSet::from(["admin".to_owned()]);
+                found.mappings.push(ObservedScopeMapping { source: other, roles });
+            }
+            (6, _, Some(found)) => {
+                for mapper in &mut found.scope.protocol_mappers {
+                    mapper.config.insert("included.custom.audience".into(), "everything".into());
+                }
+            }
+            (7, _, _) => {
+                observed.client = None;
+                observed.roles.clear();
+                observed.scopes.iter_mut().for_each(|found| found.mappings.clear());
+            }
+            _ => {}
+        }
+    }
+    observed
+}
+
+fn owned_names(observed: &ObservedEndpoint) -> BTreeSet<String> {
+    observed.roles.iter().filter(|role| role.owner().is_some()).map(|role| role.name.clone()).collect()
+}
+
+proptest! {
+    #[test]
+    fn an_endpoint_becomes_what_is_desired(
+        before in endpoint(),
+        after in endpoint(),
+        how in proptest::collection::btree_set(0_u8..8, 0..4),
+    ) {
+        let mut observed = ObservedEndpoint::default();
+        observed.carry_out(plan_endpoint(&before, &observed.clone()).unwrap());
+        let how: Vec<_> = how.into_iter().collect();
+        observed = meddled(observed, &how);
+        let theirs_were_there = observed.roles.iter().any(|role| role.name == "theirs");
+        observed.carry_out(plan_endpoint(&after, &observed.clone()).unwrap());
+
+        let second = plan_endpoint(&after, &observed).unwrap();
+        prop_assert!(second.is_empty(), "{second}");
+        let wanted: BTreeSet<_> = after.roles.iter().map(|role| role.name.clone()).collect();
+        prop_assert_eq!(owned_names(&observed), wanted);
+        prop_assert_eq!(observed.roles.iter().any(|role| role.name == "theirs"), theirs_were_there);
+        prop_assert_eq!(observed.scopes.len(), after.scopes.len());
+        for ObservedScope { scope, mappings } in &observed.scopes {
+            prop_assert_eq!(mappings.len(), 1, "a scope has exactly one role");
+            prop_assert_eq!(scope.protocol_mappers.len(), 1, "and exactly one mapper");
+            prop_assert_eq!(&scope.protocol_mappers[0].config["included.client.audience"], &after.client_id);
+        }
+    }
+
+    #[test]
+    fn the_order_of_an_endpoint_does_not_matter(before in endpoint(), after in endpoint()) {
+        let mut observed = ObservedEndpoint::default();
+        observed.carry_out(plan_endpoint(&before, &observed.clone()).unwrap());
+        let plan = plan_endpoint(&after, &observed).unwrap();
+        let mut turned = after;
+        turned.roles.reverse();
+        turned.scopes.reverse();
+        observed.roles.reverse();
+        observed.scopes.reverse();
+        prop_assert_eq!(plan, plan_endpoint(&turned, &observed).unwrap());
+    }
+
+    #[test]
+    fn a_deleted_endpoint_leaves_nothing_of_ours(before in endpoint(), how in proptest::collection::vec(0_u8..8, 0..3)) {
+        let mut observed = ObservedEndpoint::default();
+        observed.carry_out(plan_endpoint(&before, &observed.clone()).unwrap());
+        observed = meddled(observed, &how);
+        let stranger = owner("ModelEndpoint", "another");
+        prop_assert!(plan_delete_endpoint(&stranger, &observed).is_empty());
+        observed.carry_out(plan_delete_endpoint(&before.owner, &observed.clone()));
+        prop_assert_eq!(observed, ObservedEndpoint::default());
+    }
+
+    #[test]
+    fn a_workload_becomes_what_is_desired(before in workload(), after in workload(), meddle in any::<[bool; 3]>()) {
+        let mut observed = ObservedWorkload::default();
+        observed.carry_out(plan_workload(&before, &observed.clone()).unwrap());
+        let theirs = ObservedRoleMapping {
+            client_id: "realm-management".into(),
+            is_endpoint: false,
+            roles: BTreeSet::from(["view-users".to_owned()]),
+        };
+        observed.role_mappings.push(theirs.clone());
+        if let Some(client) = observed.client.as_mut() {
+            let default = client.default_client_scopes.get_or_insert_default();
+            let optional = client.optional_client_scopes.get_or_insert_default();
+            if meddle[0] {
+                optional.remove("resnet.vision.endpoint:admin");
+                default.insert("resnet.vision.endpoint:admin".into());
+            }
+            if meddle[1] {
+                default.remove("basic");
+                optional.insert("basic".into());
+            }
+            if meddle[2] {
+                client.settings.public_client = true;
+                optional.insert("offline_access".into());
+            }
+        }
+        observed.carry_out(plan_workload(&after, &observed.clone()).unwrap());
+
+        let second = plan_workload(&after, &observed).unwrap();
+        prop_assert!(second.is_empty(), "{second}");
+        prop_assert!(observed.role_mappings.contains(&theirs));
+        let held: BTreeMap<_, _> = observed
+            .role_mappings
+            .iter()
+            .filter(|mapping| mapping.is_endpoint)
+            .map(|mapping| (mapping.client_id.clone(), mapping.roles.clone()))
+            .collect();
+        prop_assert_eq!(held, after.grants.clone());
+        let client = observed.client.unwrap();
+        prop_assert_eq!(client.settings, after.settings());
+        let mut optional = client.optional_client_scopes.unwrap();
+        prop_assert_eq!(optional.remove("offline_access"), meddle[2]);
+        let wanted: BTreeSet<_> = after.optional_scopes.iter().map(|ScopeRef { name, .. }| name.clone()).collect();
+        prop_assert_eq!(optional, wanted);
+    }
+
+    #[test]
+    fn a_realm_becomes_what_is_desired(before in realm(), after in realm()) {
+        let mut observed = ObservedRealm::default();
+        observed.carry_out(plan_realm(&before, &observed.clone()).unwrap());
+        if let Some(realm) = observed.realm.as_mut() {
+            // Keycloak shows a lifespan whether or not one was given.
+            realm.settings.access_token_lifespan.get_or_insert(Seconds(300));
+            realm.attributes.insert("frontendUrl".into(), "https://theirs.example".into());
+        }
+        let theirs = ObservedRealmRole {
+            role: RoleRepresentation { name: "offline_access".into(), ..Default::default() },
+            composites: BTreeSet::new(),
+        };
+        observed.roles.push(theirs.clone());
+        let corporate = IdentityProviderRepresentation { alias: "corp".into(), ..Default::default() };
+        observed.identity_providers.push(corporate.clone());
+        observed.carry_out(plan_realm(&after, &observed.clone()).unwrap());
+
+        let second = plan_realm(&after, &observed).unwrap();
+        prop_assert!(second.is_empty(), "{second}");
+        prop_assert!(observed.roles.contains(&theirs));
+        prop_assert!(observed.identity_providers.contains(&corporate));
+        prop_assert_eq!(observed.roles.len(), after.roles.len() + 1);
+        prop_assert_eq!(observed.identity_providers.len(), 1 + usize::from(after.workload_issuer.is_some()));
+
+        let mut turned = after.clone();
+        turned.roles.reverse();
+        let mut reversed = observed.clone();
+        reversed.roles.reverse();
+        reversed.identity_providers.reverse();
+        prop_assert_eq!(plan_realm(&before, &observed).unwrap(), plan_realm(&before, &reversed).unwrap());
+        prop_assert!(plan_realm(&turned, &reversed).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_not_ours_is_a_conflict(desired in endpoint(), workload in workload()) {
+        let stranger = DesiredEndpoint { owner: owner("ModelEndpoint", "another"), ..desired.clone() };
+        let mut observed = ObservedEndpoint::default();
+        observed.carry_out(plan_endpoint(&stranger, &observed.clone()).unwrap());
+        let conflict = plan_endpoint(&desired, &observed).unwrap_err();
+        prop_assert!(conflict.to_string().contains("belongs to ModelEndpoint vision/another"), "{conflict}");
+        let adopting = DesiredEndpoint { adopt: true, ..desired };
+        // Roles of the other owner stay: their names are taken over, not their existence.
+        observed.roles.clear();
+        observed.carry_out(plan_endpoint(&adopting, &observed.clone()).unwrap());
+        prop_assert!(plan_endpoint(&adopting, &observed).unwrap().is_empty());
+
+        let foreign = ClientRepresentation { id: Some("theirs".into()), ..Default::default() };
+        let observed = ObservedWorkload { client: Some(foreign), role_mappings: Vec::new() };
+        let unowned = matches!(plan_workload(&workload, &observed), Err(Conflict::Unowned { object: "client", .. }));
+        prop_assert!(unowned);
+        prop_assert!(plan_delete_workload(&workload.owner, &observed).is_empty());
+    }
+}

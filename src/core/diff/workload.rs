@@ -1,0 +1,104 @@
+//! The plan for one workload.
+
+use std::collections::BTreeSet;
+
+use crate::core::desired::representation::ClientRepresentation;
+use crate::core::desired::{ClientRef, DEFAULT_SCOPES, DesiredWorkload, Owner, is_permission_scope_name};
+
+use super::change::Change;
+use super::conflict::Conflict;
+use super::endpoint::{check_client, delete_client};
+use super::fields::compare;
+use super::observed::ObservedWorkload;
+use super::plan::{Plan, by_name};
+
+/// What it takes to make `observed` the workload that is desired.
+///
+/// Roles and scopes of endpoints that are not desired are taken away; those of other clients are left alone.
+///
+/// # Errors
+/// A [`Conflict`] if the client is not ours and is not to be adopted.
+pub fn plan_workload(desired: &DesiredWorkload, observed: &ObservedWorkload) -> Result<Plan, Conflict> {
+    check_client(observed.client.as_ref(), &desired.owner, desired.adopt)?;
+    let mut plan = Plan::default();
+    let client = match &observed.client {
+        None => {
+            let (client, optional_scopes) = (Box::new(desired.client()), desired.optional_scopes.clone());
+            plan.push(Change::CreateClient { client, optional_scopes });
+            desired.reference()
+        }
+        Some(found) => update_client(desired, found, &mut plan),
+    };
+    plan.extend(revoke(desired, observed, &client));
+    plan.extend(grant(desired, observed, &client));
+    Ok(plan)
+}
+
+/// What it takes to remove everything that was made for `owner`; the service account and its roles go with the client.
+#[must_use]
+pub fn plan_delete_workload(owner: &Owner, observed: &ObservedWorkload) -> Plan {
+    Plan { changes: delete_client(owner, observed.client.as_ref()).into_iter().collect() }
+}
+
+fn update_client(desired: &DesiredWorkload, found: &ClientRepresentation, plan: &mut Plan) -> ClientRef {
+    let client = ClientRef { client_id: desired.client_id.clone(), ..found.reference() };
+    let fields = compare(&found.settings, &desired.settings());
+    if !fields.is_empty() {
+        plan.push(Change::UpdateClient { client: client.clone(), fields });
+    }
+    plan.extend(plan_scopes(desired, found, &client));
+    client
+}
+
+fn plan_scopes(desired: &DesiredWorkload, found: &ClientRepresentation, client: &ClientRef) -> Vec<Change> {
+    let nothing = BTreeSet::new();
+    let default = found.default_client_scopes.as_ref().unwrap_or(&nothing);
+    let optional = found.optional_client_scopes.as_ref().unwrap_or(&nothing);
+    let wanted: BTreeSet<_> = desired.optional_scopes.iter().map(|scope| scope.name.as_str()).collect();
+    let mut changes = Vec::new();
+    // A permission in every token would give every endpoint a token that another one accepts.
+    for scope in default.iter().filter(|name| is_permission_scope_name(name)) {
+        changes.push(Change::RemoveDefaultScope { client: client.clone(), scope: scope.clone() });
+    }
+    // A scope cannot be in both lists, so removing comes first.
+    for scope in optional {
+        let is_surplus = is_permission_scope_name(scope) && !wanted.contains(scope.as_str());
+        if is_surplus || DEFAULT_SCOPES.contains(&scope.as_str()) {
+            changes.push(Change::RemoveOptionalScope { client: client.clone(), scope: scope.clone() });
+        }
+    }
+    for scope in DEFAULT_SCOPES.into_iter().filter(|name| !default.contains(*name)) {
+        changes.push(Change::AddDefaultScope { client: client.clone(), scope: scope.to_owned() });
+    }
+    for scope in desired.optional_scopes.iter().filter(|scope| !optional.contains(&scope.name)) {
+        changes.push(Change::AddOptionalScope { client: client.clone(), scope: scope.clone() });
+    }
+    changes
+}
+
+fn revoke(desired: &DesiredWorkload, observed: &ObservedWorkload, client: &ClientRef) -> Vec<Change> {
+    let nothing = BTreeSet::new();
+    let mut changes = Vec::new();
+    let mappings = by_name(&observed.role_mappings, |mapping| &mapping.client_id);
+    for mapping in mappings.into_iter().filter(|mapping| mapping.is_endpoint) {
+        let wanted = desired.grants.get(&mapping.client_id).unwrap_or(&nothing);
+        let roles: BTreeSet<_> = mapping.roles.difference(wanted).cloned().collect();
+        if !roles.is_empty() {
+            changes.push(Change::UnmapRoles { client: client.clone(), endpoint: mapping.client_id.clone(), roles });
+        }
+    }
+    changes
+}
+
+fn grant(desired: &DesiredWorkload, observed: &ObservedWorkload, client: &ClientRef) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (endpoint, wanted) in &desired.grants {
+        let held = observed.role_mappings.iter().filter(|mapping| &mapping.client_id == endpoint);
+        let held: BTreeSet<_> = held.flat_map(|mapping| &mapping.roles).collect();
+        let roles: BTreeSet<_> = wanted.iter().filter(|role| !held.contains(role)).cloned().collect();
+        if !roles.is_empty() {
+            changes.push(Change::MapRoles { client: client.clone(), endpoint: endpoint.clone(), roles });
+        }
+    }
+    changes
+}

@@ -1,0 +1,44 @@
+//! The roles that a service account holds on endpoints.
+
+use std::collections::BTreeSet;
+
+use crate::core::desired::ClientRef;
+use crate::keycloak::admin::RealmAdmin;
+use crate::keycloak::error::ApiError;
+
+impl RealmAdmin {
+    pub(super) async fn apply_grant(
+        &self,
+        client: &ClientRef,
+        endpoint: &str,
+        roles: &BTreeSet<String>,
+    ) -> Result<(), ApiError> {
+        let account = self.get_service_account(&client.id).await?;
+        let (endpoint_id, found) = self.endpoint_roles(endpoint, roles).await?;
+        let result = self.map_client_roles(&account.id, &endpoint_id, &found).await;
+        if !result.as_ref().is_err_and(ApiError::is_not_found) {
+            return result;
+        }
+        // What we remember of the endpoint may be of one that was deleted and made again.
+        self.directory().forget_client(endpoint);
+        let (endpoint_id, found) = self.endpoint_roles(endpoint, roles).await?;
+        self.map_client_roles(&account.id, &endpoint_id, &found).await
+    }
+
+    /// Read afresh and without memory: a revocation that hits nothing must not look like one that worked.
+    pub(super) async fn apply_revocation(
+        &self,
+        client: &ClientRef,
+        endpoint: &str,
+        roles: &BTreeSet<String>,
+    ) -> Result<(), ApiError> {
+        let account = self.get_service_account(&client.id).await?;
+        let mut held = self.list_role_mappings(&account.id).await?.client_mappings;
+        let Some(mapping) = held.remove(endpoint) else { return Ok(()) };
+        let surplus: Vec<_> = mapping.mappings.into_iter().filter(|role| roles.contains(&role.name)).collect();
+        if surplus.is_empty() {
+            return Ok(());
+        }
+        ApiError::fine_if_missing(self.unmap_client_roles(&account.id, &mapping.id, &surplus).await)
+    }
+}

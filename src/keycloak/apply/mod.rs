@@ -1,0 +1,121 @@
+//! Carrying out a plan, one change after the other.
+
+mod grants;
+mod lookup;
+mod scopes;
+
+use std::collections::BTreeSet;
+
+use crate::core::desired::representation::RoleRepresentation;
+use crate::core::diff::{Change, FieldChange, Plan};
+
+use super::admin::RealmAdmin;
+use super::clients::ScopeList;
+use super::error::ApiError;
+
+/// A plan that was carried out in part. What is done stays done; observing again tells what is left.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {failed}: {source}")]
+pub struct ApplyError {
+    /// The changes before it, which were made.
+    pub done: Vec<Change>,
+    /// The change that failed.
+    pub failed: Box<Change>,
+    /// Why.
+    pub source: ApiError,
+}
+
+impl RealmAdmin {
+    /// Carries out a plan. Every change can be repeated but for the creation of what exists, which is a `Conflict`:
+    /// [`reconcile_endpoint`](Self::reconcile_endpoint) and its like then look again.
+    ///
+    /// # Errors
+    /// [`ApplyError`] at the first change that fails.
+    pub async fn apply(&self, plan: Plan) -> Result<Vec<Change>, ApplyError> {
+        let mut done = Vec::with_capacity(plan.changes.len());
+        for change in plan.changes {
+            match self.apply_change(&change).await {
+                Ok(()) => done.push(change),
+                Err(source) => return Err(ApplyError { done, failed: Box::new(change), source }),
+            }
+        }
+        Ok(done)
+    }
+
+    async fn apply_change(&self, change: &Change) -> Result<(), ApiError> {
+        match change {
+            Change::CreateRealm { realm } => self.create_realm(realm).await,
+            Change::UpdateRealm { fields, .. } => self.update_realm(fields).await,
+            Change::DeleteRealm { .. } => self.delete_realm().await,
+            Change::CreateRealmRole { role } => self.create_realm_role(role).await,
+            Change::UpdateRealmRole { role, .. } => self.update_realm_role(role).await,
+            Change::DeleteRealmRole { role } => self.delete_realm_role(role).await,
+            Change::AddComposites { role, composites } => {
+                let composites = self.realm_roles_named(composites).await?;
+                self.add_composites(role, &composites).await
+            }
+            Change::RemoveComposites { role, composites } => {
+                let composites = self.realm_roles_named(composites).await?;
+                self.remove_composites(role, &composites).await
+            }
+            Change::CreateIdentityProvider { identity_provider } => {
+                self.create_identity_provider(identity_provider).await
+            }
+            Change::UpdateIdentityProvider { identity_provider, .. } => {
+                self.update_identity_provider(identity_provider).await
+            }
+            Change::DeleteIdentityProvider { alias } => self.delete_identity_provider(alias).await,
+            Change::CreateClient { client, optional_scopes } => self.apply_new_client(client, optional_scopes).await,
+            Change::UpdateClient { client, fields } => {
+                self.update_client(&client.id, &FieldChange::to_body(fields)).await
+            }
+            Change::DeleteClient { client } => {
+                self.directory().forget_client(&client.client_id);
+                self.delete_client(&client.id).await
+            }
+            Change::CreateClientRole { client, role } => self.create_client_role(&client.id, role).await,
+            Change::UpdateClientRole { client, role, .. } => self.update_client_role(&client.id, role).await,
+            Change::DeleteClientRole { client, role } => {
+                self.directory().forget_client(&client.client_id);
+                self.delete_client_role(&client.id, role).await
+            }
+            Change::CreateScope { scope } => self.create_client_scope(scope).await,
+            Change::UpdateScope { scope, fields } => {
+                self.directory().forget_scope(&scope.name);
+                self.update_client_scope(&scope.id, &FieldChange::to_body(fields)).await
+            }
+            Change::DeleteScope { scope } => {
+                self.directory().forget_scope(&scope.name);
+                self.delete_client_scope(&scope.id).await
+            }
+            Change::CreateScopeMapper { scope, mapper } => self.create_mapper(&scope.id, mapper).await,
+            Change::UpdateScopeMapper { scope, mapper, .. } => self.update_mapper(&scope.id, mapper).await,
+            Change::DeleteScopeMapper { scope, mapper } => {
+                self.delete_mapper(&scope.id, mapper.id.as_deref().unwrap_or_default()).await
+            }
+            Change::AddScopeMapping { scope, source, roles } => {
+                self.add_scope_mappings(&scope.id, source, &by_name(roles)).await
+            }
+            Change::RemoveScopeMapping { scope, source, roles } => {
+                self.remove_scope_mappings(&scope.id, source, &by_name(roles)).await
+            }
+            Change::AddDefaultScope { client, scope } => {
+                let id = self.built_in_scope(scope).await?;
+                self.add_scope_to_client(&client.id, ScopeList::Default, &id).await
+            }
+            Change::RemoveDefaultScope { client, scope } => {
+                self.remove_scope_named(client, ScopeList::Default, scope).await
+            }
+            Change::AddOptionalScope { client, scope } => self.apply_optional_scope(client, scope).await,
+            Change::RemoveOptionalScope { client, scope } => {
+                self.remove_scope_named(client, ScopeList::Optional, scope).await
+            }
+            Change::MapRoles { client, endpoint, roles } => self.apply_grant(client, endpoint, roles).await,
+            Change::UnmapRoles { client, endpoint, roles } => self.apply_revocation(client, endpoint, roles).await,
+        }
+    }
+}
+
+fn by_name(roles: &BTreeSet<String>) -> Vec<RoleRepresentation> {
+    roles.iter().map(|name| RoleRepresentation { name: name.clone(), ..Default::default() }).collect()
+}

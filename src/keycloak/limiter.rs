@@ -1,0 +1,75 @@
+//! How fast, and how much at once, Keycloak is asked.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+
+/// How much of the rate may be used at once after a quiet time.
+const BURST: Duration = Duration::from_millis(100);
+
+/// A rate and a number of requests in flight, shared by everything that talks to one server.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    in_flight: Arc<Semaphore>,
+    interval: Duration,
+    next: Mutex<Option<Instant>>,
+}
+
+/// Leave to send one request; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Permit {
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Limiter {
+    /// At most `requests_per_second` (0: no limit) and `concurrent` (at least 1) in flight.
+    pub fn new(requests_per_second: u32, concurrent: usize) -> Self {
+        let interval = Duration::from_secs(1).checked_div(requests_per_second).unwrap_or_default();
+        Self { in_flight: Arc::new(Semaphore::new(concurrent.max(1))), interval, next: Mutex::new(None) }
+    }
+
+    /// Waits for a place and for the rate, in this order, so that a slot of the rate is not lost while waiting.
+    pub async fn acquire(&self) -> Permit {
+        // The semaphore is never closed; if it were, requests would go on at the rate alone.
+        let place = Arc::clone(&self.in_flight).acquire_owned().await.ok();
+        sleep_until(self.reserve()).await;
+        Permit { _place: place }
+    }
+
+    fn reserve(&self) -> Instant {
+        let now = Instant::now();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let earliest = now.checked_sub(BURST).unwrap_or(now);
+        let slot = next.unwrap_or(earliest).max(earliest);
+        *next = Some(slot + self.interval);
+        slot.max(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_holds_after_the_burst() {
+        let limiter = Limiter::new(100, 8);
+        let start = Instant::now();
+        for _ in 0..210 {
+            limiter.acquire().await;
+        }
+        let taken = start.elapsed();
+        assert!((Duration::from_millis(1900)..=Duration::from_millis(2100)).contains(&taken), "{taken:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_allowed_at_once() {
+        let limiter = Limiter::new(0, 2);
+        let (_first, second) = (limiter.acquire().await, limiter.acquire().await);
+        let third = tokio::time::timeout(Duration::from_secs(1), limiter.acquire()).await;
+        assert!(third.is_err());
+        drop(second);
+        limiter.acquire().await;
+    }
+}

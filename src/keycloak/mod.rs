@@ -1,0 +1,49 @@
+//! The Keycloak Admin API: one login, one limiter, one file per resource; reading what is there and applying plans.
+//!
+//! [`Admin`] is the handle to a server and [`RealmAdmin`] to one of its realms; both are cheap to clone.
+
+mod admin;
+mod apply;
+mod assertion;
+mod bootstrap;
+mod breaker;
+mod call;
+mod client_roles;
+mod client_scopes;
+mod clients;
+mod credentials;
+mod directory;
+mod error;
+mod identity_providers;
+mod limiter;
+mod locks;
+mod login_error;
+mod observe;
+mod pages;
+mod realm_roles;
+mod realms;
+mod reconcile;
+mod rights;
+mod role_mappings;
+mod scope_mappings;
+mod server_info;
+mod session;
+#[cfg(test)]
+mod testing;
+mod token;
+mod transport;
+mod users;
+
+pub use admin::{Admin, AdminConfig, Limits, RealmAdmin, SetupError};
+pub use apply::ApplyError;
+pub use assertion::{AssertionSource, TokenFile};
+pub use bootstrap::{BootstrapError, BootstrapReport, BootstrapSpec, RealmGrant, Step, bootstrap_operator};
+pub use credentials::Credentials;
+pub use error::ApiError;
+pub use login_error::LoginError;
+pub use observe::{EndpointKey, WorkloadKey};
+pub use reconcile::ReconcileError;
+pub use role_mappings::{ClientMappings, RoleMappings};
+pub use server_info::ServerCheck;
+pub use token::{TokenAnswer, TokenError, TokenRequest};
+pub use users::ServiceAccount;

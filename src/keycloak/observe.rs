@@ -1,0 +1,211 @@
+//! Reading what belongs to one object, with few calls. «Not found» is told from «not visible»: absence is not deletion.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::core::desired::representation::{ClientRepresentation, ClientScopeRepresentation, RoleRepresentation};
+use crate::core::desired::{ClientRef, DesiredEndpoint, DesiredWorkload, is_endpoint_client_id, permission_scope_id};
+use crate::core::diff::{
+    ObservedEndpoint, ObservedRealm, ObservedRealmRole, ObservedRoleMapping, ObservedScope, ObservedScopeMapping,
+    ObservedWorkload, RoleSource,
+};
+
+use super::admin::RealmAdmin;
+use super::error::ApiError;
+use super::role_mappings::{ClientMappings, RoleMappings};
+
+/// Where to look for an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointKey {
+    /// The internal id that we would give to its client.
+    pub id: Uuid,
+    /// Its client id.
+    pub client_id: String,
+    /// Permissions whose scopes to look for, besides those that the client has a role for.
+    pub permissions: BTreeSet<String>,
+    /// Names of scopes to look for under any id: those to be adopted. Lists all scopes of the realm.
+    pub scope_names: BTreeSet<String>,
+}
+
+/// Where to look for a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadKey {
+    /// The internal id that we would give to its client.
+    pub id: Uuid,
+    /// Its client id.
+    pub client_id: String,
+}
+
+impl From<&DesiredEndpoint> for EndpointKey {
+    fn from(desired: &DesiredEndpoint) -> Self {
+        let names = desired.scopes.iter().filter(|_| desired.adopt).map(|scope| scope.name.clone());
+        Self {
+            id: desired.id,
+            client_id: desired.client_id.clone(),
+            permissions: desired.roles.iter().map(|role| role.name.clone()).collect(),
+            scope_names: names.collect(),
+        }
+    }
+}
+
+impl From<&DesiredWorkload> for WorkloadKey {
+    fn from(desired: &DesiredWorkload) -> Self {
+        Self { id: desired.id, client_id: desired.client_id.clone() }
+    }
+}
+
+impl RealmAdmin {
+    /// The realm, its roles and its identity providers. `roles` are those whose composites matter even if not ours.
+    ///
+    /// # Errors
+    /// An [`ApiError`] if any part cannot be read; a realm that does not exist is no error.
+    pub async fn observe_realm(&self, roles: &BTreeSet<String>) -> Result<ObservedRealm, ApiError> {
+        let Some(realm) = ApiError::none_if_missing(self.get_realm().await)? else {
+            return Ok(ObservedRealm::default());
+        };
+        let (all, identity_providers) = tokio::join!(self.visible_roles(roles), self.list_identity_providers());
+        let mut observed =
+            ObservedRealm { realm: Some(realm), roles: Vec::new(), identity_providers: identity_providers? };
+        for role in all? {
+            let is_relevant = role.composite && (role.owner().is_some() || roles.contains(&role.name));
+            let composites = if is_relevant { self.list_composites(&role.name).await? } else { Vec::new() };
+            observed.roles.push(ObservedRealmRole { role, composites: names(&composites) });
+        }
+        Ok(observed)
+    }
+
+    /// The client of an endpoint, its roles, and the scopes of its permissions.
+    ///
+    /// # Errors
+    /// An [`ApiError`] if any part cannot be read; an endpoint that does not exist is no error.
+    pub async fn observe_endpoint(&self, key: &EndpointKey) -> Result<ObservedEndpoint, ApiError> {
+        let client = self.locate_client(key.id, &key.client_id).await?;
+        let roles = match client.as_ref().and_then(|client| client.id.as_deref()) {
+            Some(id) => self.list_client_roles(id).await?,
+            None => Vec::new(),
+        };
+        self.remember(client.as_ref(), &roles);
+        let permissions = key.permissions.iter().cloned().chain(roles.iter().map(|role| role.name.clone()));
+        let ids: BTreeSet<_> = permissions.map(|name| permission_scope_id(key.id, &name).to_string()).collect();
+        let mut scopes = self.observe_scopes(ids).await?;
+        if !key.scope_names.is_empty() {
+            scopes.extend(self.scopes_to_adopt(key, &scopes).await?);
+        }
+        Ok(ObservedEndpoint { client, roles, scopes })
+    }
+
+    /// The client of a workload and the roles of its service account.
+    ///
+    /// # Errors
+    /// An [`ApiError`] if any part cannot be read; a workload that does not exist is no error.
+    pub async fn observe_workload(&self, key: &WorkloadKey) -> Result<ObservedWorkload, ApiError> {
+        let Some(client) = self.locate_client(key.id, &key.client_id).await? else {
+            return Ok(ObservedWorkload::default());
+        };
+        let mut observed = ObservedWorkload { client: Some(client.clone()), role_mappings: Vec::new() };
+        if !client.settings.service_accounts_enabled {
+            return Ok(observed);
+        }
+        let account = self.get_service_account(&client.reference().id).await?;
+        let RoleMappings { client_mappings, .. } = self.list_role_mappings(&account.id).await?;
+        for mapping in client_mappings.into_values() {
+            let is_endpoint = self.is_endpoint(&mapping).await?;
+            let roles = names(&mapping.mappings);
+            observed.role_mappings.push(ObservedRoleMapping { client_id: mapping.client, is_endpoint, roles });
+        }
+        Ok(observed)
+    }
+
+    /// The client with our id, else the one that has its client id: to be adopted, or in the way.
+    async fn locate_client(&self, id: Uuid, client_id: &str) -> Result<Option<ClientRepresentation>, ApiError> {
+        match ApiError::none_if_missing(self.get_client(&id.to_string()).await)? {
+            Some(client) => Ok(Some(client)),
+            None => self.find_client(client_id).await,
+        }
+    }
+
+    /// Where no realm role is asked for, an account that may not see them need not.
+    async fn visible_roles(&self, wanted: &BTreeSet<String>) -> Result<Vec<RoleRepresentation>, ApiError> {
+        match self.list_realm_roles().await {
+            Err(ApiError::Forbidden { .. }) if wanted.is_empty() => Ok(Vec::new()),
+            result => result,
+        }
+    }
+
+    /// An endpoint with a URL as client id cannot be told by its name, but its id is one that we derive.
+    async fn is_endpoint(&self, mapping: &ClientMappings) -> Result<bool, ApiError> {
+        if is_endpoint_client_id(&mapping.client) {
+            return Ok(true);
+        }
+        let is_derived = Uuid::parse_str(&mapping.id).is_ok_and(|id| id.get_version_num() == 5);
+        if !is_derived {
+            return Ok(false);
+        }
+        let client = ApiError::none_if_missing(self.get_client(&mapping.id).await)?;
+        Ok(client.is_some_and(|client| client.owner().is_some()))
+    }
+
+    async fn observe_scopes(&self, ids: BTreeSet<String>) -> Result<Vec<ObservedScope>, ApiError> {
+        let mut reads = JoinSet::new();
+        for id in ids {
+            let realm = self.clone();
+            reads.spawn(async move {
+                let Some(scope) = ApiError::none_if_missing(realm.get_client_scope(&id).await)? else {
+                    return Ok(None);
+                };
+                realm.observe_scope(scope).await.map(Some)
+            });
+        }
+        let mut found = BTreeMap::new();
+        // A read that was cancelled with the runtime has no result, and nobody waits for this one either.
+        while let Some(Ok(read)) = reads.join_next().await {
+            if let Some(observed) = read? {
+                found.insert(observed.scope.settings.name.clone(), observed);
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    async fn observe_scope(&self, scope: ClientScopeRepresentation) -> Result<ObservedScope, ApiError> {
+        let reference = scope.reference();
+        self.directory().keep_scope(&reference.name, &reference.id);
+        let RoleMappings { realm_mappings, client_mappings } = self.list_scope_mappings(&reference.id).await?;
+        let clients = client_mappings.into_values().map(|mapping| ObservedScopeMapping {
+            source: RoleSource::Client(ClientRef { id: mapping.id, client_id: mapping.client }),
+            roles: names(&mapping.mappings),
+        });
+        let realm = ObservedScopeMapping { source: RoleSource::Realm, roles: names(&realm_mappings) };
+        let mappings = clients.chain([realm]).filter(|mapping| !mapping.roles.is_empty()).collect();
+        Ok(ObservedScope { scope, mappings })
+    }
+
+    async fn scopes_to_adopt(
+        &self,
+        key: &EndpointKey,
+        found: &[ObservedScope],
+    ) -> Result<Vec<ObservedScope>, ApiError> {
+        let mut adopted = Vec::new();
+        for scope in self.list_client_scopes().await? {
+            let name = &scope.settings.name;
+            let is_known = found.iter().any(|found| &found.scope.settings.name == name);
+            if key.scope_names.contains(name) && !is_known {
+                adopted.push(self.observe_scope(scope).await?);
+            }
+        }
+        Ok(adopted)
+    }
+
+    fn remember(&self, client: Option<&ClientRepresentation>, roles: &[RoleRepresentation]) {
+        let Some(client) = client.map(ClientRepresentation::reference) else { return };
+        self.directory().keep_client(&client.client_id, &client.id);
+        for role in roles {
+            self.directory().keep_role(&client.id, &role.name, role.id.as_deref().unwrap_or_default());
+        }
+    }
+}
+
+fn names(roles: &[RoleRepresentation]) -> BTreeSet<String> {
+    roles.iter().map(|role| role.name.clone()).collect()
+}

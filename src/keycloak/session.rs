@@ -1,0 +1,157 @@
+//! One login for everyone: made once at a time, renewed before it ends.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use tokio::time::Instant;
+use url::Url;
+
+use super::assertion::AssertionClaims;
+use super::credentials::{Credentials, LoginForm};
+use super::login_error::LoginError;
+use super::transport::{Answer, Transport};
+
+/// How long a refused login is not tried again: wrong credentials must not become a storm, or lock an account.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(5);
+/// How long before its end a token is no longer used, for the way to Keycloak and clocks that differ.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// The operator's login at one realm of one server.
+#[derive(Debug)]
+pub(super) struct Session {
+    realm: String,
+    token_url: Url,
+    credentials: Credentials,
+    state: Mutex<State>,
+    flight: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    login: Option<Arc<Login>>,
+    refused: Option<(Instant, LoginError)>,
+}
+
+/// An access token and its times.
+#[derive(Debug)]
+pub(super) struct Login {
+    pub access_token: SecretString,
+    renew_at: Instant,
+    ends_at: Instant,
+}
+
+#[derive(Deserialize)]
+struct TokenBody {
+    access_token: SecretString,
+    /// Seconds.
+    expires_in: u64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorBody {
+    error: String,
+    error_description: String,
+}
+
+impl Session {
+    pub fn new(realm: String, token_url: Url, credentials: Credentials) -> Self {
+        let flight = tokio::sync::Mutex::new(());
+        Self { realm, token_url, credentials, state: Mutex::default(), flight }
+    }
+
+    /// A login that is good for now. One caller logs in; the others use the old one as long as it lasts, or wait.
+    pub async fn login(&self, transport: &Transport) -> Result<Arc<Login>, LoginError> {
+        let Some(current) = self.usable() else {
+            let _flight = self.flight.lock().await;
+            return match self.usable() {
+                Some(login) => Ok(login),
+                None => self.log_in(transport).await,
+            };
+        };
+        if Instant::now() < current.renew_at {
+            return Ok(current);
+        }
+        let Ok(_flight) = self.flight.try_lock() else { return Ok(current) };
+        // A renewal ahead of time that fails has no consequence yet.
+        Ok(self.log_in(transport).await.unwrap_or(current))
+    }
+
+    /// Keycloak no longer accepts this login.
+    pub fn discard(&self, login: &Arc<Login>) {
+        let mut state = self.state();
+        if state.login.as_ref().is_some_and(|current| Arc::ptr_eq(current, login)) {
+            state.login = None;
+        }
+    }
+
+    fn usable(&self) -> Option<Arc<Login>> {
+        let now = Instant::now();
+        self.state().login.clone().filter(|login| now < login.ends_at)
+    }
+
+    async fn log_in(&self, transport: &Transport) -> Result<Arc<Login>, LoginError> {
+        if let Some((until, error)) = &self.state().refused
+            && Instant::now() < *until
+        {
+            return Err(error.clone());
+        }
+        let result = self.request(transport).await;
+        let mut state = self.state();
+        match &result {
+            Ok(login) => *state = State { login: Some(Arc::clone(login)), refused: None },
+            Err(error) if error.is_lasting() => state.refused = Some((Instant::now() + REFUSAL_PAUSE, error.clone())),
+            Err(_) => {}
+        }
+        result
+    }
+
+    async fn request(&self, transport: &Transport) -> Result<Arc<Login>, LoginError> {
+        let form = self.credentials.login_form().await?;
+        let asked_at = Instant::now();
+        let request = transport.client().post(self.token_url.clone()).form(&form.exposed());
+        let answer = transport.send(request).await?;
+        if !answer.status.is_success() {
+            return Err(self.diagnose(&answer, &form));
+        }
+        let body: TokenBody = answer.json().map_err(|_| self.not_keycloak(&answer))?;
+        let lifetime = Duration::from_secs(body.expires_in);
+        Ok(Arc::new(Login {
+            access_token: body.access_token,
+            renew_at: asked_at + lifetime * 2 / 3,
+            ends_at: asked_at + lifetime.saturating_sub(MARGIN),
+        }))
+    }
+
+    fn diagnose(&self, answer: &Answer, form: &LoginForm) -> LoginError {
+        let status = answer.status.as_u16();
+        let Ok(ErrorBody { error, error_description }) = answer.json::<ErrorBody>() else {
+            return match status {
+                429 | 502..=504 => LoginError::Busy { status, retry_after: answer.retry_after() },
+                _ => self.not_keycloak(answer),
+            };
+        };
+        let message = if error_description.is_empty() { error.clone() } else { error_description };
+        let name = self.credentials.name().to_owned();
+        let claims = form.assertion().map(|token| AssertionClaims::of(token).unwrap_or_default());
+        match (status, error.as_str(), claims) {
+            (404, _, _) => LoginError::RealmMissing { realm: self.realm.clone() },
+            (429 | 503, _, _) => LoginError::Busy { status, retry_after: answer.retry_after() },
+            (500.., _, _) => LoginError::Server { status, message },
+            (_, "unauthorized_client", _) => LoginError::NotAllowed { name, message },
+            (400, _, Some(claims)) => LoginError::AssertionInvalid { name, message, claims },
+            (_, _, Some(claims)) => LoginError::AssertionRefused { name, message, claims },
+            (_, _, None) => LoginError::WrongCredentials { name, message },
+        }
+    }
+
+    fn not_keycloak(&self, answer: &Answer) -> LoginError {
+        LoginError::NotKeycloak { url: self.token_url.to_string(), status: answer.status.as_u16() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,195 @@
+//! Sending one request: limits, timeouts and the circuit breaker, for logins and calls alike.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::breaker::{Breaker, Paused};
+use super::limiter::Limiter;
+
+/// How long to wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for a whole answer.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// The largest answer that is read, in bytes. Far above the largest page.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Nothing that could be called an answer came.
+#[derive(Clone, Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum TransportError {
+    /// No connection.
+    #[error("Keycloak at {server} cannot be reached ({reason}): check the URL, its Service and network policies")]
+    Unreachable {
+        /// Scheme, host and port.
+        server: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// A connection, but no trust.
+    #[error("Keycloak at {server} is not trusted ({reason}): give the CA that signed its certificate")]
+    Tls {
+        /// Scheme, host and port.
+        server: String,
+        /// What is wrong with the certificate.
+        reason: String,
+    },
+    /// No answer in time. The request may have been carried out.
+    #[error("Keycloak at {server} did not answer in time")]
+    Timeout {
+        /// Scheme, host and port.
+        server: String,
+    },
+    /// The connection broke. The request may have been carried out.
+    #[error("the connection to Keycloak at {server} broke ({reason})")]
+    Broken {
+        /// Scheme, host and port.
+        server: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// Nothing was sent: the server was down a moment ago.
+    #[error("Keycloak is not asked again for {} s; the last time: {reason}", retry_after.as_secs().max(1))]
+    Paused {
+        /// When the next request is let through.
+        retry_after: Duration,
+        /// What went wrong the last time.
+        reason: String,
+    },
+}
+
+/// An HTTP answer, read to its end.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+/// The way to one server.
+#[derive(Debug)]
+pub(super) struct Transport {
+    client: Client,
+    server: String,
+    breaker: Breaker,
+    limiter: Limiter,
+}
+
+impl Transport {
+    /// A way to `url` that also trusts `extra_roots`.
+    pub fn new(url: &Url, extra_roots: Vec<Certificate>, limiter: Limiter) -> Result<Self, reqwest::Error> {
+        let builder = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            // A redirect would carry our token to wherever it points.
+            .redirect(Policy::none())
+            .user_agent(concat!("keywire/", env!("CARGO_PKG_VERSION")));
+        // Without TLS a machine without any CA certificates must do.
+        let builder = match url.scheme() {
+            "https" => builder.tls_certs_merge(extra_roots),
+            _ => builder.tls_certs_only(extra_roots),
+        };
+        let server = url.origin().ascii_serialization();
+        Ok(Self { client: builder.build()?, server, breaker: Breaker::default(), limiter })
+    }
+
+    /// The HTTP client, to build requests with.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a request and reads the answer, whatever its status.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, TransportError> {
+        self.breaker.admit()?;
+        let _permit = self.limiter.acquire().await;
+        let answer = read(request).await.map_err(|error| self.describe(&error));
+        match &answer {
+            Ok(answer) if is_gateway_failure(answer.status) => {
+                self.breaker.failed(&format!("status {}", answer.status))
+            }
+            Ok(_) => self.breaker.succeeded(),
+            Err(error) => self.breaker.failed(&error.to_string()),
+        }
+        answer
+    }
+
+    fn describe(&self, error: &reqwest::Error) -> TransportError {
+        let server = self.server.clone();
+        let reason = innermost(error);
+        if caused_by_tls(error) {
+            TransportError::Tls { server, reason }
+        } else if error.is_connect() {
+            TransportError::Unreachable { server, reason }
+        } else if error.is_timeout() {
+            TransportError::Timeout { server }
+        } else {
+            TransportError::Broken { server, reason }
+        }
+    }
+}
+
+impl TransportError {
+    /// Whether the server cannot have seen the request.
+    pub(super) fn was_not_sent(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
+impl From<Paused> for TransportError {
+    fn from(Paused { retry_after, reason }: Paused) -> Self {
+        Self::Paused { retry_after, reason }
+    }
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.body)
+    }
+
+    /// How long to wait, where the server says so in seconds (RFC 9110, section 10.2.3).
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+}
+
+async fn read(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+    let mut response = request.send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_ANSWER {
+            break;
+        }
+    }
+    Ok(Answer { status, headers, body })
+}
+
+/// Keycloak is behind something that answers in its place.
+fn is_gateway_failure(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// The last cause says what happened; the outer ones repeat the URL.
+fn innermost(error: &reqwest::Error) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn caused_by_tls(error: &reqwest::Error) -> bool {
+    chain(error).any(|cause| {
+        // hyper-rustls hands the TLS error over inside an I/O error.
+        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    })
+}
