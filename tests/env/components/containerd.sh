@@ -6,9 +6,8 @@ CONTAINERD_DIR=$STATE/containerd
 CNI_BIN=/usr/lib/cni
 
 containerd_start() {
-	mkdir -p "$CONTAINERD_DIR"
-	cni_configure
-	containerd_config >"$CONTAINERD_DIR/config.toml"
+	cni_config | write_file "$STATE/cni/conf/10-keywire.conflist"
+	containerd_config | write_file "$CONTAINERD_DIR/config.toml"
 	process_start containerd containerd --config "$CONTAINERD_DIR/config.toml"
 	process_ready containerd 30 ctr_k8s version
 }
@@ -49,9 +48,8 @@ containerd_config() {
 
 # No ipMasq: a pod reaches pods, Services and the host's bridge address, and
 # nothing outside the machine.
-cni_configure() {
-	mkdir -p "$STATE/cni/conf"
-	cat >"$STATE/cni/conf/10-keywire.conflist" <<-JSON
+cni_config() {
+	cat <<-JSON
 		{
 		  "cniVersion": "1.0.0",
 		  "name": "$CNI_NETWORK",
