@@ -7,7 +7,7 @@ coredns_build() { cache_make "$(coredns_entry)" coredns_compile; }
 coredns_compile() { golang_build coredns "$1/coredns" "" .; }
 
 coredns_start() {
-	coredns_corefile >"$STATE/Corefile"
+	coredns_corefile | write_file "$STATE/Corefile"
 	kubectl apply -f "$ENV_DIR/manifests/coredns.yaml"
 	process_start coredns "$(cache_path "$(coredns_entry)")/coredns" -conf "$STATE/Corefile"
 	process_ready coredns 30 curl -fsS --noproxy '*' http://127.0.0.1:8181/ready
