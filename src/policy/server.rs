@@ -194,3 +194,6 @@ impl IntoResponse for Refused {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
