@@ -6,11 +6,10 @@ CONTAINERD_DIR=$STATE/containerd
 CNI_BIN=/usr/lib/cni
 
 containerd_start() {
-	mkdir -p "$CONTAINERD_DIR"
-	cni_configure
-	containerd_config >"$CONTAINERD_DIR/config.toml"
+	cni_config | write_file "$STATE/cni/conf/10-keywire.conflist"
+	containerd_config | write_file "$CONTAINERD_DIR/config.toml"
 	process_start containerd containerd --config "$CONTAINERD_DIR/config.toml"
-	process_ready containerd 30 ctr_k8s version
+	process_ready containerd 120 ctr_k8s version
 }
 
 # restrict_oom_score_adj: without CAP_SYS_RESOURCE (machines such as CI's) runc
@@ -49,9 +48,8 @@ containerd_config() {
 
 # No ipMasq: a pod reaches pods, Services and the host's bridge address, and
 # nothing outside the machine.
-cni_configure() {
-	mkdir -p "$STATE/cni/conf"
-	cat >"$STATE/cni/conf/10-keywire.conflist" <<-JSON
+cni_config() {
+	cat <<-JSON
 		{
 		  "cniVersion": "1.0.0",
 		  "name": "$CNI_NETWORK",
@@ -86,6 +84,7 @@ containerd_stop() {
 containerd_kill_pods() {
 	ctr_k8s tasks list -q | xargs -r -P 8 -I{} ctr --address "$CONTAINERD_SOCKET" --namespace k8s.io tasks rm --force {} || true
 	ctr_k8s containers list -q | xargs -r -n 20 ctr --address "$CONTAINERD_SOCKET" --namespace k8s.io containers rm || true
+	images_forget_keywire || true
 }
 
 # Shims outlive containerd by design. Ours are told by the socket's path on

@@ -4,8 +4,11 @@
 CALLER_IMAGE=localhost/keywire-env/caller:1
 
 caller_image() {
-	image_ensure "$CALLER_IMAGE" caller_rootfs --entrypoint '["/bin/sh"]' --user 65532:65532 \
-		--env PATH=/usr/bin:/bin --env HOME=/tmp
+	image_ensure "$CALLER_IMAGE" caller_rootfs '{
+		"Entrypoint": ["/bin/sh"],
+		"User": "65532:65532",
+		"Env": ["PATH=/usr/bin:/bin", "HOME=/tmp"]
+	}' "$ENV_DIR/components/image-caller.sh"
 }
 
 caller_rootfs() {

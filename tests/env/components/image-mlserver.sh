@@ -5,18 +5,29 @@
 
 MLSERVER_IMAGE=localhost/keywire-env/mlserver-iris:$MLSERVER_VERSION
 MLSERVER_SOURCES=$ENV_DIR/images/mlserver-iris
+MLSERVER_FILES=(
+	"$ENV_DIR/components/image-mlserver.sh"
+	"$MLSERVER_SOURCES"/{requirements.txt,train.py,iris/model-settings.json}
+)
+
+mlserver_present() { image_present "$MLSERVER_IMAGE" "${MLSERVER_FILES[@]}"; }
 
 mlserver_image() {
-	image_imported "$MLSERVER_IMAGE" && return 0
-	image_archived "$MLSERVER_IMAGE" || debian_base_built || debian_base_build
-	image_ensure "$MLSERVER_IMAGE" mlserver_rootfs --user 65532:65532 \
-		--entrypoint '["/opt/venv/bin/mlserver", "start", "/models"]' \
-		--env PATH=/opt/venv/bin:/usr/bin:/bin --env MLSERVER_PARALLEL_WORKERS=0 \
-		--env HOME=/tmp --env PYTHONDONTWRITEBYTECODE=1
+	image_ensure "$MLSERVER_IMAGE" mlserver_rootfs '{
+		"Entrypoint": ["/opt/venv/bin/mlserver", "start", "/models"],
+		"User": "65532:65532",
+		"Env": [
+			"PATH=/opt/venv/bin:/usr/bin:/bin",
+			"HOME=/tmp",
+			"MLSERVER_PARALLEL_WORKERS=0",
+			"PYTHONDONTWRITEBYTECODE=1"
+		]
+	}' "${MLSERVER_FILES[@]}"
 }
 
 mlserver_rootfs() {
 	local root=$1
+	debian_base_built || debian_base_build
 	tar -C "$root" -xf "$(cache_path "$(debian_base_entry)")/base.tar"
 	install -d "$root/build" "$root/models"
 	cp "$MLSERVER_SOURCES"/{requirements.txt,train.py} "$root/build/"

@@ -3,7 +3,10 @@
 
 PAUSE_IMAGE=localhost/keywire-env/pause:1
 
-pause_image() { image_ensure "$PAUSE_IMAGE" pause_rootfs --entrypoint '["/pause"]' --user 65535:65535; }
+pause_image() {
+	image_ensure "$PAUSE_IMAGE" pause_rootfs '{"Entrypoint": ["/pause"], "User": "65535:65535"}' \
+		"$ENV_DIR"/{components/image-pause.sh,images/pause/pause.c}
+}
 
 pause_rootfs() {
 	gcc -O2 -static -o "$1/pause" "$ENV_DIR/images/pause/pause.c"

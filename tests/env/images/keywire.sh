@@ -43,7 +43,7 @@ make_image() {
 	local name=$1 binary=$2 tag=$3 image
 	[[ -x $binary ]] || die "$binary is missing: cargo build --release"
 	image=localhost/keywire/$name:${tag:-$(hash_of "$binary" "$ENV_DIR/images/keywire.sh")}
-	if ! image_imported "$image" || [[ -n $tag ]]; then
+	if ! image_known "$image" || [[ -n $tag ]]; then
 		step "image: $image" images keywire_image "$image" "$binary" >&2
 	fi
 	echo "$name=$image"
@@ -59,7 +59,7 @@ keywire_image() {
 	rootfs_basics "$folder/root"
 	rootfs_binary "$folder/root" "$(realpath "$binary")" "/usr/local/bin/${binary##*/}"
 	rootfs_image "$folder/root" "$image" "$folder/image.tar" \
-		--entrypoint "[\"/usr/local/bin/${binary##*/}\"]" --user 65532:65532
+		"{\"Entrypoint\": [\"/usr/local/bin/${binary##*/}\"], \"User\": \"65532:65532\"}"
 	ctr_k8s images import "$folder/image.tar"
 }
 

@@ -6,5 +6,5 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../lib/all.sh"
 
 process_alive containerd || die "containerd does not run: tests/env/up first"
-image_imported "$MLSERVER_IMAGE" || step "image: $MLSERVER_IMAGE" image-mlserver mlserver_image >&2
+mlserver_present || step "image: $MLSERVER_IMAGE" image-mlserver mlserver_image >&2
 echo "$MLSERVER_IMAGE"

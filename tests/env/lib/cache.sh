@@ -34,3 +34,12 @@ cache_sweep() {
 
 # hash_of FILE...: twelve hex digits of the files' contents and names' order.
 hash_of() { cat -- "$@" | sha256sum | cut -c1-12; }
+
+# write_file FILE: standard input becomes the file's content; a file that says
+# the same already is left alone (kube-proxy ends itself when its own changes).
+write_file() {
+	local file=$1
+	mkdir -p "${file%/*}"
+	cat >"$file.new"
+	if cmp -s "$file.new" "$file"; then rm -f "$file.new"; else mv "$file.new" "$file"; fi
+}

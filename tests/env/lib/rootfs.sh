@@ -21,21 +21,22 @@ rootfs_basics() {
 	install -d -m 1777 "$root/tmp"
 }
 
-# rootfs_image ROOT IMAGE ARCHIVE [BUILDAH_CONFIG_ARG...]: one layer on scratch.
+# rootfs_image ROOT IMAGE ARCHIVE CONFIG: an image of one layer, in the format
+# of `docker save`, which containerd imports. CONFIG is the image's run
+# configuration as JSON. No container tool is needed for that, and the same
+# contents make the same bytes.
 rootfs_image() {
-	local root=$1 image=$2 archive=$3 container
-	shift 3
-	buildah_ from --name "keywire-env-$$" scratch
-	container=keywire-env-$$
-	buildah_ copy --quiet "$container" "$root" /
-	buildah_ config "$@" "$container"
-	buildah_ commit --quiet --rm "$container" "$image"
-	buildah_ push --quiet "$image" "docker-archive:$archive:$image"
-	buildah_ rmi "$image"
-}
-
-# vfs needs no mounts. Its store is a scratch folder beside the archive: what is
-# kept is the archive.
-buildah_() {
-	nice -n 5 buildah --root "$BUILDAH_DIR/root" --runroot "$BUILDAH_DIR/run" --storage-driver vfs "$@"
+	local root=$1 image=$2 archive=$3 config=$4 parts
+	parts=$(mktemp -d "$archive.XXXXXX")
+	tar -C "$root" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$parts/layer.tar" .
+	jq -n --argjson config "$config" --arg layer "sha256:$(sha256sum <"$parts/layer.tar" | cut -d' ' -f1)" \
+		--arg architecture "$(dpkg --print-architecture)" '{
+			$architecture, os: "linux", $config, created: "1970-01-01T00:00:00Z",
+			rootfs: {type: "layers", diff_ids: [$layer]},
+			history: [{created: "1970-01-01T00:00:00Z", created_by: "keywire test environment"}]
+		}' >"$parts/config.json"
+	jq -n --arg image "$image" \
+		'[{Config: "config.json", RepoTags: [$image], Layers: ["layer.tar"]}]' >"$parts/manifest.json"
+	tar -C "$parts" -cf "$archive" manifest.json config.json layer.tar
+	rm -rf "$parts"
 }
