@@ -19,6 +19,8 @@ pub mod core;
 pub mod keycloak;
 #[cfg(feature = "operator")]
 pub mod policy;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "operator")]
 pub mod server;
 pub mod telemetry;

@@ -5,7 +5,11 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use super::{context::Context, watch::Caches};
+use super::{
+    condition::{SYNCED, Verdict, is_ready},
+    context::Context,
+    watch::Caches,
+};
 use crate::{
     api::{KeycloakServer, Realm},
     core::{
@@ -57,6 +61,15 @@ pub struct RealmLink {
     pub urls: RealmUrls,
     /// Alias of the identity provider that holds this cluster's keys; `None`: the realm trusts no cluster.
     pub issuer_alias: Option<String>,
+    /// Whether Keycloak holds the realm. Until then nothing in it can be read or written.
+    pub ready: bool,
+}
+
+impl RealmLink {
+    /// What `Synced` says while Keycloak does not hold the realm: its becoming ready triggers the next pass.
+    pub fn not_ready(&self) -> Verdict {
+        Verdict::waiting(SYNCED, format!("for Realm {:?} to be ready", self.admin.name()))
+    }
 }
 
 /// The alias of this cluster's identity provider in a realm; `None` where the realm is not to trust the cluster.
@@ -83,6 +96,7 @@ pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Pr
         urls: RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &found.spec.realm, login.ca),
         admin: login.admin.realm(&found.spec.realm),
         issuer_alias: issuer_alias(&found, &ctx.cluster),
+        ready: found.status.as_ref().is_some_and(|status| is_ready(&status.conditions)),
     })
 }
 

@@ -278,10 +278,10 @@ mod tests {
         /// the letter case of their hexadecimal digits.
         #[test]
         fn one_text_one_path(a in "/(%[8-9a-f][0-9a-f]|[a-z:@%]){0,5}", b in "/(%[8-9a-f][0-9a-f]|[a-z:@%]){0,5}") {
-            if let (Ok(x), Ok(y)) = (CanonicalPath::parse(&a), CanonicalPath::parse(&b)) {
-                if decode(&x.as_str()[1..]) == decode(&y.as_str()[1..]) {
-                    prop_assert_eq!(a.to_ascii_lowercase(), b.to_ascii_lowercase());
-                }
+            if let (Ok(x), Ok(y)) = (CanonicalPath::parse(&a), CanonicalPath::parse(&b))
+                && decode(&x.as_str()[1..]) == decode(&y.as_str()[1..])
+            {
+                prop_assert_eq!(a.to_ascii_lowercase(), b.to_ascii_lowercase());
             }
         }
     }

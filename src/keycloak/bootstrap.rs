@@ -126,7 +126,7 @@ impl BootstrapSpec {
             attributes: attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             ..ClientSettings::closed(&self.client_id, "Keywire operator")
         };
-        let id = object_id(&self.cluster, KIND, &self.login_realm, &self.client_id);
+        let id = object_id(&self.cluster, &self.login_realm, KIND, "", &self.client_id);
         let default_client_scopes = Some(["basic", "roles"].map(ToOwned::to_owned).into());
         ClientRepresentation {
             id: Some(id.to_string()),

@@ -62,6 +62,15 @@ impl Call {
         format!("{} /admin/{}", self.method, self.path.join("/"))
     }
 
+    /// A URL drops dots and empty names, so the call would be about the parent: `DELETE clients/..` about the realm.
+    fn check_path(&self) -> Result<(), ApiError> {
+        if self.path.iter().any(|segment| matches!(segment.as_str(), "" | "." | "..")) {
+            let message = "a name that is empty or only dots cannot be addressed".to_owned();
+            return Err(ApiError::Invalid { call: self.describe(), message });
+        }
+        Ok(())
+    }
+
     fn is_idempotent(&self) -> bool {
         matches!(self.method, Method::GET | Method::PUT | Method::DELETE)
     }
@@ -135,6 +144,7 @@ impl Call {
 impl Admin {
     /// Makes a call, repeating it where that is safe and likely to help.
     pub(super) async fn call(&self, call: Call) -> Result<Answer, ApiError> {
+        call.check_path()?;
         let delays = ExponentialBuilder::default()
             .with_min_delay(FIRST_DELAY)
             .with_max_delay(LONGEST_DELAY)

@@ -1,9 +1,10 @@
 //! `/admin/realms/{realm}/client-scopes`, and their protocol mappers.
 
 use reqwest::Method;
-use serde_json::Value;
 
+use crate::core::desired::ScopeRef;
 use crate::core::desired::representation::{ClientScopeRepresentation, ProtocolMapperRepresentation};
+use crate::core::diff::FieldChange;
 
 use super::admin::RealmAdmin;
 use super::error::ApiError;
@@ -40,12 +41,17 @@ impl RealmAdmin {
         self.admin().call(call).await.map(|_| ())
     }
 
-    /// Changes the fields of a client scope that `body` has; attributes are merged, mappers ignored.
+    /// Changes fields of a client scope; attributes are merged.
     ///
     /// # Errors
     /// `NotFound` if there is none.
-    pub async fn update_client_scope(&self, id: &str, body: &Value) -> Result<(), ApiError> {
-        let call = self.call(Area::ClientScopes, Method::PUT, &["client-scopes", id]).body(body)?;
+    pub async fn update_client_scope(&self, scope: &ScopeRef, fields: &[FieldChange]) -> Result<(), ApiError> {
+        let mut body = FieldChange::to_body(fields);
+        if !FieldChange::touches(fields, "name") {
+            // Keycloak fails (500) without the name.
+            body["name"] = scope.name.clone().into();
+        }
+        let call = self.call(Area::ClientScopes, Method::PUT, &["client-scopes", &scope.id]).body(&body)?;
         self.admin().call(call).await.map(|_| ())
     }
 

@@ -8,6 +8,8 @@ mod assertion;
 mod bootstrap;
 mod breaker;
 mod call;
+#[cfg(test)]
+mod call_tests;
 mod client_roles;
 mod client_scopes;
 mod clients;

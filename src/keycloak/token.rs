@@ -69,12 +69,15 @@ impl RealmAdmin {
     /// [`TokenError::Refused`] with Keycloak's own words.
     pub async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer, TokenError> {
         let scope = request.scope.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-        let form = [
+        let mut form = vec![
             ("grant_type", "client_credentials"),
             ("client_assertion_type", CLIENT_ASSERTION_TYPE),
             ("client_assertion", request.assertion.expose_secret()),
-            ("scope", &scope),
         ];
+        // An empty scope is an invalid one.
+        if !scope.is_empty() {
+            form.push(("scope", &scope));
+        }
         let transport = self.admin().transport();
         let answer = transport.send(transport.client().post(self.token_url()).form(&form)).await?;
         let status = answer.status.as_u16();

@@ -187,9 +187,11 @@ fn innermost(error: &reqwest::Error) -> String {
 }
 
 fn caused_by_tls(error: &reqwest::Error) -> bool {
-    chain(error).any(|cause| {
-        // hyper-rustls hands the TLS error over inside an I/O error.
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
-    })
+    chain(error).any(is_tls)
+}
+
+/// TLS errors come wrapped into I/O errors, one into another, which as a source show only what is below the wrapped one.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_tls(wrapped))
 }

@@ -1,1 +1,20 @@
-fn main() {}
+//! What the code takes for granted of Keycloak, checked on a real one, and our client at work on it.
+//!
+//! Needs `KEYCLOAK_URL`, `KEYCLOAK_ADMIN_USERNAME` and `KEYCLOAK_ADMIN_PASSWORD`. Each test has a realm of its own.
+
+mod bootstrap;
+mod client_roles;
+mod client_scopes;
+mod clients;
+mod endpoint;
+mod identity_providers;
+mod login;
+mod realm;
+mod rights;
+mod tokens;
+mod workload;
+
+#[path = "../support/issuer.rs"]
+mod issuer;
+#[path = "../support/keycloak.rs"]
+mod keycloak;

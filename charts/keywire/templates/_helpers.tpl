@@ -147,3 +147,12 @@ spec:
   name: keywire-{{ .component }}
   namespace: {{ .root.Release.Namespace }}
 {{- end }}
+
+{{/* The namespaces in which pods are injected, as a label selector. */}}
+{{- define "keywire.injected" -}}
+matchExpressions:
+  - key: kubernetes.io/metadata.name
+    operator: NotIn
+    values: {{- concat (list "kube-system" .Release.Namespace) .Values.webhook.excludedNamespaces | uniq | toYaml | nindent 6 }}
+  - {key: keywire.dev/injection, operator: NotIn, values: [disabled]}
+{{- end }}

@@ -77,6 +77,9 @@ fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem
 
 /// Makes Keycloak hold what it should.
 async fn sync(ctx: &Context, gathered: &Gathered) -> Result<Verdict, Verdict> {
+    if !gathered.realm.ready {
+        return Ok(gathered.realm.not_ready());
+    }
     let desired = desired_endpoint(&ctx.cluster, &gathered.endpoint);
     verdict(ctx, gathered.realm.admin.reconcile_endpoint(&desired).await)
 }

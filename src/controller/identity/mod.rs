@@ -141,6 +141,9 @@ async fn publish(ctx: &Context, object: &WorkloadIdentity, gathered: &Gathered) 
 
 /// Makes Keycloak hold what it should.
 async fn sync(ctx: &Context, gathered: &Gathered) -> Result<Verdict, Verdict> {
+    if !gathered.realm.ready {
+        return Ok(gathered.realm.not_ready());
+    }
     let there = |name: &Ref| in_keycloak(ctx, name).filter(|endpoint| endpoint.realm == gathered.workload.realm);
     let desired = desired_workload(&ctx.cluster, &gathered.workload, &gathered.issuer_alias, there, &gathered.edges);
     verdict(ctx, gathered.realm.admin.reconcile_workload(&desired).await)

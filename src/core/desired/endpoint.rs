@@ -106,6 +106,7 @@ impl PermissionScope {
                 ("access.token.claim", "true"),
                 ("id.token.claim", "false"),
                 ("introspection.token.claim", "true"),
+                ("userinfo.token.claim", "false"),
                 // A lightweight token without its audience would be refused by the guard.
                 ("lightweight.claim", "true"),
             ]),

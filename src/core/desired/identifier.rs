@@ -5,12 +5,13 @@ use uuid::Uuid;
 /// The namespace of every id that Keywire derives (RFC 9562, section 5.5). Changing it orphans every object ever made.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6b65_7977_6972_4e5d_9c1e_8a3f_5d27_e41b);
 
-/// The id of the Keycloak object made from one Kubernetes object.
+/// The id of the Keycloak object that is made from one Kubernetes object in one realm.
 ///
-/// `cluster` is last in the hashed name: the three others cannot contain a slash, so no two objects share a name.
+/// Keycloak's ids are unique in the whole server and not in a realm, so the realm is a part of it: an object that moves
+/// to another realm never meets its former self. The parts are separated by a character that no name has.
 #[must_use]
-pub fn object_id(cluster: &str, kind: &str, namespace: &str, name: &str) -> Uuid {
-    Uuid::new_v5(&NAMESPACE, format!("{kind}/{namespace}/{name}/{cluster}").as_bytes())
+pub fn object_id(cluster: &str, realm: &str, kind: &str, namespace: &str, name: &str) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, [cluster, realm, kind, namespace, name].join("\0").as_bytes())
 }
 
 /// The id of the client scope of one permission of an endpoint, given the endpoint's own id ([`object_id`]).
@@ -34,20 +35,20 @@ mod tests {
 
     #[test]
     fn ids_are_stable_across_releases() {
-        let id = object_id("main", "ModelEndpoint", "vision", "resnet");
-        assert_eq!(id, object_id("main", "ModelEndpoint", "vision", "resnet"));
+        let id = object_id("main", "ml", "ModelEndpoint", "vision", "resnet");
+        assert_eq!(id.to_string(), "af9f8ba8-d627-5855-b99b-a37d29fbd621");
         assert_eq!(id.get_version_num(), 5);
         assert_eq!(id.to_string().len(), 36, "Keycloak stores at most 36 characters");
     }
 
     #[test]
     fn every_part_of_the_name_matters() {
-        let id = object_id("main", "ModelEndpoint", "vision", "resnet");
+        let id = object_id("main", "ml", "ModelEndpoint", "vision", "resnet");
         for other in [
-            object_id("other", "ModelEndpoint", "vision", "resnet"),
-            object_id("main", "WorkloadIdentity", "vision", "resnet"),
-            object_id("main", "ModelEndpoint", "resnet", "vision"),
-            object_id("resnet/main", "ModelEndpoint", "vision", ""),
+            object_id("other", "ml", "ModelEndpoint", "vision", "resnet"),
+            object_id("main", "ml", "WorkloadIdentity", "vision", "resnet"),
+            object_id("main", "ml", "ModelEndpoint", "resnet", "vision"),
+            object_id("main", "ops", "ModelEndpoint", "vision", "resnet"),
         ] {
             assert_ne!(id, other);
         }

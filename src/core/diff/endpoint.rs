@@ -7,7 +7,7 @@ use crate::core::desired::{ClientRef, DesiredEndpoint, Owner, PermissionScope};
 
 use super::change::{Change, RoleSource};
 use super::conflict::{Claim, Conflict, is_ours};
-use super::fields::{compare, compare_exactly};
+use super::fields::compare;
 use super::observed::{ObservedEndpoint, ObservedScope, ObservedScopeMapping};
 use super::plan::{Plan, by_name};
 
@@ -177,7 +177,7 @@ fn plan_mappers(wanted: &[ProtocolMapperRepresentation], found: &ObservedScope) 
             continue;
         };
         let mapper = ProtocolMapperRepresentation { id: existing.id.clone(), ..mapper.clone() };
-        let fields = compare_exactly(existing, &mapper);
+        let fields = compare(existing, &mapper);
         if !fields.is_empty() {
             changes.push(Change::UpdateScopeMapper { scope: scope.clone(), mapper, fields });
         }

@@ -81,14 +81,6 @@ pub(super) fn compare(observed: &impl Serialize, desired: &impl Serialize) -> Ve
     changes
 }
 
-/// As [`compare`], but what `desired` does not mention has to be absent: for what a PUT replaces as a whole.
-pub(super) fn compare_exactly(observed: &impl Serialize, desired: &impl Serialize) -> Vec<FieldChange> {
-    let mut changes = compare(observed, desired);
-    let surplus = compare(desired, observed).into_iter().filter(|field| field.from.is_null());
-    changes.extend(surplus.map(|FieldChange { path, from, to }| FieldChange { path, from: to, to: from }));
-    changes
-}
-
 fn collect(path: &mut Vec<String>, observed: &Value, desired: &Value, changes: &mut Vec<FieldChange>) {
     if let Value::Object(members) = desired {
         for (name, desired) in members {

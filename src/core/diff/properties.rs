@@ -38,7 +38,7 @@ prop_compose! {
         client_id in select(vec!["resnet.vision.endpoint", "https://resnet.example"]),
         uid in select(vec!["1", "2"]),
     ) -> DesiredEndpoint {
-        let id = object_id("main", "ModelEndpoint", "vision", "resnet");
+        let id = object_id("main", "ml", "ModelEndpoint", "vision", "resnet");
         let prefix = "resnet.vision.endpoint";
         DesiredEndpoint {
             id,
@@ -62,10 +62,10 @@ prop_compose! {
         enabled in any::<bool>(),
         subject in select(vec!["system:serviceaccount:agents:a", "system:serviceaccount:agents:b"]),
     ) -> DesiredWorkload {
-        let endpoint = object_id("main", "ModelEndpoint", "vision", "resnet");
+        let endpoint = object_id("main", "ml", "ModelEndpoint", "vision", "resnet");
         let scope = |name: &&str| PermissionScope::new(endpoint, ENDPOINTS[2], ENDPOINTS[2], name).reference();
         DesiredWorkload {
-            id: object_id("main", "WorkloadIdentity", "agents", "labeler"),
+            id: object_id("main", "ml", "WorkloadIdentity", "agents", "labeler"),
             client_id: "labeler.agents.workload".into(),
             display_name: "labeler".into(),
             owner: owner("WorkloadIdentity", "labeler"),
@@ -132,7 +132,7 @@ fn meddled(mut observed: ObservedEndpoint, how: &[u8]) -> ObservedEndpoint {
             }
             (6, _, Some(found)) => {
                 for mapper in &mut found.scope.protocol_mappers {
-                    mapper.config.insert("included.custom.audience".into(), "everything".into());
+                    mapper.config.insert("included.client.audience".into(), "everything".into());
                 }
             }
             (7, _, _) => {

@@ -36,7 +36,7 @@ pub fn plan_realm(desired: &DesiredRealm, observed: &ObservedRealm) -> Result<Pl
     }
     // After all roles: one may include another that is made in the same plan.
     for role in &roles {
-        plan.extend(plan_composites(role, observed));
+        plan.extend(plan_composites(desired, role, observed));
     }
     plan.extend(plan_issuer(desired, observed)?);
     Ok(plan)
@@ -85,12 +85,14 @@ fn plan_role(desired: &DesiredRealm, role: &RealmRole, observed: &ObservedRealm)
     Ok((!fields.is_empty()).then_some(Change::UpdateRealmRole { role, fields }))
 }
 
-fn plan_composites(role: &RealmRole, observed: &ObservedRealm) -> Vec<Change> {
+fn plan_composites(desired: &DesiredRealm, role: &RealmRole, observed: &ObservedRealm) -> Vec<Change> {
     let wanted: BTreeSet<_> = role.composites.iter().cloned().collect();
     let found = find_role(observed, &role.name).map(|found| found.composites.clone()).unwrap_or_default();
     let name = &role.name;
     let mut changes = Vec::new();
-    let surplus: BTreeSet<_> = found.difference(&wanted).cloned().collect();
+    // A role that this plan deletes is in no other one by then.
+    let is_left = |name: &&String| !is_surplus_role(desired, observed, name);
+    let surplus: BTreeSet<_> = found.difference(&wanted).filter(is_left).cloned().collect();
     if !surplus.is_empty() {
         changes.push(Change::RemoveComposites { role: name.clone(), composites: surplus });
     }
@@ -124,6 +126,11 @@ fn surplus(desired: &DesiredRealm, observed: &ObservedRealm) -> Vec<Change> {
     };
     let ours = issuers_of(&desired.owner, observed).into_iter().chain(roles_of(&desired.owner, observed));
     ours.filter(|change| !is_wanted(change)).collect()
+}
+
+fn is_surplus_role(desired: &DesiredRealm, observed: &ObservedRealm, name: &str) -> bool {
+    let is_ours = find_role(observed, name).is_some_and(|found| is_ours(found.role.owner(), &desired.owner));
+    is_ours && desired.roles.iter().all(|wanted| wanted.name != name)
 }
 
 fn issuers_of(owner: &Owner, observed: &ObservedRealm) -> Vec<Change> {

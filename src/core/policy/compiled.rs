@@ -50,8 +50,8 @@ pub struct CompiledGrant {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum CompileError {
-    /// A token's audience could not be checked.
-    #[error("the policy names no audience or no role client")]
+    /// A token's audience could not be checked, or not be named in a challenge.
+    #[error("the policy's audience or role client is empty or not plain ASCII")]
     NoAudience,
     /// No token could be verified.
     #[error("the policy trusts no issuer")]
@@ -82,7 +82,7 @@ impl CompiledPolicy {
             models,
             grants,
         } = document;
-        if audience.is_empty() || role_client.is_empty() {
+        if !quotable(&audience) || !quotable(&role_client) {
             return Err(CompileError::NoAudience);
         }
         check_issuers(&issuers)?;
@@ -136,6 +136,11 @@ impl CompiledPolicy {
     pub fn serves(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.contains(model))
     }
+}
+
+/// Both stand inside quotes in `WWW-Authenticate`.
+fn quotable(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
 fn check_issuers(issuers: &[TrustedIssuer]) -> Result<(), CompileError> {
@@ -193,8 +198,9 @@ pub(crate) mod tests {
     #[test]
     fn what_cannot_be_checked_is_refused() {
         type Spoil = fn(&mut GuardPolicy);
-        let cases: [(Spoil, CompileError); 6] = [
+        let cases: [(Spoil, CompileError); 7] = [
             (|d| d.audience.clear(), CompileError::NoAudience),
+            (|d| d.audience.push('"'), CompileError::NoAudience),
             (|d| d.role_client.clear(), CompileError::NoAudience),
             (|d| d.issuers.clear(), CompileError::NoIssuer),
             (|d| d.issuers.push(d.issuers[0].clone()), CompileError::DuplicateIssuer("http://kc/realms/ml".into())),

@@ -82,7 +82,7 @@ impl RealmAdmin {
             Change::CreateScope { scope } => self.create_client_scope(scope).await,
             Change::UpdateScope { scope, fields } => {
                 self.directory().forget_scope(&scope.name);
-                self.update_client_scope(&scope.id, &FieldChange::to_body(fields)).await
+                self.update_client_scope(scope, fields).await
             }
             Change::DeleteScope { scope } => {
                 self.directory().forget_scope(&scope.name);

@@ -1,0 +1,153 @@
+//! Federated login end to end: a ServiceAccount token becomes an access token for exactly one endpoint.
+
+use std::collections::BTreeSet;
+
+use keywire::core::desired::{DesiredEndpoint, DesiredRealm, DesiredWorkload, Management};
+use keywire::keycloak::{TokenAnswer, TokenError, TokenRequest};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::issuer::{Issuer, claims};
+use crate::keycloak::{TestRealm, in_realm, owner};
+
+/// Two endpoints, a workload that targets both, and the cluster that vouches for it.
+struct Scene {
+    test: TestRealm,
+    cluster: Issuer,
+    audience: String,
+    resnet: DesiredEndpoint,
+    bert: DesiredEndpoint,
+    labeler: DesiredWorkload,
+}
+
+impl Scene {
+    async fn set(test: TestRealm) -> Self {
+        let cluster = Issuer::new(&test.name);
+        let (resnet, bert) = (test.endpoint("resnet", &["predict", "read"]), test.endpoint("bert", &["predict"]));
+        let mut labeler = test.workload("labeler", &[&resnet, &bert]);
+        labeler.grants.insert(resnet.client_id.clone(), BTreeSet::from(["predict".to_owned()]));
+        labeler.grants.insert(bert.client_id.clone(), BTreeSet::from(["predict".to_owned()]));
+        let audience = test.issuer().await;
+        let scene = Self { test, cluster, audience, resnet, bert, labeler };
+        scene.trust(&scene.cluster).await;
+        scene.test.realm.reconcile_endpoint(&scene.resnet).await.unwrap();
+        scene.test.realm.reconcile_endpoint(&scene.bert).await.unwrap();
+        scene.test.realm.reconcile_workload(&scene.labeler).await.unwrap();
+        scene
+    }
+
+    async fn trust(&self, cluster: &Issuer) {
+        let realm = DesiredRealm {
+            realm: self.test.name.clone(),
+            owner: owner("Realm", None, "ml"),
+            management: Management::ClientsOnly,
+            roles: Vec::new(),
+            workload_issuer: Some(cluster.trusted_as("cluster")),
+            adopt: false,
+        };
+        self.test.realm.reconcile_realm(&realm).await.unwrap();
+    }
+
+    async fn token(&self, cluster: &Issuer, scopes: &[&str]) -> Result<TokenAnswer, TokenError> {
+        let subject = "system:serviceaccount:agents:labeler";
+        let scope = scopes.iter().map(ToString::to_string).collect();
+        let assertion = cluster.token(subject, &self.audience);
+        self.test.realm.request_token(&TokenRequest { assertion, scope }).await
+    }
+}
+
+fn claims_of(answer: &TokenAnswer) -> Value {
+    claims(answer.access_token.expose_secret())
+}
+
+#[tokio::test]
+async fn a_token_has_exactly_one_audience_and_only_its_roles() {
+    in_realm(|test| async move {
+        let scene = Scene::set(test).await;
+        let answer = scene.token(&scene.cluster, &["resnet.vision.endpoint:predict"]).await.unwrap();
+        let token = claims_of(&answer);
+        assert_eq!(token["aud"], "resnet.vision.endpoint", "one audience, as a string");
+        assert_eq!(token["azp"], "labeler.agents.workload");
+        assert_eq!(token["resource_access"], json!({"resnet.vision.endpoint": {"roles": ["predict"]}}));
+        assert!(token.get("realm_access").is_none(), "{token}");
+        assert!(token.get("sub").is_some(), "{token}");
+        assert!(answer.scope.contains("resnet.vision.endpoint:predict"), "{:?}", answer.scope);
+
+        let none = claims_of(&scene.token(&scene.cluster, &[]).await.unwrap());
+        assert!(none.get("aud").is_none() && none.get("resource_access").is_none(), "{none}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_scope_without_the_role_vanishes_from_a_good_answer() {
+    in_realm(|test| async move {
+        let scene = Scene::set(test).await;
+        let answer = scene.token(&scene.cluster, &["resnet.vision.endpoint:read"]).await.unwrap();
+        assert!(!answer.scope.contains("resnet.vision.endpoint:read"), "{:?}", answer.scope);
+        let token = claims_of(&answer);
+        assert!(token.get("aud").is_none() && token.get("resource_access").is_none(), "{token}");
+
+        let both = ["resnet.vision.endpoint:read", "resnet.vision.endpoint:predict"];
+        let token = claims_of(&scene.token(&scene.cluster, &both).await.unwrap());
+        assert_eq!(token["resource_access"], json!({"resnet.vision.endpoint": {"roles": ["predict"]}}));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_revoked_grant_and_a_suspended_workload_get_nothing() {
+    in_realm(|test| async move {
+        let scene = Scene::set(test).await;
+        let ask = ["bert.vision.endpoint:predict"];
+        assert_eq!(claims_of(&scene.token(&scene.cluster, &ask).await.unwrap())["aud"], "bert.vision.endpoint");
+        let mut labeler = scene.labeler.clone();
+        labeler.grants.remove(&scene.bert.client_id);
+        scene.test.realm.reconcile_workload(&labeler).await.unwrap();
+        assert!(claims_of(&scene.token(&scene.cluster, &ask).await.unwrap()).get("aud").is_none());
+
+        let suspended = DesiredWorkload { enabled: false, ..labeler.clone() };
+        let done = scene.test.realm.reconcile_workload(&suspended).await.unwrap();
+        assert_eq!(done.len(), 1, "{done:?}");
+        let error = scene.token(&scene.cluster, &ask).await.unwrap_err();
+        assert!(matches!(error, TokenError::Refused { status: 401, .. }), "{error}");
+        scene.test.realm.reconcile_workload(&labeler).await.unwrap();
+        scene.token(&scene.cluster, &["resnet.vision.endpoint:predict"]).await.expect("its grants survived");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rotated_key_takes_effect_at_once_and_the_old_one_loses_it() {
+    in_realm(|test| async move {
+        let scene = Scene::set(test).await;
+        let next = scene.cluster.rotated();
+        assert!(scene.token(&next, &[]).await.is_err());
+        scene.trust(&next).await;
+        scene.token(&next, &[]).await.expect("the new key signs");
+        assert!(scene.token(&scene.cluster, &[]).await.is_err(), "the old one no longer does");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_logs_in_as_an_endpoint() {
+    in_realm(|test| async move {
+        let scene = Scene::set(test).await;
+        let (_, client) = scene.test.raw.get(&format!("/clients/{}", scene.resnet.id)).await;
+        let secret = client["secret"].as_str().unwrap_or_default().to_owned();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", scene.resnet.client_id.as_str()),
+            ("client_secret", secret.as_str()),
+        ];
+        let answer = reqwest::Client::new().post(scene.test.realm.token_url()).form(&form).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 401, "the secret that Keycloak made is good for nothing");
+        let form =
+            [("token", "anything"), ("client_id", scene.resnet.client_id.as_str()), ("client_secret", secret.as_str())];
+        let introspection = format!("{}/introspect", scene.test.realm.token_url());
+        let answer = reqwest::Client::new().post(introspection).form(&form).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 401);
+    })
+    .await;
+}
