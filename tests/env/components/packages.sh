@@ -10,6 +10,7 @@ declare -A PACKAGE_FILES=(
 	[containerd]=/usr/bin/containerd
 	[containernetworking-plugins]=/usr/lib/cni/bridge
 	[curl]=/usr/bin/curl
+	[default-jre-headless]=/usr/bin/java
 	[debootstrap]=/usr/sbin/debootstrap
 	[gcc]=/usr/bin/gcc
 	[iproute2]=/sbin/ip
