@@ -1,8 +1,10 @@
 //! The operator's first login: no secret, and mended by running it again.
 
-use keywire::core::desired::{DesiredRealm, Management, RealmSettings, Seconds};
+use keywire::core::desired::{DesiredRealm, Management, OWNER_ATTRIBUTE, RealmSettings, Seconds};
 use keywire::core::diff::{DeletionPolicy, plan_delete_realm};
-use keywire::keycloak::{BootstrapSpec, Credentials, RealmGrant, Step, bootstrap_operator};
+use keywire::keycloak::{
+    BootstrapError, BootstrapSpec, Credentials, RealmGrant, Step, bootstrap_operator, ensure_issuer,
+};
 use secrecy::ExposeSecret;
 
 use crate::issuer::Issuer;
@@ -74,6 +76,50 @@ async fn the_operator_logs_in_with_its_own_token_and_makes_realms() {
         let client = master.find_client(&spec.client_id).await.unwrap().unwrap().reference();
         master.delete_client(&client.id).await.unwrap();
         master.delete_identity_provider(&spec.issuer.alias).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operator_without_master_has_rights_in_its_own_realm() {
+    in_realm(|test| async move {
+        let cluster = Issuer::new(&test.name);
+        let grant = |realm: &str| RealmGrant { realm: realm.into(), roles: ["manage-clients".to_owned()].into() };
+        let mut spec = BootstrapSpec {
+            cluster: "test".into(),
+            login_realm: test.name.clone(),
+            client_id: "keywire-operator".into(),
+            issuer: cluster.trusted_as("cluster"),
+            subject: SUBJECT.into(),
+            grants: vec![grant(&test.name)],
+        };
+        let report = bootstrap_operator(&test.admin, &spec).await.unwrap();
+        assert_eq!(report.roles.into_iter().collect::<Vec<_>>(), [("realm-management".to_owned(), Step::Created)]);
+        let directory = tempfile::tempdir().unwrap();
+        let token_path = directory.path().join("token");
+        std::fs::write(&token_path, cluster.token(SUBJECT, &test.issuer().await).expose_secret()).unwrap();
+        let credentials = Credentials::KubernetesToken { client_id: spec.client_id.clone(), token_path };
+        let operator = test.keycloak.admin_with(&test.name, credentials).realm(&test.name);
+        operator.reconcile_endpoint(&test.endpoint("resnet", &["read"])).await.unwrap();
+
+        spec.grants = vec![grant("master")];
+        let error = bootstrap_operator(&test.admin, &spec).await.unwrap_err();
+        assert!(matches!(error, BootstrapError::RealmMissing { .. }), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_identity_provider_of_someone_else_is_not_overwritten() {
+    in_realm(|test| async move {
+        let issuer = Issuer::new(&test.name).trusted_as("corp");
+        let owner = owner("Realm", None, "ml");
+        let mut theirs = issuer.identity_provider(&owner);
+        theirs.config.remove(OWNER_ATTRIBUTE);
+        test.realm.create_identity_provider(&theirs).await.unwrap();
+        let error = ensure_issuer(&test.realm, &issuer, &owner).await.unwrap_err();
+        assert!(matches!(error, BootstrapError::AliasTaken { .. }), "{error}");
+        assert_eq!(test.realm.list_identity_providers().await.unwrap(), [theirs]);
     })
     .await;
 }
