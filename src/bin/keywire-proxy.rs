@@ -1,1 +1,66 @@
-fn main() {}
+//! The sidecar's main: flags, logs, start, wait for SIGTERM, drain.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use keywire::{
+    proxy::{args::Args, clock::Clock, run},
+    telemetry::logging,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    // Only one crypto library is linked; installing it fails only when done twice.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let args = Args::parse();
+    if let Err(error) = args.validate() {
+        Args::command().error(ErrorKind::ArgumentConflict, error).exit();
+    }
+    if args.check {
+        return check(&args);
+    }
+    if let Err(error) = logging::init(args.log_format, &args.log) {
+        Args::command().error(ErrorKind::InvalidValue, error).exit();
+    }
+    match run::start(&args, Clock::System) {
+        Ok(running) => {
+            tracing::info!(admin = %running.admin(), version = env!("CARGO_PKG_VERSION"), "started");
+            let signal = wait_for_signal();
+            tracing::info!(signal, "draining");
+            running.stop();
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!(%error, "not started");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(args: &Args) -> ExitCode {
+    match run::check(args) {
+        Ok(()) => {
+            println!("ok");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// SIGTERM (the kubelet) or SIGINT (a person). Without signals it stops at once.
+fn wait_for_signal() -> &'static str {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return "none" };
+    runtime.block_on(async {
+        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+            return "none";
+        };
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
+    })
+}

@@ -1,4 +1,15 @@
-//! The pure heart: no Kubernetes client, no HTTP and no clock of its own.
+//! The pure part: what should be, never how it gets there.
+//!
+//! Nothing in here links kube or HTTP, reads a clock or does I/O. Time is an
+//! argument, the world is a value. The same functions serve the controllers,
+//! the admission webhook, the proxy and the command line.
 
+pub mod build;
 pub mod desired;
 pub mod diff;
+pub mod graph;
+pub mod name;
+pub mod path;
+pub mod permission;
+pub mod policy;
+pub mod protocol;

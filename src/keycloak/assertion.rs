@@ -1,10 +1,11 @@
 //! The federated client assertion (RFC 7523, section 2.2): read from a file, and described where it was refused.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,8 +15,26 @@ use super::login_error::LoginError;
 /// `client_assertion_type` of every JWT assertion.
 pub(super) const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// The ServiceAccount token in this file, which the kubelet replaces from time to time.
-pub(super) async fn read_token(path: &Path) -> Result<SecretString, LoginError> {
+/// Where assertions come from.
+pub trait AssertionSource: fmt::Debug + Send + Sync {
+    /// A ServiceAccount token that is good for one login at least.
+    ///
+    /// # Errors
+    /// [`LoginError::NoToken`] or [`LoginError::TokenFile`].
+    fn assertion(&self) -> BoxFuture<'_, Result<SecretString, LoginError>>;
+}
+
+/// A file in which the kubelet keeps a projected token, which it replaces from time to time.
+#[derive(Clone, Debug)]
+pub struct TokenFile(pub PathBuf);
+
+impl AssertionSource for TokenFile {
+    fn assertion(&self) -> BoxFuture<'_, Result<SecretString, LoginError>> {
+        Box::pin(read_token(&self.0))
+    }
+}
+
+async fn read_token(path: &Path) -> Result<SecretString, LoginError> {
     let unreadable = |reason: String| LoginError::TokenFile { path: path.display().to_string(), reason };
     let token = tokio::fs::read_to_string(path).await.map_err(|error| unreadable(error.to_string()))?;
     let token = token.trim();

@@ -1,10 +1,10 @@
 //! How the operator proves itself to Keycloak.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::assertion::{CLIENT_ASSERTION_TYPE, read_token};
+use super::assertion::{AssertionSource, CLIENT_ASSERTION_TYPE};
 use super::login_error::LoginError;
 
 /// The public client that Keycloak keeps for the password of an administrator.
@@ -17,8 +17,8 @@ pub enum Credentials {
     KubernetesToken {
         /// The operator's client in the login realm.
         client_id: String,
-        /// Where the kubelet keeps the token, whose one audience is the login realm's issuer URL. Read at each login.
-        token_path: PathBuf,
+        /// Gives a token, whose one audience is the login realm's issuer URL. Asked at each login.
+        token: Arc<dyn AssertionSource>,
     },
     /// A client secret.
     ClientSecret {
@@ -45,11 +45,11 @@ impl Credentials {
     /// The form to send, with the token file read now.
     pub(super) async fn login_form(&self) -> Result<LoginForm, LoginError> {
         let fields = match self {
-            Self::KubernetesToken { client_id, token_path } => vec![
+            Self::KubernetesToken { client_id, token } => vec![
                 ("grant_type", "client_credentials".into()),
                 ("client_id", client_id.as_str().into()),
                 ("client_assertion_type", CLIENT_ASSERTION_TYPE.into()),
-                ("client_assertion", read_token(token_path).await?),
+                ("client_assertion", token.assertion().await?),
             ],
             Self::ClientSecret { client_id, secret } => vec![
                 ("grant_type", "client_credentials".into()),

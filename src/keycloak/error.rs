@@ -61,6 +61,12 @@ impl ApiError {
         matches!(self, Self::Conflict { .. })
     }
 
+    /// Whether nothing answered at all, to the call or to the login before it.
+    #[must_use]
+    pub fn is_out_of_reach(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Timeout { .. } | Self::Login(LoginError::Transport(_)))
+    }
+
     /// Whether waiting may help; else someone has to change something.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -74,6 +74,16 @@ pub enum LoginError {
         /// The operating system's words.
         reason: String,
     },
+    /// No ServiceAccount token was issued.
+    #[error(
+        "no token of ServiceAccount {account} can be had ({reason}): the operator may create tokens of it by its Role"
+    )]
+    NoToken {
+        /// Namespace and name of the ServiceAccount.
+        account: String,
+        /// The API server's words.
+        reason: String,
+    },
     /// Keycloak, or something before it, asks for patience.
     #[error("Keycloak takes no login right now (status {status}): nothing to do but wait")]
     Busy {
@@ -95,6 +105,6 @@ pub enum LoginError {
 impl LoginError {
     /// Whether the same request will be refused again until someone changes something.
     pub(super) fn is_lasting(&self) -> bool {
-        !matches!(self, Self::Transport(_) | Self::Busy { .. } | Self::Server { .. })
+        !matches!(self, Self::Transport(_) | Self::NoToken { .. } | Self::Busy { .. } | Self::Server { .. })
     }
 }

@@ -38,6 +38,7 @@ mod users;
 
 pub use admin::{Admin, AdminConfig, Limits, RealmAdmin, SetupError};
 pub use apply::ApplyError;
+pub use assertion::{AssertionSource, TokenFile};
 pub use bootstrap::{
     BootstrapError, BootstrapReport, BootstrapSpec, RealmGrant, Step, bootstrap_operator, ensure_issuer,
 };

@@ -1,9 +1,12 @@
 //! The operator's first login: no secret, and mended by running it again.
 
+use std::sync::Arc;
+
 use keywire::core::desired::{DesiredRealm, Management, OWNER_ATTRIBUTE, RealmSettings, Seconds, object_id};
 use keywire::core::diff::{DeletionPolicy, plan_delete_realm};
 use keywire::keycloak::{
-    BootstrapError, BootstrapSpec, Credentials, RealmAdmin, RealmGrant, Step, bootstrap_operator, ensure_issuer,
+    BootstrapError, BootstrapSpec, Credentials, RealmAdmin, RealmGrant, Step, TokenFile, bootstrap_operator,
+    ensure_issuer,
 };
 use secrecy::ExposeSecret;
 
@@ -53,8 +56,10 @@ async fn bootstrap_and_use(test: TestRealm, cluster: Issuer, name: String, mut s
         std::fs::write(&token_path, cluster.token(SUBJECT, &audience).expose_secret()).unwrap();
     };
     write_token(&cluster);
-    let credentials =
-        Credentials::KubernetesToken { client_id: spec.client_id.clone(), token_path: token_path.clone() };
+    let credentials = Credentials::KubernetesToken {
+        client_id: spec.client_id.clone(),
+        token: Arc::new(TokenFile(token_path.clone())),
+    };
     let operator = test.keycloak.admin_with("master", credentials.clone());
     operator.check().await.unwrap();
     operator.realm(&test.name).reconcile_endpoint(&test.endpoint("resnet", &["read"])).await.unwrap();
@@ -107,7 +112,8 @@ async fn an_operator_without_master_has_rights_in_its_own_realm() {
         let directory = tempfile::tempdir().unwrap();
         let token_path = directory.path().join("token");
         std::fs::write(&token_path, cluster.token(SUBJECT, &test.issuer().await).expose_secret()).unwrap();
-        let credentials = Credentials::KubernetesToken { client_id: spec.client_id.clone(), token_path };
+        let credentials =
+            Credentials::KubernetesToken { client_id: spec.client_id.clone(), token: Arc::new(TokenFile(token_path)) };
         let operator = test.keycloak.admin_with(&test.name, credentials).realm(&test.name);
         operator.reconcile_endpoint(&test.endpoint("resnet", &["read"])).await.unwrap();
 

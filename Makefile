@@ -1,0 +1,105 @@
+# The recipes that people and CI call. `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+# Variables of the running test environment, for one recipe line.
+ENV := source tests/env/env.sh
+
+##@ Try it
+
+.PHONY: demo demo-down
+demo: ## Real Kubernetes, real Keycloak, Keywire and a model server on this machine (root)
+	deploy/demo/run
+
+demo-down: ## Stop the demo and everything it started
+	tests/env/down
+
+##@ Check
+
+.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit contract e2e deny
+test: ## Everything below, in order; stops whatever servers it had to start
+	tests/env/scoped $(MAKE) test-all
+
+test-all: fmt-check lint unit contract e2e
+
+fmt: ## Format the code
+	$(CARGO) fmt
+
+fmt-check: ## Fail when the code is not formatted
+	$(CARGO) fmt --check
+
+lint: lint-rust lint-shell ## Clippy with warnings as errors; shellcheck where it is installed
+
+lint-rust: lint-proxy
+	$(CARGO) clippy --all-targets -- -D warnings
+
+lint-proxy: ## The sidecar alone: builds without kube, and nothing drags it in again
+	$(CARGO) clippy --no-default-features --features proxy --all-targets -- -D warnings
+	! $(CARGO) tree --no-default-features --features proxy --edges normal --prefix none | grep -E '^(kube|k8s-openapi)'
+	! $(CARGO) tree --all-features --prefix none | grep -E '^(ring|openssl|native-tls) '
+
+lint-shell:
+	tests/env/lint
+
+unit: ## Tests without any server of others: units, and attacks on the proxy over raw sockets
+	$(CARGO) test --lib --bins --test security
+	charts/keywire-crds/sync --check
+
+contract: ## Tests against a real Keycloak on loopback (left running; stop: tests/env/keycloak down)
+	tests/env/keycloak up
+	$(ENV); $(CARGO) test --test contract
+
+e2e: ## Tests with real pods in a real cluster (root; left running; stop: make env-down)
+	tests/env/up
+	tests/env/keywire install
+	tests/env/images/mlserver.sh
+	$(ENV); $(CARGO) test --test e2e
+
+deny: ## Licences, advisories and duplicate crates
+	$(CARGO) deny check
+
+##@ Make
+
+.PHONY: crds images install bench-proxy
+crds: ## Write the CustomResourceDefinitions from the Rust types
+	$(CARGO) run --quiet --bin keywire -- crds --dir crds
+	charts/keywire-crds/sync
+
+images: ## Build the binaries and import their images into the test cluster
+	$(CARGO) build --release --locked
+	tests/env/images/keywire.sh
+
+install: ## Install or upgrade Keywire in the test cluster, from its charts
+	tests/env/keywire install
+
+bench-proxy: ## The proxy against bare hyper, nginx and Envoy on loopback
+	benches/proxy/run
+
+##@ Test environment
+
+.PHONY: env-up env-down env-status env-smoke
+env-up: ## Start Kubernetes and Keycloak (root; the first time builds them, minutes)
+	tests/env/up
+
+env-down: ## Stop them and leave nothing behind
+	tests/env/down
+
+env-status: ## What runs, where, and where the logs are
+	tests/env/status
+
+env-smoke: ## Prove that the environment does what the tests need
+	tests/env/smoke
+
+##@ Tidy
+
+.PHONY: clean help
+clean: ## Remove Cargo's results (the environment's cache, .cache/, is kept)
+	$(CARGO) clean
+
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,144 @@
+//! What injection changes in a pod. Pure: `apply(apply(pod)) == apply(pod)`.
+
+use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, PodSpec};
+use serde_json::{Value, json};
+
+use super::{
+    InjectSettings, Refusal,
+    select::Selection,
+    sidecar::{self, VOLUMES},
+    wiring::{SIDECAR, Wiring},
+};
+
+/// The annotation that tells that, and with which image, a pod was injected.
+pub const INJECTED: &str = "keywire.dev/injected";
+
+/// What goes into one pod.
+#[derive(Clone, Debug)]
+pub struct Injection {
+    sidecar: Value,
+    volumes: Vec<Value>,
+    env: Vec<Value>,
+    image: String,
+}
+
+/// Why no injection could be made.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum InjectError {
+    /// The pod may not start like this.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A part could not be written as JSON.
+    #[error("cannot write the sidecar as JSON: {0}")]
+    Serialize(#[from] serde_json::Error),
+}
+
+/// What goes into a selected pod, or why it may not start.
+pub fn inject(pod: &Pod, selection: &Selection, settings: &InjectSettings) -> Result<Injection, InjectError> {
+    let wiring = Wiring::new(selection)?;
+    let env = variables(&wiring);
+    if let Some(spec) = &pod.spec {
+        check(spec, &wiring, &env)?;
+    }
+    let volumes = sidecar::volumes(&wiring);
+    Ok(Injection {
+        sidecar: serde_json::to_value(sidecar::container(&wiring, settings))?,
+        volumes: volumes.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
+        env: env.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
+        image: settings.image.clone(),
+    })
+}
+
+fn variables(wiring: &Wiring) -> Vec<EnvVar> {
+    let targets = wiring.egress.iter().flat_map(|egress| &egress.targets);
+    targets
+        .map(|target| EnvVar {
+            name: target.env.clone(),
+            value: Some(format!("http://127.0.0.1:{}", target.listen)),
+            value_from: None,
+        })
+        .collect()
+}
+
+fn check(spec: &PodSpec, wiring: &Wiring, env: &[EnvVar]) -> Result<(), Refusal> {
+    if spec.host_network == Some(true) {
+        return Err(Refusal::HostNetwork { selected_by: wiring.selected_by() });
+    }
+    if let Some(os) = spec.os.as_ref().filter(|os| os.name != "linux") {
+        return Err(Refusal::NotLinux { os: os.name.clone(), selected_by: wiring.selected_by() });
+    }
+    if spec.containers.iter().any(|container| container.name == SIDECAR) {
+        return Err(Refusal::ReservedContainer { name: SIDECAR.into() });
+    }
+    wiring.check_ports(spec)?;
+    // An init container of the sidecar's name is replaced, whatever it is.
+    let init = spec.init_containers.iter().flatten().filter(|container| container.name != SIDECAR);
+    spec.containers.iter().chain(init).try_for_each(|container| check_container(container, wiring, env))
+}
+
+fn check_container(container: &Container, wiring: &Wiring, env: &[EnvVar]) -> Result<(), Refusal> {
+    let mounts = container.volume_mounts.iter().flatten();
+    if let Some(mount) = mounts.into_iter().find(|mount| VOLUMES.contains(&mount.name.as_str())) {
+        return Err(Refusal::ReservedVolume { container: container.name.clone(), volume: mount.name.clone() });
+    }
+    let ours = |theirs: &&EnvVar| env.iter().find(|ours| ours.name == theirs.name).is_some_and(|ours| ours != *theirs);
+    match (container.env.iter().flatten().find(ours), &wiring.egress) {
+        (Some(taken), Some(egress)) => Err(Refusal::EnvTaken {
+            container: container.name.clone(),
+            env: taken.name.clone(),
+            identity: egress.identity.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+impl Injection {
+    /// Puts everything into the pod, by name: what has the name of ours is replaced.
+    ///
+    /// Works on the raw JSON, so that fields which we do not know stay as they are.
+    pub fn apply(&self, pod: &mut Value) {
+        let spec = &mut pod["spec"];
+        for list in ["containers", "initContainers"] {
+            for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+                self.apply_env(container);
+            }
+        }
+        edit_list(spec, "initContainers", |containers| {
+            containers.retain(|container| container["name"] != SIDECAR);
+            containers.insert(0, self.sidecar.clone());
+        });
+        edit_list(spec, "volumes", |volumes| {
+            volumes.retain(|volume| !VOLUMES.iter().any(|name| volume["name"] == *name));
+            volumes.extend(self.volumes.iter().cloned());
+        });
+        pod["metadata"]["annotations"][INJECTED] = json!(self.image);
+    }
+
+    // First in the list, so that the container's own variables may refer to ours.
+    fn apply_env(&self, container: &mut Value) {
+        if container["name"] == SIDECAR || self.env.is_empty() {
+            return;
+        }
+        edit_list(container, "env", |present| {
+            let absent = |ours: &&Value| present.iter().all(|theirs| theirs["name"] != ours["name"]);
+            let absent: Vec<Value> = self.env.iter().filter(absent).cloned().collect();
+            present.splice(0..0, absent);
+        });
+    }
+}
+
+/// Edits the list in this field, made where it is absent or null.
+fn edit_list(object: &mut Value, field: &str, edit: impl FnOnce(&mut Vec<Value>)) {
+    let value = &mut object[field];
+    if value.is_null() {
+        *value = Value::Array(Vec::new());
+    }
+    // Nothing else can be here: the pod was read as a Pod before.
+    if let Value::Array(list) = value {
+        edit(list);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::admission::{
+    fixtures::{endpoint, identity},
+    select::SelectedIdentity,
+};
+
+fn settings() -> InjectSettings {
+    InjectSettings {
+        image: "keywire/proxy:1".into(),
+        image_pull_policy: "IfNotPresent".into(),
+        policy_url: "https://keywire-policy.keywire-system.svc:8443".into(),
+        resources: serde_json::from_value(json!({"requests": {"cpu": "10m"}})).unwrap(),
+    }
+}
+
+fn selection(guard: bool, egress: bool) -> Selection {
+    let object = Arc::new(identity("agents", "labeler", "x"));
+    Selection {
+        endpoint: guard.then(|| Arc::new(endpoint("vision", "iris", "x"))),
+        identity: egress.then(|| SelectedIdentity { object, issuer: "http://kc/realms/ml".into() }),
+    }
+}
+
+fn mutated(pod: &Value, selection: &Selection) -> Result<Value, InjectError> {
+    let typed: Pod = serde_json::from_value(pod.clone()).unwrap();
+    let mut pod = pod.clone();
+    inject(&typed, selection, &settings())?.apply(&mut pod);
+    Ok(pod)
+}
+
+fn pods() -> Vec<(&'static str, Value)> {
+    let containers: Vec<Value> = (0..50).map(|i| json!({"name": format!("c{i}"), "image": "x"})).collect();
+    vec![
+        ("plain", json!({"metadata": {}, "spec": {"containers": [{"name": "app"}]}})),
+        (
+            "nulls",
+            json!({"metadata": {"annotations": null}, "spec": {"containers": [{"name": "app", "env": null}],
+            "initContainers": null, "volumes": null}}),
+        ),
+        (
+            "full",
+            json!({"metadata": {"annotations": {"a": "b"}}, "spec": {"newField": 7,
+            "initContainers": [{"name": "fetch", "newField": 8, "env": [{"name": "A", "value": "$(IRIS_URL)"}]},
+                {"name": "mesh", "restartPolicy": "Always"}],
+            "containers": [{"name": "app", "env": [{"name": "IRIS_URL", "value": "http://127.0.0.1:15100"}]}],
+            "volumes": [{"name": "data", "emptyDir": {}}]}}),
+        ),
+        (
+            "look-alike",
+            json!({"metadata": {"annotations": {INJECTED: "evil"}}, "spec": {"containers": [{"name": "app"}],
+            "initContainers": [{"name": "first"}, {"name": SIDECAR, "image": "evil", "command": ["sh"]}],
+            "volumes": [{"name": "keywire-guard", "emptyDir": {}}, {"name": "data", "emptyDir": {}}]}}),
+        ),
+        ("many", json!({"metadata": {}, "spec": {"containers": containers}})),
+    ]
+}
+
+#[test]
+fn mutation_is_idempotent() {
+    for (guard, egress) in [(true, false), (false, true), (true, true)] {
+        let selection = selection(guard, egress);
+        for (name, pod) in pods() {
+            let once = mutated(&pod, &selection).unwrap();
+            assert_eq!(mutated(&once, &selection).unwrap(), once, "{name} {guard} {egress}");
+            let patch = json_patch::diff(&pod, &once);
+            let mut patched = pod.clone();
+            json_patch::patch(&mut patched, &patch).unwrap();
+            assert_eq!(patched, once, "{name}: the patch gives the same");
+            let _: Pod = serde_json::from_value(once).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_genuine_sidecar_comes_first_and_alone() {
+    for (name, pod) in pods() {
+        let pod = mutated(&pod, &selection(true, true)).unwrap();
+        let init = pod["spec"]["initContainers"].as_array().unwrap();
+        assert_eq!(init.iter().filter(|c| c["name"] == SIDECAR).count(), 1, "{name}");
+        assert_eq!(init[0]["image"], "keywire/proxy:1", "{name}");
+        assert_eq!(init[0]["restartPolicy"], "Always");
+        assert_eq!(init[0].get("command"), None);
+        assert_eq!(pod["metadata"]["annotations"][INJECTED], "keywire/proxy:1");
+    }
+}
+
+#[test]
+fn arguments_say_everything() {
+    let pod = mutated(&pods()[0].1, &selection(true, true)).unwrap();
+    assert_eq!(
+        pod["spec"]["initContainers"][0]["args"],
+        json!([
+            "--guard=/etc/keywire/guard",
+            "--guard-identity=vision/iris",
+            "--guard-port=18080:8080",
+            "--guard-port=19000:8082",
+            "--egress=/etc/keywire/egress",
+            "--egress-identity=agents/labeler",
+            "--egress-port=15100",
+            "--egress-port=16000",
+            "--tokens=/var/run/keywire/tokens",
+            "--stream=https://keywire-policy.keywire-system.svc:8443",
+            "--admin=0.0.0.0:15090",
+        ])
+    );
+    assert_eq!(
+        pod["spec"]["volumes"],
+        json!([
+            {"name": "keywire-guard", "configMap": {"name": "keywire-guard-iris", "optional": true}},
+            {"name": "keywire-egress", "configMap": {"name": "keywire-egress-labeler", "optional": true}},
+            {"name": "keywire-tokens", "projected": {"sources": [
+                {"serviceAccountToken": {"path": "keycloak", "audience": "http://kc/realms/ml", "expirationSeconds": 3600}},
+                {"serviceAccountToken": {"path": "policy", "audience": "keywire-policy", "expirationSeconds": 3600}},
+            ]}},
+        ])
+    );
+    let guard_only = mutated(&pods()[0].1, &selection(true, false)).unwrap();
+    let tokens = &guard_only["spec"]["volumes"][1]["projected"]["sources"];
+    assert_eq!(tokens.as_array().unwrap().len(), 1, "an endpoint gets no token for Keycloak: {tokens}");
+    assert!(!guard_only["spec"]["initContainers"][0]["args"].to_string().contains("egress"));
+}
+
+#[test]
+fn every_container_of_the_application_gets_the_targets_and_none_the_tokens() {
+    let before = &pods()[2].1;
+    let pod = mutated(before, &selection(false, true)).unwrap();
+    let ours = [
+        json!({"name": "IRIS_URL", "value": "http://127.0.0.1:15100"}),
+        json!({"name": "SECOND_URL", "value": "http://127.0.0.1:16000"}),
+    ];
+    assert_eq!(pod["spec"]["containers"][0]["env"], json!([ours[1], ours[0]]), "what was there stays where it was");
+    let fetch = &pod["spec"]["initContainers"][1];
+    assert_eq!(fetch["env"], json!([ours[0], ours[1], {"name": "A", "value": "$(IRIS_URL)"}]));
+    assert_eq!(pod["spec"]["initContainers"][2]["env"], json!(ours));
+    assert_eq!(fetch["newField"], 8, "a field that we do not know stays with its container");
+    assert_eq!(pod["spec"]["newField"], 7);
+    assert_eq!(pod["spec"]["securityContext"], Value::Null, "the pod-level security context is not ours");
+    let app = json!([pod["spec"]["containers"], fetch]).to_string();
+    assert!(!app.contains("keywire-tokens"));
+}
+
+#[test]
+fn what_cannot_work_is_refused_with_its_names() {
+    let container = |extra: Value| {
+        let mut container = json!({"name": "app"});
+        container.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        json!({"containers": [container]})
+    };
+    for (spec, parts) in [
+        (json!({"hostNetwork": true, "containers": []}), ["spec.hostNetwork", "ModelEndpoint vision/iris"]),
+        (json!({"os": {"name": "windows"}, "containers": []}), ["spec.os.name", "windows"]),
+        (json!({"containers": [{"name": SIDECAR}]}), [SIDECAR, "rename"]),
+        (container(json!({"env": [{"name": "IRIS_URL", "value": "http://other"}]})), ["IRIS_URL", "agents/labeler"]),
+        (
+            container(json!({"env": [{"name": "IRIS_URL", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]})),
+            ["IRIS_URL", "\"app\""],
+        ),
+        (
+            container(json!({"volumeMounts": [{"name": "keywire-tokens", "mountPath": "/t"}]})),
+            ["keywire-tokens", "\"app\""],
+        ),
+        (container(json!({"ports": [{"containerPort": 18080}]})), ["18080", "guard's port"]),
+        (container(json!({"ports": [{"containerPort": 15100}]})), ["15100", "target IRIS_URL"]),
+    ] {
+        let refusal = mutated(&json!({"metadata": {}, "spec": spec}), &selection(true, true)).unwrap_err();
+        assert!(matches!(refusal, InjectError::Refused(_)));
+        let refusal = refusal.to_string();
+        assert!(parts.iter().all(|part| refusal.contains(part)), "{refusal}");
+    }
+}

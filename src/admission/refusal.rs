@@ -1,0 +1,111 @@
+//! Why a pod is not let in. Each sentence names the object, the field and the way out.
+
+use crate::core::name::Ref;
+
+/// Why a selected pod is refused. The discriminant in snake case is the metric label.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Refusal {
+    /// The proxy guards one endpoint.
+    #[error(
+        "ModelEndpoints {first} and {second} both select this pod, and a pod can serve only one: change spec.workload.matchLabels of one of them, or the pod's labels"
+    )]
+    SeveralEndpoints {
+        /// One of them.
+        first: Ref,
+        /// Another.
+        second: Ref,
+    },
+    /// A pod is one workload.
+    #[error(
+        "WorkloadIdentities {first} and {second} both select this pod, and a pod can have only one: change spec.workload.matchLabels of one of them, or the pod's labels"
+    )]
+    SeveralIdentities {
+        /// One of them.
+        first: Ref,
+        /// Another.
+        second: Ref,
+    },
+    /// The audience of the pod's token is unknown.
+    #[error("Realm {realm} of WorkloadIdentity {identity} not found; create it or change spec.realm")]
+    RealmNotFound {
+        /// Its name.
+        realm: String,
+        /// Who asks for it.
+        identity: Ref,
+    },
+    /// The audience of the pod's token is unknown.
+    #[error(
+        "KeycloakServer {server} of Realm {realm} not found; create it (WorkloadIdentity {identity} needs it for this pod's token)"
+    )]
+    ServerNotFound {
+        /// Its name.
+        server: String,
+        /// Who names it.
+        realm: String,
+        /// Who asks for it.
+        identity: Ref,
+    },
+    /// The guard's ports would be the node's, and the application reachable around it.
+    #[error(
+        "spec.hostNetwork is true, and {selected_by} selects this pod: its guard would share the node's ports; remove hostNetwork or the label"
+    )]
+    HostNetwork {
+        /// What selects the pod.
+        selected_by: String,
+    },
+    /// The proxy is a Linux program.
+    #[error("spec.os.name is {os:?}, and {selected_by} selects this pod: the proxy runs on Linux only")]
+    NotLinux {
+        /// What the pod asks for.
+        os: String,
+        /// What selects the pod.
+        selected_by: String,
+    },
+    /// The sidecar's name is taken by an application container.
+    #[error("spec.containers[].name {name:?} is reserved for Keywire's sidecar: rename the container")]
+    ReservedContainer {
+        /// The name.
+        name: String,
+    },
+    /// A volume that is the sidecar's alone.
+    #[error(
+        "container {container:?} mounts the volume {volume:?}, which is reserved for Keywire's sidecar: rename the volume"
+    )]
+    ReservedVolume {
+        /// Who mounts it.
+        container: String,
+        /// The volume.
+        volume: String,
+    },
+    /// The variable has another value already.
+    #[error(
+        "container {container:?} sets env {env:?} already, and spec.targets of WorkloadIdentity {identity} sets it too: remove one, or change the target's env"
+    )]
+    EnvTaken {
+        /// Who sets it.
+        container: String,
+        /// The variable.
+        env: String,
+        /// Whose target.
+        identity: Ref,
+    },
+    /// Two sockets of the sidecar, or one of it and the application's, on one port.
+    #[error("port {port} is both {first} and {second}: change one of them")]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// What has it.
+        first: String,
+        /// What wants it.
+        second: String,
+    },
+    /// Not a TCP port.
+    #[error("{field} of {object} gives no TCP port between 1 and 65535: set it")]
+    NoPort {
+        /// The field.
+        field: String,
+        /// Of which object.
+        object: String,
+    },
+}

@@ -1,0 +1,151 @@
+//! Which objects select a pod. Pure.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use kube::ResourceExt;
+
+use super::Refusal;
+use crate::{
+    api::{KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
+    core::name::Ref,
+};
+
+/// What a pod is to Keywire.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The endpoint that it serves.
+    pub endpoint: Option<Arc<ModelEndpoint>>,
+    /// The identity that it calls with.
+    pub identity: Option<SelectedIdentity>,
+}
+
+/// An identity and what the pod needs to know of its realm.
+#[derive(Clone, Debug)]
+pub struct SelectedIdentity {
+    /// The identity.
+    pub object: Arc<WorkloadIdentity>,
+    /// The realm's issuer URL: the audience of the pod's Keycloak token.
+    pub issuer: String,
+}
+
+/// What selection asks of the watch caches.
+pub trait Catalog {
+    /// The ModelEndpoints of a namespace.
+    fn endpoints(&self, namespace: &str) -> Vec<Arc<ModelEndpoint>>;
+    /// The WorkloadIdentities of a namespace.
+    fn identities(&self, namespace: &str) -> Vec<Arc<WorkloadIdentity>>;
+    /// A Realm.
+    fn realm(&self, name: &str) -> Option<Arc<Realm>>;
+    /// A KeycloakServer.
+    fn server(&self, name: &str) -> Option<Arc<KeycloakServer>>;
+}
+
+/// What selects a pod with these labels and this ServiceAccount; `None`: nothing does.
+pub fn select(
+    catalog: &impl Catalog,
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+    service_account: &str,
+) -> Result<Option<Selection>, Refusal> {
+    let endpoints = catalog.endpoints(namespace).into_iter().filter(|e| e.spec.workload.matches(labels)).collect();
+    let identities = catalog
+        .identities(namespace)
+        .into_iter()
+        .filter(|i| i.spec.service_account_name == service_account && i.spec.workload.matches(labels))
+        .collect();
+    let endpoint = at_most_one(endpoints, |first, second| Refusal::SeveralEndpoints { first, second })?;
+    let identity = at_most_one(identities, |first, second| Refusal::SeveralIdentities { first, second })?;
+    if endpoint.is_none() && identity.is_none() {
+        return Ok(None);
+    }
+    let identity = identity.map(|object| with_issuer(catalog, object)).transpose()?;
+    Ok(Some(Selection { endpoint, identity }))
+}
+
+fn at_most_one<K: ResourceExt>(
+    mut found: Vec<Arc<K>>,
+    several: fn(Ref, Ref) -> Refusal,
+) -> Result<Option<Arc<K>>, Refusal> {
+    // The caches have no order: the message must not change from one attempt to the next.
+    found.sort_by_key(|object| object.name_any());
+    match found.as_slice() {
+        [first, second, ..] => Err(several(reference(first.as_ref()), reference(second.as_ref()))),
+        _ => Ok(found.pop()),
+    }
+}
+
+fn with_issuer(catalog: &impl Catalog, object: Arc<WorkloadIdentity>) -> Result<SelectedIdentity, Refusal> {
+    let identity = reference(object.as_ref());
+    let name = &object.spec.realm;
+    let Some(realm) = catalog.realm(name) else {
+        return Err(Refusal::RealmNotFound { realm: name.clone(), identity });
+    };
+    let Some(server) = catalog.server(&realm.spec.server) else {
+        return Err(Refusal::ServerNotFound { server: realm.spec.server.clone(), realm: name.clone(), identity });
+    };
+    let issuer = format!("{}/realms/{}", server.spec.url, realm.spec.realm);
+    Ok(SelectedIdentity { object, issuer })
+}
+
+/// The reference to a namespaced object.
+pub fn reference(object: &impl ResourceExt) -> Ref {
+    Ref::new(object.namespace().unwrap_or_default(), object.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::fixtures::{Fixtures, endpoint, identity, labels};
+
+    fn chosen(
+        catalog: &Fixtures,
+        namespace: &str,
+        app: &str,
+        account: &str,
+    ) -> Result<(bool, Option<String>), Refusal> {
+        let selection = select(catalog, namespace, &labels(app), account)?.unwrap_or_default();
+        Ok((selection.endpoint.is_some(), selection.identity.map(|i| i.issuer)))
+    }
+
+    #[test]
+    fn labels_select_endpoints_and_identities_need_their_service_account_too() {
+        let catalog = Fixtures::demo();
+        let issuer = Some("http://kc/realms/ml".to_owned());
+        for (namespace, app, account, expected) in [
+            ("vision", "iris", "default", (true, None)),
+            ("agents", "iris", "default", (false, None)),
+            ("vision", "other", "default", (false, None)),
+            ("agents", "labeler", "labeler", (false, issuer)),
+            ("agents", "labeler", "default", (false, None)),
+        ] {
+            assert_eq!(chosen(&catalog, namespace, app, account), Ok(expected), "{namespace} {app} {account}");
+        }
+    }
+
+    #[test]
+    fn two_of_a_kind_are_refused_by_name() {
+        let mut catalog = Fixtures::demo();
+        catalog.endpoints.push(Arc::new(endpoint("vision", "another", "iris")));
+        catalog.identities.push(Arc::new(identity("agents", "twin", "labeler")));
+        let refusal = chosen(&catalog, "vision", "iris", "default").unwrap_err().to_string();
+        assert!(refusal.contains("vision/another and vision/iris"), "{refusal}");
+        assert_eq!(chosen(&catalog, "agents", "labeler", "twin"), chosen(&catalog, "agents", "labeler", "labeler"));
+        let mut twin = identity("agents", "twin", "labeler");
+        twin.spec.service_account_name = "labeler".into();
+        catalog.identities.push(Arc::new(twin));
+        let refusal = chosen(&catalog, "agents", "labeler", "labeler").unwrap_err().to_string();
+        assert!(refusal.contains("agents/labeler and agents/twin"), "{refusal}");
+    }
+
+    #[test]
+    fn an_identity_needs_its_realm_an_endpoint_heals_later() {
+        let mut catalog = Fixtures::demo();
+        catalog.servers.clear();
+        let refusal = chosen(&catalog, "agents", "labeler", "labeler").unwrap_err();
+        assert!(matches!(refusal, Refusal::ServerNotFound { .. }), "{refusal}");
+        catalog.realms.clear();
+        let refusal = chosen(&catalog, "agents", "labeler", "labeler").unwrap_err().to_string();
+        assert!(refusal.starts_with("Realm ml of WorkloadIdentity agents/labeler not found; create it"), "{refusal}");
+        assert_eq!(chosen(&catalog, "vision", "iris", "default"), Ok((true, None)));
+    }
+}

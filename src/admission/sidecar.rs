@@ -1,0 +1,147 @@
+//! The sidecar's container and volumes. Pure.
+
+use k8s_openapi::{
+    api::core::v1::{
+        Capabilities, ConfigMapVolumeSource, Container, HTTPGetAction, Probe, ProjectedVolumeSource,
+        ResourceRequirements, SeccompProfile, SecurityContext, ServiceAccountTokenProjection, Volume, VolumeMount,
+        VolumeProjection,
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+
+use super::wiring::{ADMIN_PORT, SIDECAR, Wiring};
+use crate::policy::{AUDIENCE, DocumentKind};
+
+/// The volumes that are the sidecar's alone.
+pub const VOLUMES: [&str; 3] = [GUARD_VOLUME, EGRESS_VOLUME, TOKENS_VOLUME];
+const GUARD_VOLUME: &str = "keywire-guard";
+const EGRESS_VOLUME: &str = "keywire-egress";
+const TOKENS_VOLUME: &str = "keywire-tokens";
+const GUARD_PATH: &str = "/etc/keywire/guard";
+const EGRESS_PATH: &str = "/etc/keywire/egress";
+const TOKENS_PATH: &str = "/var/run/keywire/tokens";
+/// The user of the image, distroless' "nonroot".
+const USER: i64 = 65532;
+const TOKEN_SECONDS: i64 = 3600;
+
+/// What every sidecar of this installation has in common.
+#[derive(Clone, Debug)]
+pub struct InjectSettings {
+    /// The proxy's image.
+    pub image: String,
+    /// When to pull it.
+    pub image_pull_policy: String,
+    /// URL of the policy stream.
+    pub policy_url: String,
+    /// What it may use.
+    pub resources: ResourceRequirements,
+}
+
+/// The native sidecar: an init container that keeps running.
+pub fn container(wiring: &Wiring, settings: &InjectSettings) -> Container {
+    Container {
+        name: SIDECAR.into(),
+        image: Some(settings.image.clone()),
+        image_pull_policy: Some(settings.image_pull_policy.clone()),
+        restart_policy: Some("Always".into()),
+        args: Some(arguments(wiring, settings)),
+        // Containers of the application start once the sidecar's sockets are bound.
+        startup_probe: Some(probe("/livez", 1, 60)),
+        readiness_probe: Some(probe("/readyz", 5, 3)),
+        liveness_probe: Some(probe("/livez", 10, 3)),
+        resources: Some(settings.resources.clone()),
+        security_context: Some(restricted()),
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        volume_mounts: Some(mounts(wiring)),
+        ..Container::default()
+    }
+}
+
+fn arguments(wiring: &Wiring, settings: &InjectSettings) -> Vec<String> {
+    let mut arguments = Vec::new();
+    if let Some(guard) = &wiring.guard {
+        arguments.push(format!("--guard={GUARD_PATH}"));
+        arguments.push(format!("--guard-identity={}", guard.endpoint));
+        arguments.extend(guard.ports.iter().map(|port| format!("--guard-port={}:{}", port.guard, port.app)));
+    }
+    if let Some(egress) = &wiring.egress {
+        arguments.push(format!("--egress={EGRESS_PATH}"));
+        arguments.push(format!("--egress-identity={}", egress.identity));
+        arguments.extend(egress.targets.iter().map(|target| format!("--egress-port={}", target.listen)));
+    }
+    arguments.push(format!("--tokens={TOKENS_PATH}"));
+    arguments.push(format!("--stream={}", settings.policy_url));
+    arguments.push(format!("--admin=0.0.0.0:{ADMIN_PORT}"));
+    arguments
+}
+
+// Numeric ports: named ones of init containers have broken before. No `host`: Pod Security forbids it.
+fn probe(path: &str, period: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.into()),
+            port: IntOrString::Int(ADMIN_PORT.into()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period),
+        failure_threshold: Some(failures),
+        ..Probe::default()
+    }
+}
+
+fn restricted() -> SecurityContext {
+    SecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(USER),
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), add: None }),
+        read_only_root_filesystem: Some(true),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
+        ..SecurityContext::default()
+    }
+}
+
+fn mounts(wiring: &Wiring) -> Vec<VolumeMount> {
+    let mount = |name: &str, path: &str| VolumeMount {
+        name: name.into(),
+        mount_path: path.into(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    };
+    let guard = wiring.guard.as_ref().map(|_| mount(GUARD_VOLUME, GUARD_PATH));
+    let egress = wiring.egress.as_ref().map(|_| mount(EGRESS_VOLUME, EGRESS_PATH));
+    guard.into_iter().chain(egress).chain([mount(TOKENS_VOLUME, TOKENS_PATH)]).collect()
+}
+
+/// The sidecar's volumes.
+pub fn volumes(wiring: &Wiring) -> Vec<Volume> {
+    let guard = wiring.guard.as_ref().map(|guard| document(GUARD_VOLUME, DocumentKind::Guard, &guard.endpoint.name));
+    let egress =
+        wiring.egress.as_ref().map(|egress| document(EGRESS_VOLUME, DocumentKind::Egress, &egress.identity.name));
+    guard.into_iter().chain(egress).chain([tokens(wiring)]).collect()
+}
+
+// Optional: a pod may come before its policy. Until then the proxy refuses everything.
+fn document(volume: &str, kind: DocumentKind, object: &str) -> Volume {
+    let source = ConfigMapVolumeSource {
+        name: kind.config_map(object),
+        optional: Some(true),
+        ..ConfigMapVolumeSource::default()
+    };
+    Volume { name: volume.into(), config_map: Some(source), ..Volume::default() }
+}
+
+fn tokens(wiring: &Wiring) -> Volume {
+    let token = |path: &str, audience: &str| VolumeProjection {
+        service_account_token: Some(ServiceAccountTokenProjection {
+            path: path.into(),
+            audience: Some(audience.into()),
+            expiration_seconds: Some(TOKEN_SECONDS),
+        }),
+        ..VolumeProjection::default()
+    };
+    let keycloak = wiring.egress.as_ref().map(|egress| token("keycloak", &egress.issuer));
+    let sources = keycloak.into_iter().chain([token("policy", AUDIENCE)]).collect();
+    let projected = ProjectedVolumeSource { sources: Some(sources), ..ProjectedVolumeSource::default() };
+    Volume { name: TOKENS_VOLUME.into(), projected: Some(projected), ..Volume::default() }
+}

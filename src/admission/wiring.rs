@@ -1,0 +1,221 @@
+//! A selection with its ports worked out and checked against each other. Pure.
+
+use k8s_openapi::api::core::v1::PodSpec;
+use kube::ResourceExt;
+
+use super::{
+    Refusal,
+    select::{Selection, reference},
+};
+use crate::{
+    api::{ModelEndpoint, WorkloadIdentity},
+    core::name::Ref,
+};
+
+/// The name of the sidecar's container.
+pub const SIDECAR: &str = "keywire-proxy";
+/// The sidecar's probes and metrics.
+pub const ADMIN_PORT: u16 = 15090;
+
+/// What the sidecar of one pod does.
+#[derive(Clone, Debug)]
+pub struct Wiring {
+    /// Its inbound half.
+    pub guard: Option<Guard>,
+    /// Its outbound half.
+    pub egress: Option<Egress>,
+}
+
+/// The inbound half.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// The endpoint that is guarded.
+    pub endpoint: Ref,
+    /// Its ports.
+    pub ports: Vec<GuardedPort>,
+}
+
+/// A guarded port.
+#[derive(Clone, Debug)]
+pub struct GuardedPort {
+    /// Its name in the ModelEndpoint.
+    pub name: String,
+    /// Where the guard listens.
+    pub guard: u16,
+    /// Where the application listens.
+    pub app: u16,
+}
+
+/// The outbound half.
+#[derive(Clone, Debug)]
+pub struct Egress {
+    /// The identity that calls.
+    pub identity: Ref,
+    /// The audience of its Keycloak token.
+    pub issuer: String,
+    /// What it calls.
+    pub targets: Vec<Loopback>,
+}
+
+/// A target, as the application sees it.
+#[derive(Clone, Debug)]
+pub struct Loopback {
+    /// The variable that holds its URL.
+    pub env: String,
+    /// Where the egress listens on loopback.
+    pub listen: u16,
+}
+
+impl Wiring {
+    /// Works out the ports of a selection, and refuses those that collide.
+    pub fn new(selection: &Selection) -> Result<Self, Refusal> {
+        let guard = selection.endpoint.as_deref().map(guard).transpose()?;
+        let egress = match &selection.identity {
+            Some(selected) => Some(egress(&selected.object, &selected.issuer)?),
+            None => None,
+        };
+        let wiring = Self { guard, egress };
+        let mut claims = wiring.sockets();
+        claims.extend(wiring.application_ports());
+        claims.sort();
+        match claims.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => {
+                Err(Refusal::PortTaken { port: pair[0].0, first: pair[0].1.clone(), second: pair[1].1.clone() })
+            }
+            None => Ok(wiring),
+        }
+    }
+
+    /// What selected the pod, for messages.
+    pub fn selected_by(&self) -> String {
+        match (&self.guard, &self.egress) {
+            (Some(guard), _) => format!("ModelEndpoint {}", guard.endpoint),
+            (None, Some(egress)) => format!("WorkloadIdentity {}", egress.identity),
+            (None, None) => "nothing".to_owned(),
+        }
+    }
+
+    /// Refuses a pod whose containers declare a port that the sidecar needs.
+    pub fn check_ports(&self, spec: &PodSpec) -> Result<(), Refusal> {
+        let sockets = self.sockets();
+        let init = spec.init_containers.iter().flatten().filter(|container| container.name != SIDECAR);
+        for container in spec.containers.iter().chain(init) {
+            let tcp = |port: &&k8s_openapi::api::core::v1::ContainerPort| {
+                port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP")
+            };
+            for port in container.ports.iter().flatten().filter(tcp) {
+                if let Some((taken, what)) =
+                    sockets.iter().find(|(socket, _)| i32::from(*socket) == port.container_port)
+                {
+                    let first = format!("a containerPort of container {:?}", container.name);
+                    return Err(Refusal::PortTaken { port: *taken, first, second: what.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The sidecar's own sockets, and what each is.
+    fn sockets(&self) -> Vec<(u16, String)> {
+        let guards = self.guard.iter().flat_map(|guard| {
+            guard.ports.iter().map(|port| {
+                (port.guard, format!("the guard's port for {:?} of ModelEndpoint {}", port.name, guard.endpoint))
+            })
+        });
+        let targets = self.egress.iter().flat_map(|egress| {
+            egress.targets.iter().map(|target| {
+                (target.listen, format!("the port of target {} of WorkloadIdentity {}", target.env, egress.identity))
+            })
+        });
+        let admin = (ADMIN_PORT, "the sidecar's admin port".to_owned());
+        guards.chain(targets).chain([admin]).collect()
+    }
+
+    fn application_ports(&self) -> impl Iterator<Item = (u16, String)> {
+        self.guard.iter().flat_map(|guard| {
+            guard
+                .ports
+                .iter()
+                .map(|port| (port.app, format!("port {:?} of ModelEndpoint {}", port.name, guard.endpoint)))
+        })
+    }
+}
+
+fn guard(endpoint: &ModelEndpoint) -> Result<Guard, Refusal> {
+    let object = reference(endpoint);
+    let port = |port: &crate::api::EndpointPort| {
+        let missing = |field: &str| Refusal::NoPort {
+            field: format!("spec.ports[{}].{field}", port.name),
+            object: format!("ModelEndpoint {object}"),
+        };
+        let app = u16::try_from(port.port).ok().filter(|port| *port > 0).ok_or_else(|| missing("port"))?;
+        let guard = port.guard().filter(|port| *port > 0).ok_or_else(|| missing("guardPort"))?;
+        Ok(GuardedPort { name: port.name.clone(), guard, app })
+    };
+    let ports = endpoint.spec.ports.iter().map(port).collect::<Result<_, Refusal>>()?;
+    Ok(Guard { endpoint: object.clone(), ports })
+}
+
+fn egress(identity: &WorkloadIdentity, issuer: &str) -> Result<Egress, Refusal> {
+    let loopback = |(index, target): (usize, &crate::api::Target)| {
+        let listen = target.listen(index).filter(|port| *port > 0).ok_or_else(|| Refusal::NoPort {
+            field: format!("spec.targets[{index}].port"),
+            object: format!("WorkloadIdentity {}/{}", identity.namespace().unwrap_or_default(), identity.name_any()),
+        })?;
+        Ok(Loopback { env: target.env.clone(), listen })
+    };
+    let targets = identity.spec.targets.iter().enumerate().map(loopback).collect::<Result<_, Refusal>>()?;
+    Ok(Egress { identity: reference(identity), issuer: issuer.to_owned(), targets })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::admission::{
+        fixtures::{endpoint, identity},
+        select::SelectedIdentity,
+    };
+
+    fn refused(change: impl FnOnce(&mut ModelEndpoint, &mut WorkloadIdentity)) -> Option<String> {
+        let (mut endpoint, mut object) = (endpoint("vision", "iris", "x"), identity("vision", "caller", "x"));
+        change(&mut endpoint, &mut object);
+        let identity = SelectedIdentity { object: Arc::new(object), issuer: "i".into() };
+        let selection = Selection { endpoint: Some(Arc::new(endpoint)), identity: Some(identity) };
+        Wiring::new(&selection).err().map(|refusal| refusal.to_string())
+    }
+
+    #[test]
+    fn sockets_of_one_pod_do_not_collide() {
+        assert_eq!(refused(|_, _| ()), None);
+        let names = |refusal: Option<String>, parts: [&str; 2]| {
+            let refusal = refusal.unwrap_or_default();
+            assert!(parts.iter().all(|part| refusal.contains(part)), "{refusal}");
+        };
+        names(refused(|e, _| e.spec.ports[0].port = 5090), ["15090", "admin port"]);
+        names(refused(|e, _| e.spec.ports[0].guard_port = Some(19000)), ["\"http\"", "\"metrics\""]);
+        names(refused(|_, i| i.spec.targets[0].port = Some(19000)), ["target IRIS_URL", "\"metrics\""]);
+        names(refused(|_, i| i.spec.targets[0].port = Some(8080)), ["8080", "target IRIS_URL"]);
+        names(refused(|e, _| e.spec.ports[0].port = 60000), ["spec.ports[http].guardPort", "vision/iris"]);
+        names(refused(|_, i| i.spec.targets[1].port = Some(70000)), ["spec.targets[1].port", "vision/caller"]);
+    }
+
+    #[test]
+    fn declared_ports_of_the_application_do_not_collide() {
+        let guard = guard(&endpoint("vision", "iris", "x")).unwrap();
+        let wiring = Wiring { guard: Some(guard), egress: None };
+        for (port, protocol, name, free) in [
+            (8080, "TCP", "app", true),
+            (18080, "TCP", "app", false),
+            (15090, "TCP", "app", false),
+            (15090, "UDP", "app", true),
+        ] {
+            let container = json!({"name": name, "ports": [{"containerPort": port, "protocol": protocol}]});
+            let spec = serde_json::from_value(json!({"containers": [container]})).unwrap();
+            assert_eq!(wiring.check_ports(&spec).is_ok(), free, "{port} {protocol}");
+        }
+    }
+}

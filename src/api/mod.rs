@@ -1,0 +1,36 @@
+//! The kinds (`keywire.dev/v1alpha1`): one file each, with their bounds, CEL
+//! rules and printed columns. The CRDs in `crds/` are generated from here.
+
+mod accessgrant;
+pub mod common;
+mod crds;
+mod keycloakserver;
+mod modelendpoint;
+pub mod parse;
+mod realm;
+mod workloadidentity;
+
+pub use accessgrant::{AccessGrant, AccessGrantSpec, AccessGrantStatus, GrantSubject};
+pub use crds::{crds, to_yaml};
+pub use keycloakserver::{
+    ConfigMapKey, Credentials, KeycloakServer, KeycloakServerSpec, KeycloakServerStatus, KubernetesTokenLogin, Limits,
+    SecretRef, Trust,
+};
+pub use modelendpoint::{
+    EndpointPort, Isolation, ModelEndpoint, ModelEndpointSpec, ModelEndpointStatus, Protocol, RouteRule, ServiceRef,
+};
+pub use realm::{
+    BruteForce, DeletionPolicy, Login, Management, NamespaceAccess, Realm, RealmRole, RealmSpec, RealmStatus,
+    SslRequired, Tokens, WorkloadIssuer,
+};
+pub use workloadidentity::{Credential, Target, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus};
+
+/// The API group of every kind.
+pub const GROUP: &str = "keywire.dev";
+/// The API version of every kind.
+pub const VERSION: &str = "v1alpha1";
+/// The finalizer on objects that leave traces in Keycloak.
+pub const FINALIZER: &str = "keywire.dev/keycloak";
+/// Set to `"true"` on an object whose Keycloak is gone for good: its finalizer is
+/// released without a clean-up.
+pub const BREAK_GLASS: &str = "keywire.dev/force-release";

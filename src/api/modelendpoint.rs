@@ -1,0 +1,180 @@
+//! ModelEndpoint: a server that is called, in OAuth a resource server.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{LABEL_PATTERN, PodSelector, conditions_schema};
+use crate::core::policy::document;
+
+/// A model server whose pods get a guard. The model team's.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "keywire.dev",
+    version = "v1alpha1",
+    kind = "ModelEndpoint",
+    plural = "modelendpoints",
+    namespaced,
+    shortname = "mep",
+    category = "keywire",
+    status = "ModelEndpointStatus",
+    derive = "PartialEq",
+    doc = "A model server whose pods get a guard: in OAuth a resource server. The model team's.",
+    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63").message("metadata.name must be a DNS label: at most 63 lower-case letters, digits and dashes, no dots"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Realm", type_ = "string", json_path = ".spec.realm"),
+    printcolumn(name = "Protocol", type_ = "string", json_path = ".spec.protocol"),
+    printcolumn(name = "Audience", type_ = "string", json_path = ".status.audience"),
+    printcolumn(name = "Grants", type_ = "integer", json_path = ".status.grants"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = "1"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.protocol != 'HTTP' || (has(self.rules) && size(self.rules) > 0)")
+    .message("spec.protocol HTTP has no routes of its own: name at least one in spec.rules, all others are denied"))]
+pub struct ModelEndpointSpec {
+    /// The Realm whose tokens are taken.
+    #[schemars(length(min = 1, max = 63))]
+    pub realm: String,
+    /// What the server speaks: its routes, and which permission each needs.
+    pub protocol: Protocol,
+    /// The pods that serve it, in this namespace.
+    pub workload: PodSelector,
+    /// Where the container listens.
+    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub ports: Vec<EndpointPort>,
+    /// The closed list of models, where only these may be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 255)))]
+    pub models: Option<Vec<String>>,
+    /// Custom routes, before the protocol's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub rules: Vec<RouteRule>,
+    /// The Service that Keywire keeps, pointing at the guard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceRef>,
+    /// How the way around the guard is closed.
+    #[serde(default)]
+    pub isolation: Isolation,
+    /// Take over a Keycloak client of this id that is not ours yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// KServe's Open Inference Protocol (v2) over REST: MLServer, KServe, Triton.
+    OpenInference,
+    /// Plain HTTP: only the routes in `spec.rules` are open.
+    #[serde(rename = "HTTP")]
+    Http,
+}
+
+impl From<Protocol> for document::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::OpenInference => Self::OpenInference,
+            Protocol::Http => Self::Http,
+        }
+    }
+}
+
+/// A port of the model server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.guardPort) || self.port <= 55535")
+    .message("spec.ports: a port above 55535 needs a guardPort (the default, port + 10000, would be above 65535)"))]
+#[x_kube(validation = Rule::new("!has(self.guardPort) || self.guardPort != self.port")
+    .message("spec.ports: guardPort and port must differ, both are in one pod"))]
+pub struct EndpointPort {
+    /// Name of the port: a DNS label of at most 15 characters.
+    #[schemars(length(min = 1, max = 15), regex(pattern = LABEL_PATTERN))]
+    pub name: String,
+    /// TCP port that the container listens on, and that the Service offers.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+    /// TCP port that the guard listens on in the pod. Default: `port` + 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1024, max = 65535))]
+    pub guard_port: Option<i32>,
+}
+
+impl EndpointPort {
+    /// The guard's port; `None` when it would not be a port.
+    pub fn guard(&self) -> Option<u16> {
+        u16::try_from(self.guard_port.unwrap_or(self.port.checked_add(10_000)?)).ok()
+    }
+}
+
+/// A custom route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.permission) != (has(self.public) && self.public)")
+    .message("spec.rules: a route needs either a permission or public: true"))]
+pub struct RouteRule {
+    /// HTTP methods; none: every method.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 9), inner(length(min = 1, max = 16), regex(pattern = "^[A-Z]+$")))]
+    pub methods: Vec<String>,
+    /// Path: literal segments, `{model}` (the model's name), `*` (any one segment), a final `**` (the rest).
+    #[schemars(length(min = 1, max = 512), regex(pattern = "^/"))]
+    pub path: String,
+    /// The permission that it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = LABEL_PATTERN))]
+    pub permission: Option<String>,
+    /// Open without a token, for health checks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub public: bool,
+}
+
+/// A Service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceRef {
+    /// Its name. Default: the endpoint's.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// How the way around the guard is closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Isolation {
+    /// A NetworkPolicy lets only the guard's ports in. The cluster's network must enforce it.
+    #[default]
+    NetworkPolicy,
+    /// Nothing: the platform closes it by other means.
+    None,
+}
+
+/// What became of the endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelEndpointStatus {
+    /// The generation that this status tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The one audience of tokens for this endpoint, and its client in Keycloak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// URL of the guarded Service within the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Permissions that can be granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub permissions: Vec<String>,
+    /// Number of grants in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<i32>,
+    /// Number of the policy that the guards should have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_number: Option<i64>,
+    /// `Ready`, `Accepted`, `Synced`, `Published`.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,179 @@
+//! ModelEndpoint → [`Endpoint`].
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+
+use super::{Problems, invalid, name_of};
+use crate::{
+    api::{EndpointPort, Isolation, ModelEndpoint, RouteRule},
+    core::{
+        graph::{Endpoint, Port},
+        permission::Permission,
+        policy::{
+            document::{self, Access, Rule},
+            rule::CompiledRule,
+        },
+        protocol,
+    },
+};
+
+/// The pod's port that the sidecar's own admin listener takes.
+pub const ADMIN_PORT: u16 = 15090;
+
+impl ModelEndpoint {
+    /// The endpoint that this object describes.
+    pub fn parse(&self) -> Result<Endpoint, Problems> {
+        let mut problems = Problems::new();
+        let ports = ports(&self.spec.ports, &mut problems);
+        let rules = rules(&self.spec.rules, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let protocol = document::Protocol::from(self.spec.protocol);
+        Ok(Endpoint {
+            name: name_of(self),
+            uid: self.uid().unwrap_or_default(),
+            realm: self.spec.realm.clone(),
+            protocol,
+            ports,
+            models: self.spec.models.clone(),
+            permissions: permissions(protocol, &rules),
+            rules,
+            service: self.service_name(),
+            network_policy: self.spec.isolation == Isolation::NetworkPolicy,
+            adopt: self.spec.adopt,
+        })
+    }
+
+    /// Name of the Service that points at the guard.
+    pub fn service_name(&self) -> String {
+        self.spec.service.as_ref().map_or_else(|| self.name_any(), |service| service.name.clone())
+    }
+}
+
+fn ports(written: &[EndpointPort], problems: &mut Problems) -> Vec<Port> {
+    let mut ports = Vec::new();
+    let mut taken = BTreeSet::from([ADMIN_PORT]);
+    for port in written {
+        let parsed = u16::try_from(port.port).ok().filter(|app| *app > 0).zip(port.guard());
+        let Some((app, guard)) = parsed else {
+            problems.push(invalid(
+                "spec.ports",
+                format!("{:?}: port and guardPort must lie between 1 and 65535", port.name),
+            ));
+            continue;
+        };
+        for number in [app, guard] {
+            if !taken.insert(number) {
+                problems.push(invalid(
+                    "spec.ports",
+                    format!("{:?}: port {number} is taken twice in the pod (the sidecar itself takes {ADMIN_PORT}); choose another guardPort", port.name),
+                ));
+            }
+        }
+        ports.push(Port { name: port.name.clone(), app, guard });
+    }
+    if written.is_empty() {
+        problems.push(invalid("spec.ports", "name at least one port"));
+    }
+    ports
+}
+
+fn rules(written: &[RouteRule], problems: &mut Problems) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (index, rule) in written.iter().enumerate() {
+        match parse_rule(rule) {
+            Ok(rule) => rules.push(rule),
+            Err(message) => problems.push(invalid(&format!("spec.rules[{index}]"), message)),
+        }
+    }
+    rules
+}
+
+fn parse_rule(rule: &RouteRule) -> Result<Rule, String> {
+    let access = match (&rule.permission, rule.public) {
+        (Some(permission), false) => {
+            Access::Permission(Permission::parse(permission).map_err(|error| error.to_string())?)
+        }
+        (None, true) => Access::Public,
+        _ => return Err("a route needs either a permission or public: true".into()),
+    };
+    let rule = Rule { methods: rule.methods.clone(), path: rule.path.clone(), access };
+    CompiledRule::compile(&rule).map_err(|error| error.to_string())?;
+    Ok(rule)
+}
+
+fn permissions(protocol: document::Protocol, rules: &[Rule]) -> BTreeSet<Permission> {
+    let table = protocol::permissions(protocol).iter().filter_map(|name| Permission::parse(name).ok());
+    let of_rules = rules.iter().filter_map(|rule| match &rule.access {
+        Access::Permission(permission) => Some(permission.clone()),
+        Access::Public => None,
+    });
+    table.chain(of_rules).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{ModelEndpointSpec, Protocol, common::PodSelector};
+
+    fn endpoint(ports: Vec<EndpointPort>, rules: Vec<RouteRule>) -> ModelEndpoint {
+        let spec = ModelEndpointSpec {
+            realm: "ml".into(),
+            protocol: Protocol::OpenInference,
+            workload: PodSelector::default(),
+            ports,
+            models: None,
+            rules,
+            service: None,
+            isolation: Isolation::NetworkPolicy,
+            adopt: false,
+        };
+        let mut endpoint = ModelEndpoint::new("iris", spec);
+        endpoint.metadata.namespace = Some("vision".into());
+        endpoint
+    }
+
+    fn port(port: i32, guard_port: Option<i32>) -> EndpointPort {
+        EndpointPort { name: format!("p{port}"), port, guard_port }
+    }
+
+    fn rule(path: &str, permission: Option<&str>, public: bool) -> RouteRule {
+        RouteRule { methods: vec!["GET".into()], path: path.into(), permission: permission.map(Into::into), public }
+    }
+
+    #[test]
+    fn the_guard_listens_ten_thousand_above() {
+        let parsed = endpoint(vec![port(8080, None), port(9000, Some(9001))], vec![]).parse().unwrap();
+        assert_eq!(
+            parsed.ports.iter().map(|port| (port.app, port.guard)).collect::<Vec<_>>(),
+            [(8080, 18080), (9000, 9001)]
+        );
+        assert_eq!(parsed.service, "iris");
+    }
+
+    #[test]
+    fn rules_add_permissions() {
+        let parsed = endpoint(vec![port(80, None)], vec![rule("/x/{model}", Some("train"), false)]).parse().unwrap();
+        assert!(parsed.permissions.contains("train") && parsed.permissions.contains("predict"));
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        let cases = [
+            (vec![], vec![], "at least one"),
+            (vec![port(60000, None)], vec![], "65535"),
+            (vec![port(8080, None), port(18080, None)], vec![], "18080"),
+            (vec![port(15090, None)], vec![], "15090"),
+            (vec![port(80, None)], vec![rule("/x", None, false)], "either"),
+            (vec![port(80, None)], vec![rule("/x", Some("read"), true)], "either"),
+            (vec![port(80, None)], vec![rule("/a/**/b", Some("read"), false)], "/a/**/b"),
+            (vec![port(80, None)], vec![rule("/x", Some("Read"), false)], "Read"),
+        ];
+        for (ports, rules, named) in cases {
+            let problems = endpoint(ports, rules).parse().unwrap_err();
+            assert!(problems.iter().any(|problem| problem.message.contains(named)), "{named}: {problems:?}");
+        }
+    }
+}

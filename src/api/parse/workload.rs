@@ -1,0 +1,107 @@
+//! WorkloadIdentity → [`Workload`].
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+
+use super::{Problems, invalid, name_of};
+use crate::{
+    api::{Credential, WorkloadIdentity, parse::ADMIN_PORT},
+    core::graph::{Target, Workload},
+};
+
+impl WorkloadIdentity {
+    /// The workload that this object describes.
+    pub fn parse(&self) -> Result<Workload, Problems> {
+        let mut problems = Problems::new();
+        let targets = self.targets(&mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let Credential::KubernetesToken = self.spec.credential;
+        Ok(Workload {
+            name: name_of(self),
+            uid: self.uid().unwrap_or_default(),
+            realm: self.spec.realm.clone(),
+            service_account: self.spec.service_account_name.clone(),
+            targets,
+            suspended: self.spec.suspended,
+            adopt: self.spec.adopt,
+        })
+    }
+
+    fn targets(&self, problems: &mut Problems) -> Vec<Target> {
+        let mut taken = BTreeSet::from([ADMIN_PORT]);
+        let mut variables = BTreeSet::new();
+        let mut targets = Vec::new();
+        for (index, target) in self.spec.targets.iter().enumerate() {
+            let field = format!("spec.targets[{index}]");
+            if !variables.insert(&target.env) {
+                problems.push(invalid(&field, format!("the variable {:?} is named twice", target.env)));
+            }
+            match target.listen(index) {
+                Some(listen) if taken.insert(listen) => targets.push(Target {
+                    endpoint: (&target.endpoint).into(),
+                    port: target.endpoint_port.clone(),
+                    listen,
+                    env: target.env.clone(),
+                }),
+                Some(listen) => {
+                    problems
+                        .push(invalid(&field, format!("loopback port {listen} is taken twice; choose another port")));
+                }
+                None => problems.push(invalid(&field, "port must lie between 1024 and 65535")),
+            }
+        }
+        targets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{
+        Target as Written, WorkloadIdentitySpec,
+        common::{ObjectRef, PodSelector},
+    };
+
+    fn identity(targets: Vec<Written>) -> WorkloadIdentity {
+        let spec = WorkloadIdentitySpec {
+            realm: "ml".into(),
+            service_account_name: "labeler".into(),
+            workload: PodSelector::default(),
+            credential: Credential::KubernetesToken,
+            targets,
+            suspended: false,
+            adopt: false,
+        };
+        let mut identity = WorkloadIdentity::new("labeler", spec);
+        identity.metadata.namespace = Some("agents".into());
+        identity
+    }
+
+    fn target(env: &str, port: Option<i32>) -> Written {
+        let endpoint = ObjectRef { namespace: "vision".into(), name: "iris".into() };
+        Written { endpoint, endpoint_port: None, env: env.into(), port }
+    }
+
+    #[test]
+    fn targets_count_up_from_15100() {
+        let parsed = identity(vec![target("A", None), target("B", Some(9000)), target("C", None)]).parse().unwrap();
+        assert_eq!(parsed.targets.iter().map(|target| target.listen).collect::<Vec<_>>(), [15100, 9000, 15102]);
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        let cases = [
+            (vec![target("A", None), target("A", None)], "\"A\""),
+            (vec![target("A", None), target("B", Some(15100))], "15100"),
+            (vec![target("A", Some(15090))], "15090"),
+            (vec![target("A", Some(70000))], "65535"),
+        ];
+        for (targets, named) in cases {
+            let problems = identity(targets).parse().unwrap_err();
+            assert!(problems[0].message.contains(named), "{named}: {problems:?}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Realm: a Keycloak realm and who may use it.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{PodSelector, Seconds, conditions_schema};
+
+/// A Keycloak realm. Cluster-scoped: the platform team's.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "keywire.dev",
+    version = "v1alpha1",
+    kind = "Realm",
+    plural = "realms",
+    shortname = "kcr",
+    category = "keywire",
+    status = "RealmStatus",
+    derive = "PartialEq",
+    doc = "A Keycloak realm, and which namespaces may use it. Cluster-scoped: the platform team's.",
+    validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name must be at most 63 characters"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Server", type_ = "string", json_path = ".spec.server"),
+    printcolumn(name = "Realm", type_ = "string", json_path = ".spec.realm"),
+    printcolumn(name = "Management", type_ = "string", json_path = ".spec.management"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = "1"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.management == 'Full' || !(has(self.displayName) || has(self.tokens) || has(self.login) || has(self.bruteForce) || has(self.sslRequired))")
+    .message("spec.management is ClientsOnly: the realm's settings are someone else's; remove displayName, tokens, login, bruteForce and sslRequired, or choose Full"))]
+#[x_kube(validation = Rule::new("self.management == 'Full' || self.deletionPolicy == 'Orphan'")
+    .message("spec.deletionPolicy Delete needs spec.management Full: a realm that is someone else's is never deleted"))]
+#[x_kube(validation = Rule::new("self.realm == oldSelf.realm && self.server == oldSelf.server")
+    .message("spec.server and spec.realm cannot change: make a new Realm, move the objects, delete this one"))]
+#[x_kube(validation = Rule::new("self.management == 'ClientsOnly' || self.realm != 'master'")
+    .message("spec.realm master holds Keycloak's own administrators: it can only be used with spec.management ClientsOnly"))]
+pub struct RealmSpec {
+    /// The KeycloakServer.
+    #[schemars(length(min = 1, max = 63))]
+    pub server: String,
+    /// The realm's name in Keycloak: letters, digits, `-`, `_` and `.`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
+    pub realm: String,
+    /// Whether the realm's settings are ours.
+    #[serde(default)]
+    pub management: Management,
+    /// Which namespaces may use the realm. Nothing means nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespaces: Option<NamespaceAccess>,
+    /// Trust this cluster's ServiceAccount tokens: its public keys are pushed to Keycloak and
+    /// followed. Needed by every WorkloadIdentity with `credential: KubernetesToken`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_issuer: Option<WorkloadIssuer>,
+    /// Name shown to people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub display_name: Option<String>,
+    /// Who must use TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssl_required: Option<SslRequired>,
+    /// Lifetimes of tokens and sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    /// How people sign in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Login>,
+    /// Brute-force protection of sign-ins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brute_force: Option<BruteForce>,
+    /// Realm roles that must be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub roles: Vec<RealmRole>,
+    /// Take over a realm that exists already (`Full` only).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
+    /// What becomes of the Keycloak realm when this object goes.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Whether a realm's settings are ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Management {
+    /// The realm is ours: made when it is absent, its named settings kept.
+    #[default]
+    Full,
+    /// An existing realm whose settings are someone else's: only clients, scopes and the
+    /// named roles are ours.
+    ClientsOnly,
+}
+
+/// What becomes of a Keycloak object when its Kubernetes object goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// It stays.
+    #[default]
+    Orphan,
+    /// It is deleted, with all that is in it.
+    Delete,
+}
+
+/// Which namespaces may use a realm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespaceAccess {
+    /// Labels that a namespace must carry.
+    pub selector: PodSelector,
+}
+
+impl NamespaceAccess {
+    /// Whether a namespace with these labels may use the realm.
+    pub fn allows(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.selector.matches(labels)
+    }
+}
+
+/// Trust in this cluster's ServiceAccount tokens.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadIssuer {
+    /// Alias of the identity provider in Keycloak. Default: `keywire-` and the cluster's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub alias: Option<String>,
+}
+
+/// Who must use TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SslRequired {
+    /// Everybody.
+    All,
+    /// Everybody but private addresses.
+    External,
+    /// Nobody: for development only.
+    None,
+}
+
+/// Lifetimes of tokens and sessions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tokens {
+    /// How long an access token lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_lifespan: Option<Seconds>,
+    /// How long a sign-in session may idle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_idle_timeout: Option<Seconds>,
+    /// How long a sign-in session may live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_max_lifespan: Option<Seconds>,
+}
+
+/// How people sign in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Login {
+    /// People may register themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<bool>,
+    /// People may sign in with their mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with_email: Option<bool>,
+    /// People may reset a forgotten password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset_password: Option<bool>,
+    /// The sign-in page offers to remember the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remember_me: Option<bool>,
+}
+
+/// Brute-force protection of sign-ins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BruteForce {
+    /// On or off.
+    pub enabled: bool,
+}
+
+/// A realm role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RealmRole {
+    /// Name of the role.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// What the role is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub description: Option<String>,
+    /// Realm roles that come with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 255)))]
+    pub composites: Vec<String>,
+}
+
+/// What the operator saw of the realm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RealmStatus {
+    /// The generation that this status tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The realm's issuer: `iss` of its tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// `Ready`, `Accepted`, `Synced`, `WorkloadTrust`.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,117 @@
+//! WorkloadIdentity: a workload that calls, in OAuth a client with a service account.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{LABEL_PATTERN, ObjectRef, PodSelector, conditions_schema};
+
+/// A workload that calls models. The calling team's.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "keywire.dev",
+    version = "v1alpha1",
+    kind = "WorkloadIdentity",
+    plural = "workloadidentities",
+    singular = "workloadidentity",
+    namespaced,
+    shortname = "wid",
+    category = "keywire",
+    status = "WorkloadIdentityStatus",
+    derive = "PartialEq",
+    doc = "A workload that calls models: in OAuth a client with a service account. The calling team's.",
+    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63").message("metadata.name must be a DNS label: at most 63 lower-case letters, digits and dashes, no dots"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Realm", type_ = "string", json_path = ".spec.realm"),
+    printcolumn(name = "Client", type_ = "string", json_path = ".status.clientId"),
+    printcolumn(name = "Grants", type_ = "integer", json_path = ".status.grants"),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspended", priority = "1"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = "1"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.targets) || self.targets.all(t, self.targets.exists_one(u, u.env == t.env))")
+    .message("spec.targets: two targets name the same env"))]
+pub struct WorkloadIdentitySpec {
+    /// The Realm that the workload logs in to.
+    #[schemars(length(min = 1, max = 63))]
+    pub realm: String,
+    /// The ServiceAccount that the pods run as. One identity per realm and ServiceAccount.
+    #[schemars(length(min = 1, max = 63))]
+    pub service_account_name: String,
+    /// The pods, in this namespace.
+    pub workload: PodSelector,
+    /// How the workload proves who it is.
+    #[serde(default)]
+    pub credential: Credential,
+    /// What the workload calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub targets: Vec<Target>,
+    /// Refused everywhere, now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+    /// Take over a Keycloak client of this id that is not ours yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
+}
+
+/// How a workload proves who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Credential {
+    /// With its ServiceAccount token as a federated assertion (RFC 7523): nothing is stored.
+    #[default]
+    KubernetesToken,
+}
+
+/// An endpoint that the workload calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// The ModelEndpoint.
+    pub endpoint: ObjectRef,
+    /// Name of the endpoint's port. Default: its first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 15), regex(pattern = LABEL_PATTERN))]
+    pub endpoint_port: Option<String>,
+    /// The variable that holds the base URL (`http://127.0.0.1:PORT`) in every container of the pod.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub env: String,
+    /// Loopback TCP port in the pod. Default: 15100 and counting, in the order of the targets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1024, max = 65535))]
+    pub port: Option<i32>,
+}
+
+/// The first loopback port that is given to targets.
+pub const FIRST_EGRESS_PORT: u16 = 15100;
+
+impl Target {
+    /// The loopback port of the target at this place in the list; `None` when it would not be a port.
+    pub fn listen(&self, index: usize) -> Option<u16> {
+        match self.port {
+            Some(port) => u16::try_from(port).ok(),
+            None => u16::try_from(index).ok().and_then(|index| FIRST_EGRESS_PORT.checked_add(index)),
+        }
+    }
+}
+
+/// What became of the identity.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadIdentityStatus {
+    /// The generation that this status tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The client in Keycloak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Number of grants in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<i32>,
+    /// `Ready`, `Accepted`, `Synced`, `Granted`.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}

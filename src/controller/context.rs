@@ -1,0 +1,32 @@
+//! What every reconcile may use.
+
+use std::sync::Arc;
+
+use kube::{Client, runtime::events::Recorder};
+use tokio::sync::watch;
+
+use crate::admission::certificates::CaBundle;
+
+use super::{metrics::Metrics, pace::Pace, servers::Servers, watch::Caches};
+
+/// Shared by all controllers.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// This cluster's name: part of every id in Keycloak.
+    pub cluster: String,
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// What the watches hold.
+    pub caches: Arc<Caches>,
+    /// Logins at Keycloak.
+    pub servers: Servers,
+    /// Events for people.
+    pub events: Recorder,
+    /// CA of the policy stream, PEM; `None` until it is made.
+    pub stream_ca: watch::Receiver<Option<CaBundle>>,
+    /// When to look again.
+    pub pace: Pace,
+    /// Counters.
+    pub metrics: Metrics,
+}

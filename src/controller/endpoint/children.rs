@@ -1,0 +1,94 @@
+//! The Service that points at the guard, and the NetworkPolicy that closes the way around it.
+
+use k8s_openapi::{
+    api::{
+        core::v1::{Service, ServicePort, ServiceSpec},
+        networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPort, NetworkPolicySpec},
+    },
+    apimachinery::pkg::{
+        apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference},
+        util::intstr::IntOrString,
+    },
+};
+use kube::{Api, Resource};
+
+use crate::{
+    api::{ModelEndpoint, parse::ADMIN_PORT},
+    controller::{
+        context::Context,
+        objects::{self, ObjectError},
+    },
+    core::graph::Endpoint,
+};
+
+/// Keeps both, and removes those of earlier names.
+pub async fn keep(ctx: &Context, object: &ModelEndpoint, endpoint: &Endpoint) -> Result<(), ObjectError> {
+    let Some(owner) = object.controller_owner_ref(&()) else { return Ok(()) };
+    let namespace = &endpoint.name.namespace;
+    let services = Api::<Service>::namespaced(ctx.client.clone(), namespace);
+    let policies = Api::<NetworkPolicy>::namespaced(ctx.client.clone(), namespace);
+    let (service, policy) = (service(object, endpoint, &owner), network_policy(object, endpoint, &owner));
+    objects::keep(&services, &owner, &service).await?;
+    if let Some(policy) = &policy {
+        objects::keep(&policies, &owner, policy).await?;
+    }
+    // Another name, or no policy any more: only a changed spec can have left something behind.
+    let seen = object.status.as_ref().and_then(|status| status.observed_generation);
+    if seen != object.metadata.generation {
+        objects::remove_others(&services, &owner, service.metadata.name.as_deref()).await?;
+        objects::remove_others(&policies, &owner, policy.as_ref().and_then(|policy| policy.metadata.name.as_deref()))
+            .await?;
+    }
+    Ok(())
+}
+
+fn metadata(name: String, endpoint: &Endpoint, owner: &OwnerReference) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(endpoint.name.namespace.clone()),
+        labels: Some(objects::labels(&endpoint.name.name)),
+        owner_references: Some(vec![owner.clone()]),
+        ..ObjectMeta::default()
+    }
+}
+
+fn service(object: &ModelEndpoint, endpoint: &Endpoint, owner: &OwnerReference) -> Service {
+    let ports = endpoint.ports.iter().map(|port| ServicePort {
+        name: Some(port.name.clone()),
+        port: port.app.into(),
+        protocol: Some("TCP".to_owned()),
+        // A number: named ports of native sidecars do not resolve everywhere.
+        target_port: Some(IntOrString::Int(port.guard.into())),
+        ..ServicePort::default()
+    });
+    Service {
+        metadata: metadata(endpoint.service.clone(), endpoint, owner),
+        spec: Some(ServiceSpec {
+            selector: Some(object.spec.workload.match_labels.clone()),
+            ports: Some(ports.collect()),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+fn network_policy(object: &ModelEndpoint, endpoint: &Endpoint, owner: &OwnerReference) -> Option<NetworkPolicy> {
+    let guarded = endpoint.ports.iter().map(|port| port.guard).chain([ADMIN_PORT]);
+    let ports = guarded.map(|port| NetworkPolicyPort {
+        port: Some(IntOrString::Int(port.into())),
+        protocol: Some("TCP".to_owned()),
+        ..NetworkPolicyPort::default()
+    });
+    endpoint.network_policy.then(|| NetworkPolicy {
+        metadata: metadata(format!("keywire-{}", endpoint.name.name), endpoint, owner),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(LabelSelector {
+                match_labels: Some(object.spec.workload.match_labels.clone()),
+                ..LabelSelector::default()
+            }),
+            policy_types: Some(vec!["Ingress".to_owned()]),
+            ingress: Some(vec![NetworkPolicyIngressRule { ports: Some(ports.collect()), from: None }]),
+            egress: None,
+        }),
+    })
+}

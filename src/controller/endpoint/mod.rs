@@ -1,0 +1,85 @@
+//! ModelEndpoint: gather → validate → publish (policy, Service, NetworkPolicy) → Keycloak → status.
+//!
+//! The policy goes first: a guard must refuse what was revoked also while
+//! Keycloak is down.
+
+mod children;
+mod policy;
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::{Api, Resource, ResourceExt};
+
+use super::{
+    cleanup::{self, Trace},
+    condition::Verdict,
+    context::Context,
+    error::Error,
+    finalizer,
+    servers::{RealmLink, link},
+    sync::verdict,
+};
+use crate::{
+    api::{ModelEndpoint, parse::name_of},
+    core::{
+        build::{desired_endpoint, kind},
+        graph::{Edge, Endpoint, Problem, in_force, next_expiry},
+    },
+};
+
+/// Everything that a valid endpoint's pass needs.
+struct Gathered {
+    endpoint: Endpoint,
+    realm: RealmLink,
+    edges: Vec<Edge>,
+    /// When the next grant ends.
+    expiry: Option<Duration>,
+}
+
+/// One pass over one endpoint. Says when the next must be at the latest.
+pub async fn reconcile(object: Arc<ModelEndpoint>, ctx: Arc<Context>) -> Result<Option<Duration>, Error> {
+    let api = Api::<ModelEndpoint>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
+    if object.meta().deletion_timestamp.is_some() {
+        let trace = Trace { kind: kind::ENDPOINT, name: name_of(object.as_ref()), realm: &object.spec.realm };
+        return cleanup::run(&ctx, &api, object.as_ref(), trace).await.map(|()| None);
+    }
+    match gather(&object, &ctx) {
+        Err(problems) => {
+            policy::close(&ctx, &object).await?;
+            status::rejected(&ctx, &api, &object, &problems).await?;
+            Ok(None)
+        }
+        Ok(gathered) => {
+            finalizer::hold(&api, object.as_ref()).await?;
+            let published = policy::publish(&ctx, &object, &gathered).await;
+            let kept = children::keep(&ctx, &object, &gathered.endpoint).await;
+            let synced = sync(&ctx, &gathered).await;
+            status::accepted(&ctx, &api, &object, &gathered, &published, &kept, &synced).await?;
+            published?;
+            kept?;
+            synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
+            Ok(gathered.expiry)
+        }
+    }
+}
+
+fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem>> {
+    let endpoint = object.parse()?;
+    let realm = link(ctx, &endpoint.realm, &endpoint.name.namespace).map_err(|problem| vec![problem])?;
+    let now = Timestamp::now().as_second();
+    let grants = ctx.caches.grants_on(&endpoint.name);
+    let edges = in_force(&grants, |_| Some(endpoint.clone()), |name| ctx.caches.workload(name), now);
+    let expiry = next_expiry(&grants, now).map(|at| Duration::from_secs(at.abs_diff(now)));
+    Ok(Gathered { endpoint, realm, edges, expiry })
+}
+
+/// Makes Keycloak hold what it should.
+async fn sync(ctx: &Context, gathered: &Gathered) -> Result<Verdict, Verdict> {
+    if !gathered.realm.ready {
+        return Ok(gathered.realm.not_ready());
+    }
+    let desired = desired_endpoint(&ctx.cluster, &gathered.endpoint);
+    verdict(ctx, gathered.realm.admin.reconcile_endpoint(&desired).await)
+}

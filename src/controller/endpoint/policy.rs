@@ -1,0 +1,38 @@
+//! The guard's policy: published, or closed.
+
+use kube::Resource;
+
+use super::Gathered;
+use crate::{
+    api::{ModelEndpoint, parse::name_of},
+    controller::{
+        context::Context,
+        documents::{self, Kind},
+        objects::ObjectError,
+    },
+    core::{build::guard_policy, policy::document::GuardPolicy},
+};
+
+/// Publishes who may do what.
+pub async fn publish(ctx: &Context, object: &ModelEndpoint, gathered: &Gathered) -> Result<GuardPolicy, ObjectError> {
+    let suspended = |name: &_| ctx.caches.workload(name).is_some_and(|workload| workload.suspended);
+    let policy = guard_policy(&gathered.endpoint, &gathered.realm.urls, &gathered.edges, suspended);
+    write(ctx, object, policy).await
+}
+
+/// Takes every grant out of a policy that is published: the endpoint is no
+/// longer one that anybody could have consented to.
+pub async fn close(ctx: &Context, object: &ModelEndpoint) -> Result<(), ObjectError> {
+    let name = name_of(object);
+    match documents::published::<GuardPolicy>(ctx, Kind::Guard, &name).await? {
+        Some(open) if !open.grants.is_empty() => {
+            write(ctx, object, GuardPolicy { grants: Vec::new(), ..open }).await.map(|_| ())
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn write(ctx: &Context, object: &ModelEndpoint, policy: GuardPolicy) -> Result<GuardPolicy, ObjectError> {
+    let Some(owner) = object.controller_owner_ref(&()) else { return Ok(policy) };
+    documents::publish(ctx, Kind::Guard, &name_of(object), &owner, policy).await
+}

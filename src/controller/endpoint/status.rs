@@ -1,0 +1,107 @@
+//! What an endpoint's owner reads.
+
+use jiff::Timestamp;
+use kube::Api;
+
+use super::Gathered;
+use crate::{
+    api::{ModelEndpoint, ModelEndpointStatus},
+    controller::{
+        condition::{ACCEPTED, SYNCED, Verdict, conditions},
+        context::Context,
+        error::Error,
+        objects::ObjectError,
+        status,
+    },
+    core::{graph::Problem, permission::Permission, policy::document::GuardPolicy},
+};
+
+/// The guards have the policy, the Service points at them.
+const PUBLISHED: &str = "Published";
+
+/// The endpoint cannot be used as it stands.
+pub async fn rejected(
+    ctx: &Context,
+    api: &Api<ModelEndpoint>,
+    object: &ModelEndpoint,
+    problems: &[Problem],
+) -> Result<(), Error> {
+    let before = object.status.clone().unwrap_or_default();
+    let verdicts = [
+        Verdict::problems(ACCEPTED, problems),
+        Verdict::waiting(PUBLISHED, "for the endpoint to be accepted; until then the guard refuses every call"),
+        Verdict::waiting(SYNCED, "for the endpoint to be accepted"),
+    ];
+    let new = ModelEndpointStatus {
+        observed_generation: object.metadata.generation,
+        conditions: conditions(&before.conditions, object.metadata.generation, &verdicts, "", Timestamp::now()),
+        grants: Some(0),
+        ..before
+    };
+    write(ctx, api, object, &new).await
+}
+
+/// The endpoint is valid; how far it came is in the three results.
+pub async fn accepted(
+    ctx: &Context,
+    api: &Api<ModelEndpoint>,
+    object: &ModelEndpoint,
+    gathered: &Gathered,
+    published: &Result<GuardPolicy, ObjectError>,
+    kept: &Result<(), ObjectError>,
+    synced: &Result<Verdict, Verdict>,
+) -> Result<(), Error> {
+    let before = object.status.clone().unwrap_or_default();
+    let (Ok(synced) | Err(synced)) = synced;
+    let verdicts = [
+        Verdict::good(ACCEPTED, "Valid", "the endpoint is valid and its realm admits it"),
+        publication(published, kept),
+        synced.clone(),
+    ];
+    let endpoint = &gathered.endpoint;
+    let ready = format!("guarded; {} in force", count(gathered.edges.len(), "grant"));
+    let new = ModelEndpointStatus {
+        observed_generation: object.metadata.generation,
+        audience: Some(endpoint.name.endpoint_client_id()),
+        url: endpoint.ports.first().map(|port| endpoint.url(port)),
+        permissions: endpoint.permissions.iter().map(|name: &Permission| name.to_string()).collect(),
+        grants: i32::try_from(gathered.edges.len()).ok(),
+        policy_number: match published {
+            Ok(policy) => i64::try_from(policy.number).ok(),
+            Err(_) => before.policy_number,
+        },
+        conditions: conditions(&before.conditions, object.metadata.generation, &verdicts, &ready, Timestamp::now()),
+    };
+    write(ctx, api, object, &new).await
+}
+
+fn publication(published: &Result<GuardPolicy, ObjectError>, kept: &Result<(), ObjectError>) -> Verdict {
+    match published.as_ref().map(|_| ()).and(kept.as_ref().map(|_| ())) {
+        Ok(()) => Verdict::good(PUBLISHED, "Published", "the guards have the policy and the Service points at them"),
+        Err(error) => Verdict::bad(PUBLISHED, reason(error), error.to_string()),
+    }
+}
+
+fn reason(error: &ObjectError) -> &'static str {
+    match error {
+        ObjectError::Taken { .. } => "Conflict",
+        ObjectError::Api { .. } | ObjectError::Json { .. } => "ApiServerRefused",
+    }
+}
+
+/// `1 grant`, `2 grants`.
+pub fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+async fn write(
+    ctx: &Context,
+    api: &Api<ModelEndpoint>,
+    object: &ModelEndpoint,
+    new: &ModelEndpointStatus,
+) -> Result<(), Error> {
+    let before = object.status.as_ref().map(|status| &*status.conditions).unwrap_or_default();
+    status::write(api, object, object.status.as_ref(), new).await?;
+    status::announce(&ctx.events, object, before, &new.conditions).await;
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! WorkloadIdentity: gather → validate → publish (egress) → Keycloak → status.
+
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::{Api, Resource, ResourceExt};
+
+use super::{
+    cleanup::{self, Trace},
+    condition::{Verdict, is_ready},
+    context::Context,
+    documents::{self, Kind},
+    error::Error,
+    finalizer,
+    objects::ObjectError,
+    servers::{RealmLink, link},
+    sync::verdict,
+    watch::{Caches, claim},
+};
+use crate::{
+    api::{WorkloadIdentity, parse::name_of},
+    core::{
+        build::{desired_workload, egress_config, kind},
+        graph::{Edge, Endpoint, Problem, ProblemReason, Workload, in_force, next_expiry},
+        name::Ref,
+    },
+};
+
+/// Everything that a valid identity's pass needs.
+struct Gathered {
+    workload: Workload,
+    realm: RealmLink,
+    issuer_alias: String,
+    edges: Vec<Edge>,
+    /// What is wrong with its targets; the others work all the same.
+    targets: Vec<Problem>,
+    /// When the next grant ends.
+    expiry: Option<Duration>,
+}
+
+/// One pass over one identity. Says when the next must be at the latest.
+pub async fn reconcile(object: Arc<WorkloadIdentity>, ctx: Arc<Context>) -> Result<Option<Duration>, Error> {
+    let api = Api::<WorkloadIdentity>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
+    if object.meta().deletion_timestamp.is_some() {
+        let trace = Trace { kind: kind::WORKLOAD, name: name_of(object.as_ref()), realm: &object.spec.realm };
+        return cleanup::run(&ctx, &api, object.as_ref(), trace).await.map(|()| None);
+    }
+    match gather(&object, &ctx) {
+        Err(problems) => {
+            status::rejected(&ctx, &api, &object, &problems).await?;
+            Ok(None)
+        }
+        Ok(gathered) => {
+            finalizer::hold(&api, object.as_ref()).await?;
+            let published = publish(&ctx, &object, &gathered).await;
+            let synced = sync(&ctx, &gathered).await;
+            status::accepted(&ctx, &api, &object, &gathered, &published, &synced).await?;
+            published?;
+            synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
+            Ok(gathered.expiry)
+        }
+    }
+}
+
+fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Problem>> {
+    let workload = object.parse()?;
+    let realm = link(ctx, &workload.realm, &workload.name.namespace).map_err(|problem| vec![problem])?;
+    alone(object, ctx).map_err(|problem| vec![problem])?;
+    let issuer_alias = realm.issuer_alias.clone().ok_or_else(|| vec![no_issuer(&workload)])?;
+    let now = Timestamp::now().as_second();
+    let grants = ctx.caches.grants_to(&workload.name);
+    let this = |name: &Ref| (*name == workload.name).then(|| workload.clone());
+    let edges = in_force(&grants, |name| ctx.caches.endpoint(name), this, now);
+    let expiry = next_expiry(&grants, now).map(|at| Duration::from_secs(at.abs_diff(now)));
+    let targets = workload.targets.iter().filter_map(|target| target_problem(ctx, &workload, target)).collect();
+    Ok(Gathered { workload, realm, issuer_alias, edges, targets, expiry })
+}
+
+/// Keycloak takes two clients of one ServiceAccount without a word, and lets either win: the older one is right.
+fn alone(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem> {
+    let claimants = ctx.caches.claimants(&claim(object));
+    match claimants.first() {
+        Some(first) if first.uid() != object.uid() => Err(Problem::new(
+            ProblemReason::Conflict,
+            format!(
+                "WorkloadIdentity {} has ServiceAccount {:?} in realm {:?} already: one identity per ServiceAccount and realm; merge the two, or use another ServiceAccount",
+                name_of(first.as_ref()),
+                object.spec.service_account_name,
+                object.spec.realm,
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn no_issuer(workload: &Workload) -> Problem {
+    Problem::new(
+        ProblemReason::NoWorkloadIssuer,
+        format!(
+            "Realm {:?} does not trust this cluster's ServiceAccount tokens; ask the platform team to set its spec.workloadIssuer",
+            workload.realm
+        ),
+    )
+}
+
+fn target_problem(ctx: &Context, workload: &Workload, target: &crate::core::graph::Target) -> Option<Problem> {
+    let name = &target.endpoint;
+    let Some(endpoint) = ctx.caches.endpoint(name) else {
+        let message = format!(
+            "target {}: ModelEndpoint {name} does not exist (or is invalid); create it or correct spec.targets",
+            target.env
+        );
+        return Some(Problem::new(ProblemReason::EndpointNotFound, message));
+    };
+    if endpoint.realm != workload.realm {
+        let message = format!(
+            "target {}: ModelEndpoint {name} is of realm {:?}, this identity of realm {:?}",
+            target.env, endpoint.realm, workload.realm
+        );
+        return Some(Problem::new(ProblemReason::RealmMismatch, message));
+    }
+    if endpoint.port(target.port.as_deref()).is_none() {
+        let message = format!(
+            "target {}: ModelEndpoint {name} has no port named {:?}",
+            target.env,
+            target.port.as_deref().unwrap_or_default()
+        );
+        return Some(Problem::new(ProblemReason::PortNotFound, message));
+    }
+    None
+}
+
+async fn publish(ctx: &Context, object: &WorkloadIdentity, gathered: &Gathered) -> Result<(), ObjectError> {
+    let Some(owner) = object.controller_owner_ref(&()) else { return Ok(()) };
+    let usable = |name: &Ref| ctx.caches.endpoint(name).filter(|endpoint| endpoint.realm == gathered.workload.realm);
+    let config = egress_config(&gathered.workload, &gathered.realm.urls, usable);
+    documents::publish(ctx, Kind::Egress, &gathered.workload.name, &owner, config).await.map(|_| ())
+}
+
+/// Makes Keycloak hold what it should.
+async fn sync(ctx: &Context, gathered: &Gathered) -> Result<Verdict, Verdict> {
+    if !gathered.realm.ready {
+        return Ok(gathered.realm.not_ready());
+    }
+    let there = |name: &Ref| in_keycloak(ctx, name).filter(|endpoint| endpoint.realm == gathered.workload.realm);
+    let desired = desired_workload(&ctx.cluster, &gathered.workload, &gathered.issuer_alias, there, &gathered.edges);
+    verdict(ctx, gathered.realm.admin.reconcile_workload(&desired).await)
+}
+
+/// The endpoint, where Keycloak holds its client, roles and scopes.
+fn in_keycloak(ctx: &Context, name: &Ref) -> Option<Endpoint> {
+    let object = Caches::namespaced(&ctx.caches.endpoints, name)?;
+    let synced = object.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
+    synced.then(|| ctx.caches.endpoint(name)).flatten()
+}

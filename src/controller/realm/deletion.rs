@@ -1,0 +1,72 @@
+//! A realm goes last: its endpoints and workloads need it for their own clean-up.
+
+use kube::{Api, ResourceExt, runtime::events::EventType};
+
+use crate::{
+    api::{DeletionPolicy, Realm},
+    controller::{
+        condition::{ACCEPTED, Verdict},
+        context::Context,
+        error::Error,
+        finalizer, status as events, sync,
+    },
+    core::{
+        build::{cluster_owner, kind},
+        diff::{self, plan_delete_realm},
+        graph::{Problem, ProblemReason},
+    },
+    keycloak::ReconcileError,
+};
+
+/// Waits for the realm's users, then deletes or leaves it.
+pub async fn run(ctx: &Context, api: &Api<Realm>, object: &Realm) -> Result<(), Error> {
+    if !finalizer::is_held(object) {
+        return Ok(());
+    }
+    if finalizer::is_released_by_hand(object) {
+        let note = "released by hand: what the realm left in Keycloak stays there".to_owned();
+        events::tell(&ctx.events, object, EventType::Warning, "Released", "Cleanup", note).await;
+        return Ok(finalizer::release(api, object).await?);
+    }
+    if let Some(problem) = in_use(ctx, &object.name_any()) {
+        super::status::waiting(ctx, api, object, &Verdict::problems(ACCEPTED, &[problem])).await?;
+        // Each of the users triggers this realm when it goes.
+        return Ok(());
+    }
+    if let Some(login) = ctx.servers.get(&object.spec.server) {
+        delete(ctx, object, login).await.map_err(|error| Error::Cleanup(error.to_string()))?;
+    } else if super::server_of(&ctx.caches, object).is_ok() {
+        return Err(Error::Cleanup("the KeycloakServer is not ready".to_owned()));
+    }
+    Ok(finalizer::release(api, object).await?)
+}
+
+async fn delete(ctx: &Context, object: &Realm, login: super::Login) -> Result<(), ReconcileError> {
+    let owner = cluster_owner(&ctx.cluster, kind::REALM, &object.name_any(), &object.uid().unwrap_or_default());
+    let policy = match object.spec.deletion_policy {
+        DeletionPolicy::Orphan => diff::DeletionPolicy::Orphan,
+        DeletionPolicy::Delete => diff::DeletionPolicy::Delete,
+    };
+    let realm = login.admin.realm(&object.spec.realm);
+    let roles = object.spec.roles.iter().map(|role| role.name.clone()).collect();
+    let observed = realm.observe_realm(&roles).await?;
+    sync::count(ctx, &realm.apply(plan_delete_realm(&owner, &observed, policy)).await?);
+    Ok(())
+}
+
+/// Who still uses the realm.
+fn in_use(ctx: &Context, realm: &str) -> Option<Problem> {
+    let endpoints =
+        ctx.caches.endpoints.state_filter(|endpoint| endpoint.spec.realm == realm && finalizer::is_held(endpoint));
+    let identities =
+        ctx.caches.identities.state_filter(|identity| identity.spec.realm == realm && finalizer::is_held(identity));
+    if endpoints.is_empty() && identities.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "waiting to go: {} ModelEndpoints and {} WorkloadIdentities still use the realm; delete or move them first",
+        endpoints.len(),
+        identities.len()
+    );
+    Some(Problem::new(ProblemReason::InUse, message))
+}

@@ -1,0 +1,49 @@
+//! KeycloakServer: gather (credentials, CA) → log in → status.
+
+mod login;
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use kube::{Api, Resource, ResourceExt};
+
+use super::{context::Context, error::Error, finalizer};
+use crate::{
+    api::KeycloakServer,
+    core::graph::{Problem, ProblemReason},
+};
+
+/// How often the login of a server is tried again while all is well.
+const CHECK: Duration = Duration::from_secs(60);
+
+/// One pass over one server.
+pub async fn reconcile(object: Arc<KeycloakServer>, ctx: Arc<Context>) -> Result<Option<Duration>, Error> {
+    let api = Api::<KeycloakServer>::all(ctx.client.clone());
+    if object.meta().deletion_timestamp.is_some() {
+        return delete(&ctx, &api, &object).await.map(|()| None);
+    }
+    finalizer::hold(&api, object.as_ref()).await?;
+    let login = login::current(&ctx, &object).await;
+    let checked = match &login {
+        Ok(login) => Some(login.admin.check().await),
+        Err(_) => None,
+    };
+    status::write(&ctx, &api, &object, login.as_ref().err(), checked.as_ref()).await?;
+    login.map_err(|error| Error::Keycloak(error.to_string()))?;
+    checked.transpose().map_err(|error| Error::Keycloak(error.to_string()))?;
+    Ok(Some(CHECK))
+}
+
+/// A server goes after its realms: they need the login for their own clean-up.
+async fn delete(ctx: &Context, api: &Api<KeycloakServer>, object: &KeycloakServer) -> Result<(), Error> {
+    let name = object.name_any();
+    let realms = ctx.caches.realms.state_filter(|realm| realm.spec.server == name && finalizer::is_held(realm));
+    if !realms.is_empty() && !finalizer::is_released_by_hand(object) {
+        let message = format!("waiting to go: {} Realms still use the server; delete them first", realms.len());
+        let problem = Problem::new(ProblemReason::InUse, message);
+        // The last of them triggers this server when it goes.
+        return status::waiting(ctx, api, object, &problem).await;
+    }
+    ctx.servers.remove(&name);
+    Ok(finalizer::release(api, object).await?)
+}

@@ -1,0 +1,99 @@
+//! What the platform team reads of a server.
+
+use jiff::Timestamp;
+use kube::Api;
+
+use super::login::LoginSetupError;
+use crate::{
+    api::{KeycloakServer, KeycloakServerStatus},
+    controller::{
+        condition::{ACCEPTED, Verdict, conditions},
+        context::Context,
+        error::Error,
+        status,
+        sync::api_reason,
+    },
+    core::graph::Problem,
+    keycloak::{ApiError, ServerCheck},
+};
+
+/// Something answers at the URL.
+const REACHABLE: &str = "Reachable";
+/// The operator can log in.
+const AUTHENTICATED: &str = "Authenticated";
+
+/// Writes how the login went.
+pub async fn write(
+    ctx: &Context,
+    api: &Api<KeycloakServer>,
+    object: &KeycloakServer,
+    setup: Option<&LoginSetupError>,
+    checked: Option<&Result<ServerCheck, ApiError>>,
+) -> Result<(), Error> {
+    let before = object.status.clone().unwrap_or_default();
+    let version = checked.and_then(|checked| checked.as_ref().ok()).and_then(|check| check.version.clone());
+    let verdicts = match setup {
+        Some(error) => vec![
+            Verdict::bad(ACCEPTED, error.reason(), error.to_string()),
+            Verdict::waiting(REACHABLE, "for usable credentials"),
+        ],
+        None => [Verdict::good(ACCEPTED, "Valid", "the credentials can be read")]
+            .into_iter()
+            .chain(outcome(checked))
+            .collect(),
+    };
+    let status = KeycloakServerStatus { version: version.or(before.version.clone()), ..before };
+    apply(ctx, api, object, &verdicts, status).await
+}
+
+/// The server is being deleted and cannot go yet.
+pub async fn waiting(
+    ctx: &Context,
+    api: &Api<KeycloakServer>,
+    object: &KeycloakServer,
+    problem: &Problem,
+) -> Result<(), Error> {
+    let verdict = Verdict::problems(ACCEPTED, std::slice::from_ref(problem));
+    apply(ctx, api, object, &[verdict], object.status.clone().unwrap_or_default()).await
+}
+
+fn outcome(checked: Option<&Result<ServerCheck, ApiError>>) -> Vec<Verdict> {
+    let reachable = || Verdict::good(REACHABLE, "Answers", "Keycloak answers");
+    match checked {
+        None => vec![Verdict::waiting(REACHABLE, "to be tried")],
+        Some(Ok(_)) => vec![reachable(), Verdict::good(AUTHENTICATED, "LoggedIn", "the operator can log in")],
+        Some(Err(error)) if error.is_out_of_reach() => {
+            let message = error.to_string();
+            vec![
+                Verdict::bad(REACHABLE, api_reason(error), message),
+                Verdict::waiting(AUTHENTICATED, "for Keycloak to answer"),
+            ]
+        }
+        Some(Err(error)) => vec![reachable(), Verdict::bad(AUTHENTICATED, api_reason(error), error.to_string())],
+    }
+}
+
+async fn apply(
+    ctx: &Context,
+    api: &Api<KeycloakServer>,
+    object: &KeycloakServer,
+    verdicts: &[Verdict],
+    status: KeycloakServerStatus,
+) -> Result<(), Error> {
+    let before = object.status.as_ref().map(|status| &*status.conditions).unwrap_or_default();
+    let generation = object.metadata.generation;
+    let new = KeycloakServerStatus {
+        observed_generation: generation,
+        conditions: conditions(
+            before,
+            generation,
+            verdicts,
+            "reachable, and the operator can log in",
+            Timestamp::now(),
+        ),
+        ..status
+    };
+    status::write(api, object, object.status.as_ref(), &new).await?;
+    status::announce(&ctx.events, object, before, &new.conditions).await;
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! The logins at Keycloak, one per KeycloakServer, and the way from a realm's name to it.
+
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+};
+
+use super::{
+    condition::{SYNCED, Verdict, is_ready},
+    context::Context,
+    watch::Caches,
+};
+use crate::{
+    api::{KeycloakServer, Realm},
+    core::{
+        build::{RealmUrls, default_alias},
+        graph::{Problem, ProblemReason},
+    },
+    keycloak::{Admin, RealmAdmin},
+};
+
+/// A server that can be used.
+#[derive(Clone)]
+pub struct Login {
+    /// The Admin API.
+    pub admin: Admin,
+    /// CA certificates that pods have to trust, PEM.
+    pub ca: Option<String>,
+    /// What the login was made from: made anew when it changes.
+    pub fingerprint: u64,
+}
+
+/// Every login, by the name of its KeycloakServer.
+#[derive(Default)]
+pub struct Servers {
+    logins: RwLock<HashMap<String, Login>>,
+}
+
+impl Servers {
+    /// The login at a server; `None` until the server was looked at.
+    pub fn get(&self, server: &str) -> Option<Login> {
+        self.logins.read().unwrap_or_else(PoisonError::into_inner).get(server).cloned()
+    }
+
+    /// Keeps a login.
+    pub fn put(&self, server: &str, login: Login) {
+        self.logins.write().unwrap_or_else(PoisonError::into_inner).insert(server.to_owned(), login);
+    }
+
+    /// Forgets a login.
+    pub fn remove(&self, server: &str) {
+        self.logins.write().unwrap_or_else(PoisonError::into_inner).remove(server);
+    }
+}
+
+/// A realm as its endpoints and workloads use it.
+pub struct RealmLink {
+    /// The Admin API of the realm.
+    pub admin: RealmAdmin,
+    /// As tokens and pods know it.
+    pub urls: RealmUrls,
+    /// Alias of the identity provider that holds this cluster's keys; `None`: the realm trusts no cluster.
+    pub issuer_alias: Option<String>,
+    /// Whether Keycloak holds the realm. Until then nothing in it can be read or written.
+    pub ready: bool,
+}
+
+impl RealmLink {
+    /// What `Synced` says while Keycloak does not hold the realm: its becoming ready triggers the next pass.
+    pub fn not_ready(&self) -> Verdict {
+        Verdict::waiting(SYNCED, format!("for Realm {:?} to be ready", self.admin.name()))
+    }
+}
+
+/// The alias of this cluster's identity provider in a realm; `None` where the realm is not to trust the cluster.
+pub fn issuer_alias(realm: &Realm, cluster: &str) -> Option<String> {
+    let issuer = realm.spec.workload_issuer.as_ref()?;
+    Some(issuer.alias.clone().unwrap_or_else(|| default_alias(cluster)))
+}
+
+/// The way to a realm for an object in `namespace`, or what is in the way.
+pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Problem> {
+    let found = realm_of(&ctx.caches, realm)?;
+    let labels = ctx.caches.namespace_labels(namespace);
+    if !found.spec.namespaces.as_ref().is_some_and(|allowed| allowed.allows(&labels)) {
+        return Err(Problem::new(
+            ProblemReason::NamespaceNotAllowed,
+            format!(
+                "Realm {realm:?} does not admit namespace {namespace:?}: its spec.namespaces selects by labels that the namespace lacks; ask the platform team"
+            ),
+        ));
+    }
+    let server = server_of(&ctx.caches, &found)?;
+    let login = ctx.servers.get(&found.spec.server).ok_or_else(|| not_ready(&server))?;
+    Ok(RealmLink {
+        urls: RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &found.spec.realm, login.ca),
+        admin: login.admin.realm(&found.spec.realm),
+        issuer_alias: issuer_alias(&found, &ctx.cluster),
+        ready: found.status.as_ref().is_some_and(|status| is_ready(&status.conditions)),
+    })
+}
+
+/// The way to a realm for a clean-up: who may use the realm does not matter any more.
+pub fn link_for_cleanup(ctx: &Context, realm: &str) -> Result<RealmAdmin, Problem> {
+    let found = realm_of(&ctx.caches, realm)?;
+    let server = server_of(&ctx.caches, &found)?;
+    let login = ctx.servers.get(&found.spec.server).ok_or_else(|| not_ready(&server))?;
+    Ok(login.admin.realm(&found.spec.realm))
+}
+
+fn realm_of(caches: &Caches, name: &str) -> Result<std::sync::Arc<Realm>, Problem> {
+    Caches::cluster(&caches.realms, name).ok_or_else(|| {
+        Problem::new(
+            ProblemReason::RealmNotFound,
+            format!("Realm {name:?} does not exist; create it or correct spec.realm"),
+        )
+    })
+}
+
+/// The KeycloakServer of a realm.
+pub fn server_of(caches: &Caches, realm: &Realm) -> Result<std::sync::Arc<KeycloakServer>, Problem> {
+    let name = &realm.spec.server;
+    Caches::cluster(&caches.servers, name).ok_or_else(|| {
+        Problem::new(
+            ProblemReason::ServerNotFound,
+            format!("KeycloakServer {name:?} does not exist; create it or correct spec.server of the Realm"),
+        )
+    })
+}
+
+fn not_ready(server: &KeycloakServer) -> Problem {
+    let name = server.metadata.name.as_deref().unwrap_or_default();
+    let message = server.status.as_ref().and_then(|status| super::condition::ready(&status.conditions));
+    let message = message.map_or("it was not looked at yet", |ready| ready.message.as_str());
+    Problem::new(ProblemReason::ServerNotReady, format!("KeycloakServer {name:?} is not ready: {message}"))
+}

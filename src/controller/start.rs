@@ -1,0 +1,148 @@
+//! `keywire-operator controller`: compete for the Lease, then watch and reconcile.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use futures::{FutureExt, future};
+use kube::{
+    Client,
+    runtime::events::{Recorder, Reporter},
+};
+use prometheus_client::registry::Registry;
+use tokio::sync::oneshot;
+
+use super::{
+    context::Context,
+    endpoint, grant, identity, leader,
+    metrics::Metrics,
+    pace::Pace,
+    realm, run as kinds, server,
+    servers::Servers,
+    watch::{Receivers, Watches, queues},
+};
+use crate::{
+    admission::certificates::CertificateKeeper,
+    server::{Readiness, Shutdown, bind, serve_admin},
+};
+
+/// The flags of `keywire-operator controller`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Where probes and metrics are served (plain HTTP).
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    pub admin: SocketAddr,
+    /// The operator's own namespace.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub namespace: String,
+    /// This cluster's name: part of every id in Keycloak, so never change it.
+    #[arg(long, env = "KEYWIRE_CLUSTER_NAME", default_value = "default", value_parser = cluster_name)]
+    pub cluster_name: String,
+}
+
+fn cluster_name(text: &str) -> Result<String, String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_label = !text.is_empty()
+        && text.len() <= 40
+        && text.chars().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if is_label {
+        Ok(text.to_owned())
+    } else {
+        Err("use 1 to 40 lower-case letters, digits and inner dashes".to_owned())
+    }
+}
+
+/// Why the controller ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A listener or signal could not be had.
+    #[error(transparent)]
+    Server(#[from] crate::server::Error),
+    /// The Lease could not be competed for.
+    #[error("cannot compete for the leader's Lease: {0}")]
+    Lease(#[from] kube_lease_manager::LeaseManagerError),
+    /// Another replica has the Lease.
+    #[error("the leader's Lease was lost; starting again as a follower")]
+    LeaseLost,
+}
+
+/// Runs until it is told to end, or until the Lease is lost.
+pub async fn run(args: Args, client: Client) -> Result<(), Error> {
+    let shutdown = Shutdown::on_signal()?;
+    let (readiness, mut registry) = (Readiness::default(), Registry::default());
+    let metrics = Metrics::register(&mut registry);
+    let admin = bind(args.admin).await?;
+    let admin = serve_admin(admin, readiness.clone(), Arc::new(registry), shutdown.clone());
+    let (mut held, competition) = leader::compete(client.clone(), &args.namespace).await?;
+    let leading = async {
+        // A follower is ready: it waits as it should.
+        let _ = held.wait_for(|held| *held).await;
+        tracing::info!("this replica leads");
+        metrics.leads();
+        tokio::select! {
+            result = lead(&args, client, metrics) => result,
+            _ = held.wait_for(|held| !*held) => Err(Error::LeaseLost),
+        }
+    };
+    tokio::select! {
+        result = admin => result.map_err(Error::from),
+        result = leading => result,
+        () = competition => Err(Error::LeaseLost),
+        () = shutdown.into_begun() => Ok(()),
+    }
+}
+
+/// Everything that only the leader does.
+async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error> {
+    let keeper = CertificateKeeper::new(client.clone(), &args.namespace);
+    let mut stream_ca = keeper.bundle();
+    let keeping = keeper.run();
+    let watches = Watches::new(&client);
+    let (queues, receivers) = queues();
+    let ctx = Arc::new(Context {
+        caches: watches.caches(),
+        client: client.clone(),
+        cluster: args.cluster_name.clone(),
+        namespace: args.namespace.clone(),
+        servers: Servers::default(),
+        events: Recorder::new(client, Reporter::from("keywire")),
+        stream_ca: stream_ca.clone(),
+        pace: Pace::default(),
+        metrics,
+    });
+    let (listed, all_listed) = oneshot::channel();
+    let watching = watches.run(queues.clone(), listed);
+    let reconciling = async {
+        // With half a view, a grant that was not listed yet would look like one that was taken back.
+        let _ = all_listed.await;
+        let _ = stream_ca.wait_for(Option::is_some).await;
+        tracing::info!("every kind is listed; reconciling");
+        let caches = ctx.caches.clone();
+        let republish = async {
+            while stream_ca.changed().await.is_ok() {
+                queues.all_documents(&caches);
+            }
+            future::pending::<()>().await;
+        };
+        future::join(reconcile_all(&ctx, receivers), republish).await
+    };
+    tokio::select! {
+        () = keeping => Ok(()),
+        () = watching => Ok(()),
+        _ = reconciling => Ok(()),
+    }
+}
+
+/// One loop per kind.
+async fn reconcile_all(ctx: &Arc<Context>, queues: Receivers) {
+    let Receivers { servers, realms, endpoints, identities, grants } = queues;
+    let caches = &ctx.caches;
+    future::join_all([
+        kinds::run("KeycloakServer", ctx.clone(), caches.servers.clone(), servers, server::reconcile).boxed(),
+        kinds::run("Realm", ctx.clone(), caches.realms.clone(), realms, realm::reconcile).boxed(),
+        kinds::run("ModelEndpoint", ctx.clone(), caches.endpoints.clone(), endpoints, endpoint::reconcile).boxed(),
+        kinds::run("WorkloadIdentity", ctx.clone(), caches.identities.clone(), identities, identity::reconcile).boxed(),
+        kinds::run("AccessGrant", ctx.clone(), caches.grants.clone(), grants, grant::reconcile).boxed(),
+    ])
+    .await;
+}

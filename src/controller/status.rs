@@ -1,0 +1,67 @@
+//! Writing a status, and telling people of it, only when it says something new.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::events::{Event, EventType, Recorder},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use super::condition::{is_ready, ready};
+use crate::api::{GROUP, VERSION};
+
+/// The field manager of everything that the controllers apply.
+pub const MANAGER: &str = "keywire";
+
+/// Writes `new` where it differs from `old`.
+pub async fn write<K, S>(api: &Api<K>, object: &K, old: Option<&S>, new: &S) -> Result<bool, kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    S: Serialize + PartialEq,
+{
+    if old == Some(new) {
+        return Ok(false);
+    }
+    // Of what server-side apply no longer sends, the API server takes the old value away.
+    let patch = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": K::kind(&()),
+        "metadata": {"name": object.name_any(), "uid": object.uid()},
+        "status": new,
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    match api.patch_status(&object.name_any(), &params, &Patch::Apply(patch)).await {
+        Ok(_) => Ok(true),
+        // Deleted meanwhile, possibly made again: the next pass sees what is there.
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// An Event where `Ready` reads differently from before.
+pub async fn announce<K>(events: &Recorder, object: &K, before: &[Condition], after: &[Condition])
+where
+    K: Resource<DynamicType = ()>,
+{
+    let reads = |conditions: &[Condition]| ready(conditions).map(|found| (found.reason.clone(), found.message.clone()));
+    let Some((reason, message)) = reads(after) else { return };
+    if reads(before).is_some_and(|before| before == (reason.clone(), message.clone())) {
+        return;
+    }
+    let type_ = if is_ready(after) { EventType::Normal } else { EventType::Warning };
+    tell(events, object, type_, &reason, "Reconcile", message).await;
+}
+
+/// An Event.
+pub async fn tell<K>(events: &Recorder, object: &K, type_: EventType, reason: &str, action: &str, note: String)
+where
+    K: Resource<DynamicType = ()>,
+{
+    let event =
+        Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
+    if let Err(error) = events.publish(&event, &object.object_ref(&())).await {
+        tracing::warn!(%error, reason, "could not record an event");
+    }
+}

@@ -1,0 +1,96 @@
+//! The caches, and the access graph as they hold it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Resource, ResourceExt,
+    runtime::reflector::{ObjectRef, Store},
+};
+
+use super::index::Index;
+use crate::{
+    api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
+    core::{
+        graph::{Endpoint, Grant, Workload},
+        name::Ref,
+    },
+};
+
+/// A ServiceAccount in a realm: whoever claims one must be alone.
+pub type Claim = (String, Ref);
+
+/// Every cache, and the indexes over them.
+pub struct Caches {
+    /// KeycloakServers.
+    pub servers: Store<KeycloakServer>,
+    /// Realms.
+    pub realms: Store<Realm>,
+    /// ModelEndpoints.
+    pub endpoints: Store<ModelEndpoint>,
+    /// WorkloadIdentities.
+    pub identities: Store<WorkloadIdentity>,
+    /// AccessGrants.
+    pub grants: Store<AccessGrant>,
+    /// Namespaces, for their labels.
+    pub namespaces: Store<Namespace>,
+    pub(super) grants_by_endpoint: Index<Ref>,
+    pub(super) grants_by_subject: Index<Ref>,
+    pub(super) identities_by_target: Index<Ref>,
+    pub(super) identities_by_claim: Index<Claim>,
+}
+
+impl Caches {
+    /// A cluster-scoped object by name.
+    pub fn cluster<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>, name: &str) -> Option<Arc<K>> {
+        store.get(&ObjectRef::new(name))
+    }
+
+    /// A namespaced object by name.
+    pub fn namespaced<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>, name: &Ref) -> Option<Arc<K>> {
+        store.get(&ObjectRef::new(&name.name).within(&name.namespace))
+    }
+
+    /// The endpoint of this name, where it exists, is valid and is not being deleted.
+    pub fn endpoint(&self, name: &Ref) -> Option<Endpoint> {
+        alive(Self::namespaced(&self.endpoints, name)?)?.parse().ok()
+    }
+
+    /// The workload of this name, where it exists, is valid and is not being deleted.
+    pub fn workload(&self, name: &Ref) -> Option<Workload> {
+        alive(Self::namespaced(&self.identities, name)?)?.parse().ok()
+    }
+
+    /// The valid grants on an endpoint.
+    pub fn grants_on(&self, endpoint: &Ref) -> Vec<Grant> {
+        self.parsed_grants(self.grants_by_endpoint.get(endpoint))
+    }
+
+    /// The valid grants to a workload.
+    pub fn grants_to(&self, workload: &Ref) -> Vec<Grant> {
+        self.parsed_grants(self.grants_by_subject.get(workload))
+    }
+
+    fn parsed_grants(&self, names: Vec<Ref>) -> Vec<Grant> {
+        names.iter().filter_map(|name| alive(Self::namespaced(&self.grants, name)?)?.parse().ok()).collect()
+    }
+
+    /// The identities that claim a ServiceAccount in a realm, oldest first.
+    pub fn claimants(&self, claim: &Claim) -> Vec<Arc<WorkloadIdentity>> {
+        let names = self.identities_by_claim.get(claim);
+        let mut found: Vec<_> =
+            names.iter().filter_map(|name| alive(Self::namespaced(&self.identities, name)?)).collect();
+        found.sort_by_key(|identity| (identity.creation_timestamp().map(|at| at.0), identity.name_any()));
+        found
+    }
+
+    /// The labels of a namespace; empty when there is no such namespace.
+    pub fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        Self::cluster(&self.namespaces, namespace).map(|found| found.labels().clone()).unwrap_or_default()
+    }
+}
+
+/// The object, unless it is being deleted.
+fn alive<K: Resource>(object: Arc<K>) -> Option<Arc<K>> {
+    object.meta().deletion_timestamp.is_none().then_some(object)
+}

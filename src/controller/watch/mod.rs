@@ -1,0 +1,12 @@
+//! What the operator sees of the cluster: one watch and one cache per kind, and
+//! for each change the objects that have to be looked at again.
+
+mod caches;
+mod index;
+mod kind;
+mod triggers;
+mod watches;
+
+pub use caches::Caches;
+pub use triggers::{Receivers, claim, queues};
+pub use watches::Watches;

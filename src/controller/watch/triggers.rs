@@ -1,0 +1,246 @@
+//! For each change, the objects that have to be looked at again.
+
+use std::sync::Arc;
+
+use futures::channel::mpsc;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
+
+use super::{
+    caches::{Caches, Claim},
+    kind::Change,
+};
+use crate::{
+    api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity, parse::name_of},
+    controller::condition::is_ready,
+    core::name::Ref,
+};
+
+/// One queue per kind that is reconciled.
+#[derive(Clone)]
+pub struct Queues {
+    servers: mpsc::UnboundedSender<ObjectRef<KeycloakServer>>,
+    realms: mpsc::UnboundedSender<ObjectRef<Realm>>,
+    endpoints: mpsc::UnboundedSender<ObjectRef<ModelEndpoint>>,
+    identities: mpsc::UnboundedSender<ObjectRef<WorkloadIdentity>>,
+    grants: mpsc::UnboundedSender<ObjectRef<AccessGrant>>,
+}
+
+/// The other ends of [`Queues`].
+pub struct Receivers {
+    pub servers: mpsc::UnboundedReceiver<ObjectRef<KeycloakServer>>,
+    pub realms: mpsc::UnboundedReceiver<ObjectRef<Realm>>,
+    pub endpoints: mpsc::UnboundedReceiver<ObjectRef<ModelEndpoint>>,
+    pub identities: mpsc::UnboundedReceiver<ObjectRef<WorkloadIdentity>>,
+    pub grants: mpsc::UnboundedReceiver<ObjectRef<AccessGrant>>,
+}
+
+/// The queues and their other ends.
+pub fn queues() -> (Queues, Receivers) {
+    let (servers, servers_out) = mpsc::unbounded();
+    let (realms, realms_out) = mpsc::unbounded();
+    let (endpoints, endpoints_out) = mpsc::unbounded();
+    let (identities, identities_out) = mpsc::unbounded();
+    let (grants, grants_out) = mpsc::unbounded();
+    (
+        Queues { servers, realms, endpoints, identities, grants },
+        Receivers {
+            servers: servers_out,
+            realms: realms_out,
+            endpoints: endpoints_out,
+            identities: identities_out,
+            grants: grants_out,
+        },
+    )
+}
+
+/// A full queue does not exist and a closed one means that we are stopping: nothing to tell the sender.
+fn send<K: Resource<DynamicType = ()>>(queue: &mpsc::UnboundedSender<ObjectRef<K>>, reference: ObjectRef<K>) {
+    let _ = queue.unbounded_send(reference);
+}
+
+impl Queues {
+    fn server(&self, name: &str) {
+        send(&self.servers, ObjectRef::new(name));
+    }
+    fn realm(&self, name: &str) {
+        send(&self.realms, ObjectRef::new(name));
+    }
+    fn endpoint(&self, name: &Ref) {
+        send(&self.endpoints, ObjectRef::new(&name.name).within(&name.namespace));
+    }
+    fn identity(&self, name: &Ref) {
+        send(&self.identities, ObjectRef::new(&name.name).within(&name.namespace));
+    }
+    fn grant(&self, name: &Ref) {
+        send(&self.grants, ObjectRef::new(&name.name).within(&name.namespace));
+    }
+
+    /// Looks at every endpoint and identity again: what all their documents share has changed.
+    pub fn all_documents(&self, caches: &Caches) {
+        caches.endpoints.state().iter().for_each(|endpoint| self.endpoint(&name_of(endpoint.as_ref())));
+        caches.identities.state().iter().for_each(|identity| self.identity(&name_of(identity.as_ref())));
+    }
+
+    /// A KeycloakServer changed.
+    pub(super) fn on_server(&self, caches: &Caches, change: &Change<KeycloakServer>) {
+        let Some(name) = name(change) else { return };
+        if asks_anew(change) {
+            self.server(&name);
+        }
+        if asks_anew(change) || readiness(change, |server| server.status.as_ref().map(|status| &*status.conditions)) {
+            self.realms_where(caches, |realm| realm.spec.server == name);
+        }
+    }
+
+    /// A Realm changed.
+    pub(super) fn on_realm(&self, caches: &Caches, change: &Change<Realm>) {
+        let Some(name) = name(change) else { return };
+        if asks_anew(change) {
+            self.realm(&name);
+            let of_server = change.old.iter().chain(&change.new).map(|realm| &realm.spec.server);
+            of_server.for_each(|server| self.server(server));
+        }
+        if asks_anew(change) || readiness(change, |realm| realm.status.as_ref().map(|status| &*status.conditions)) {
+            let endpoints = caches.endpoints.state();
+            endpoints
+                .iter()
+                .filter(|endpoint| endpoint.spec.realm == name)
+                .for_each(|found| self.endpoint(&name_of(found.as_ref())));
+            let identities = caches.identities.state();
+            identities
+                .iter()
+                .filter(|identity| identity.spec.realm == name)
+                .for_each(|found| self.identity(&name_of(found.as_ref())));
+        }
+    }
+
+    /// A Namespace changed.
+    pub(super) fn on_namespace(&self, caches: &Caches, change: &Change<Namespace>) {
+        let labels = |namespace: &Option<Arc<Namespace>>| namespace.as_ref().map(|found| found.labels().clone());
+        let Some(name) = name(change) else { return };
+        if labels(&change.old) == labels(&change.new) {
+            return;
+        }
+        let endpoints = caches.endpoints.state();
+        let of_endpoints = endpoints.iter().map(|found| name_of(found.as_ref()));
+        of_endpoints.filter(|found| found.namespace == name).for_each(|found| self.endpoint(&found));
+        let identities = caches.identities.state();
+        let of_identities = identities.iter().map(|found| name_of(found.as_ref()));
+        of_identities.filter(|found| found.namespace == name).for_each(|found| self.identity(&found));
+    }
+
+    /// A ModelEndpoint changed.
+    pub(super) fn on_endpoint(&self, caches: &Caches, change: &Change<ModelEndpoint>) {
+        let Some(name) = reference(change) else { return };
+        if asks_anew(change) {
+            self.endpoint(&name);
+            change.old.iter().chain(&change.new).for_each(|endpoint| self.realm(&endpoint.spec.realm));
+        }
+        if asks_anew(change) || readiness(change, |endpoint| endpoint.status.as_ref().map(|status| &*status.conditions))
+        {
+            caches.identities_by_target.get(&name).iter().for_each(|identity| self.identity(identity));
+            for grant in caches.grants_by_endpoint.get(&name) {
+                self.grant_and_subjects(caches, &grant);
+            }
+        }
+    }
+
+    /// A WorkloadIdentity changed.
+    pub(super) fn on_identity(&self, caches: &Caches, change: &Change<WorkloadIdentity>) {
+        let Some(name) = reference(change) else { return };
+        let targets = |identity: &Option<Arc<WorkloadIdentity>>| -> Vec<Ref> {
+            identity
+                .iter()
+                .flat_map(|identity| &identity.spec.targets)
+                .map(|target| (&target.endpoint).into())
+                .collect()
+        };
+        let claims = |identity: &Option<Arc<WorkloadIdentity>>| identity.as_deref().map(claim);
+        caches.identities_by_target.replace(&name, targets(&change.old), targets(&change.new));
+        caches.identities_by_claim.replace(&name, claims(&change.old), claims(&change.new));
+        if !asks_anew(change) {
+            return;
+        }
+        self.identity(&name);
+        change.old.iter().chain(&change.new).for_each(|identity| self.realm(&identity.spec.realm));
+        for claim in claims(&change.old).into_iter().chain(claims(&change.new)) {
+            caches.claimants(&claim).iter().for_each(|other| self.identity(&name_of(other.as_ref())));
+        }
+        for grant in caches.grants_by_subject.get(&name) {
+            self.grant(&grant);
+            if let Some(grant) = Caches::namespaced(&caches.grants, &grant) {
+                self.endpoint(&endpoint_of(&grant));
+            }
+        }
+    }
+
+    /// An AccessGrant changed.
+    pub(super) fn on_grant(&self, caches: &Caches, change: &Change<AccessGrant>) {
+        let Some(name) = reference(change) else { return };
+        let endpoint = |grant: &Option<Arc<AccessGrant>>| grant.as_deref().map(endpoint_of);
+        let subjects = |grant: &Option<Arc<AccessGrant>>| grant.as_deref().map(subjects_of).unwrap_or_default();
+        caches.grants_by_endpoint.replace(&name, endpoint(&change.old), endpoint(&change.new));
+        caches.grants_by_subject.replace(&name, subjects(&change.old), subjects(&change.new));
+        if !asks_anew(change) {
+            return;
+        }
+        self.grant(&name);
+        // The endpoint first: its guards refuse at once, Keycloak's roles only stop new tokens.
+        endpoint(&change.old).iter().chain(&endpoint(&change.new)).for_each(|endpoint| self.endpoint(endpoint));
+        subjects(&change.old).iter().chain(&subjects(&change.new)).for_each(|subject| self.identity(subject));
+    }
+
+    fn grant_and_subjects(&self, caches: &Caches, name: &Ref) {
+        self.grant(name);
+        if let Some(grant) = Caches::namespaced(&caches.grants, name) {
+            subjects_of(&grant).iter().for_each(|subject| self.identity(subject));
+        }
+    }
+
+    fn realms_where(&self, caches: &Caches, wanted: impl Fn(&Realm) -> bool) {
+        let realms = caches.realms.state();
+        realms.iter().filter(|realm| wanted(realm)).for_each(|realm| self.realm(&realm.name_any()));
+    }
+}
+
+/// The ServiceAccount that an identity claims in its realm.
+pub fn claim(identity: &WorkloadIdentity) -> Claim {
+    let namespace = identity.namespace().unwrap_or_default();
+    (identity.spec.realm.clone(), Ref::new(namespace, &identity.spec.service_account_name))
+}
+
+fn endpoint_of(grant: &AccessGrant) -> Ref {
+    Ref::new(grant.namespace().unwrap_or_default(), &grant.spec.endpoint)
+}
+
+fn subjects_of(grant: &AccessGrant) -> Vec<Ref> {
+    grant.spec.subjects.iter().filter_map(|subject| subject.workload_identity.as_ref()).map(Into::into).collect()
+}
+
+fn name<K: Resource>(change: &Change<K>) -> Option<String> {
+    change.new.as_ref().or(change.old.as_ref()).map(|object| object.name_any())
+}
+
+fn reference<K: Resource>(change: &Change<K>) -> Option<Ref> {
+    change.new.as_ref().or(change.old.as_ref()).map(|object| name_of(object.as_ref()))
+}
+
+/// Whether an object says something new; our own status and finalizer writes do not.
+fn asks_anew<K: Resource>(change: &Change<K>) -> bool {
+    let (Some(old), Some(new)) = (&change.old, &change.new) else { return true };
+    let asks = |object: &K| {
+        let meta = object.meta();
+        (meta.uid.clone(), meta.generation, meta.deletion_timestamp.clone(), meta.annotations.clone())
+    };
+    asks(old) != asks(new)
+}
+
+type Conditions<'a> = Option<&'a [k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]>;
+
+/// Whether an object became ready, or is so no longer.
+fn readiness<K: Resource>(change: &Change<K>, conditions: impl for<'a> Fn(&'a K) -> Conditions<'a>) -> bool {
+    let ready =
+        |object: &Option<Arc<K>>| object.as_ref().map(|object| is_ready(conditions(object).unwrap_or_default()));
+    ready(&change.old) != ready(&change.new)
+}

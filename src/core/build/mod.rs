@@ -1,0 +1,56 @@
+//! From the access graph to what Keycloak and the proxies should hold.
+
+mod endpoint;
+mod policy;
+mod workload;
+
+pub use endpoint::desired_endpoint;
+pub use policy::{Numbered, RealmUrls, egress_config, guard_policy, number};
+pub use workload::desired_workload;
+
+use super::{
+    desired::{Owner, object_id},
+    name::Ref,
+};
+
+/// The kinds as they stand in owner attributes and in derived ids.
+pub mod kind {
+    /// Endpoints.
+    pub const ENDPOINT: &str = "ModelEndpoint";
+    /// Workloads.
+    pub const WORKLOAD: &str = "WorkloadIdentity";
+    /// Realms.
+    pub const REALM: &str = "Realm";
+}
+
+/// The mark of a namespaced object.
+pub fn owner(cluster: &str, kind: &str, name: &Ref, uid: &str) -> Owner {
+    Owner {
+        cluster: cluster.to_owned(),
+        kind: kind.to_owned(),
+        namespace: Some(name.namespace.clone()),
+        name: name.name.clone(),
+        uid: uid.to_owned(),
+    }
+}
+
+/// The mark of a cluster-scoped object.
+pub fn cluster_owner(cluster: &str, kind: &str, name: &str, uid: &str) -> Owner {
+    Owner {
+        cluster: cluster.to_owned(),
+        kind: kind.to_owned(),
+        namespace: None,
+        name: name.to_owned(),
+        uid: uid.to_owned(),
+    }
+}
+
+/// The id of the client of a namespaced object.
+pub fn client_uuid(cluster: &str, kind: &str, name: &Ref) -> uuid::Uuid {
+    object_id(cluster, kind, &name.namespace, &name.name)
+}
+
+/// The alias of a cluster's identity provider in a realm that names none.
+pub fn default_alias(cluster: &str) -> String {
+    format!("keywire-{cluster}")
+}

@@ -1,0 +1,204 @@
+//! From the access graph to the documents that the proxies read.
+
+use crate::core::{
+    graph::{Edge, Endpoint, Workload},
+    name::{Ref, permission_scope},
+    permission::Permission,
+    policy::document::{EgressConfig, Grant, GuardPolicy, Listener, Subject, Target, TokenSource, TrustedIssuer},
+};
+
+/// A realm, as tokens and pods know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealmUrls {
+    /// `iss` of its tokens: the outside URL.
+    pub issuer: String,
+    /// The same realm at the URL that pods reach.
+    pub reachable: String,
+    /// CA certificates for `reachable`, PEM; `None`: the system's.
+    pub ca: Option<String>,
+}
+
+impl RealmUrls {
+    /// The URLs of `realm` at a server with these base URLs.
+    pub fn new(url: &str, reachable: &str, realm: &str, ca: Option<String>) -> Self {
+        Self { issuer: format!("{url}/realms/{realm}"), reachable: format!("{reachable}/realms/{realm}"), ca }
+    }
+
+    fn trusted_issuer(&self) -> TrustedIssuer {
+        TrustedIssuer {
+            issuer: self.issuer.clone(),
+            jwks_url: format!("{}/protocol/openid-connect/certs", self.reachable),
+            ca: self.ca.clone(),
+        }
+    }
+
+    fn token_source(&self) -> TokenSource {
+        TokenSource {
+            token_url: format!("{}/protocol/openid-connect/token", self.reachable),
+            assertion_audience: self.issuer.clone(),
+            ca: self.ca.clone(),
+        }
+    }
+}
+
+/// The guard policy of an endpoint, its number still 0.
+///
+/// `suspended` workloads lose their grants here, so that a guard refuses them
+/// while their tokens are still valid.
+pub fn guard_policy(
+    endpoint: &Endpoint,
+    realm: &RealmUrls,
+    edges: &[Edge],
+    suspended: impl Fn(&Ref) -> bool,
+) -> GuardPolicy {
+    let client_id = endpoint.name.endpoint_client_id();
+    let listeners = endpoint.ports.iter();
+    let grants = edges.iter().filter(|edge| edge.endpoint == endpoint.name && !suspended(&edge.workload));
+    GuardPolicy {
+        number: 0,
+        endpoint: endpoint.name.clone(),
+        audience: client_id.clone(),
+        role_client: client_id,
+        issuers: vec![realm.trusted_issuer()],
+        protocol: endpoint.protocol,
+        listeners: listeners
+            .map(|port| Listener { name: port.name.clone(), listen: port.guard, upstream: port.app })
+            .collect(),
+        rules: endpoint.rules.clone(),
+        models: endpoint.models.clone(),
+        grants: grants.map(grant).collect(),
+    }
+}
+
+fn grant(edge: &Edge) -> Grant {
+    Grant {
+        name: edge.grant.name.clone(),
+        subject: Subject::Client(edge.workload.workload_client_id()),
+        permissions: edge.permissions.iter().cloned().collect(),
+        models: edge.models.clone(),
+        expires_at: edge.expires_at,
+    }
+}
+
+/// The egress configuration of a workload, its number still 0. Targets whose
+/// endpoint (or its port) does not exist are left out.
+pub fn egress_config(
+    workload: &Workload,
+    realm: &RealmUrls,
+    endpoint: impl Fn(&Ref) -> Option<Endpoint>,
+) -> EgressConfig {
+    let targets = workload.targets.iter().filter_map(|wanted| {
+        let endpoint = endpoint(&wanted.endpoint)?;
+        let port = endpoint.port(wanted.port.as_deref())?;
+        let audience = endpoint.name.endpoint_client_id();
+        Some(Target {
+            listen: wanted.listen,
+            upstream: endpoint.url(port),
+            scopes: scopes(&audience, &endpoint.permissions),
+            audience,
+            endpoint: endpoint.name,
+        })
+    });
+    EgressConfig {
+        number: 0,
+        identity: workload.name.clone(),
+        client_id: workload.name.workload_client_id(),
+        token_source: realm.token_source(),
+        targets: targets.collect(),
+    }
+}
+
+fn scopes<'a>(client_id: &str, permissions: impl IntoIterator<Item = &'a Permission>) -> Vec<String> {
+    permissions.into_iter().map(|permission| permission_scope(client_id, permission.as_str())).collect()
+}
+
+/// A document whose versions are numbered.
+pub trait Numbered: PartialEq + Clone {
+    /// Its number.
+    fn number(&self) -> u64;
+    /// The same document with another number.
+    fn with_number(self, number: u64) -> Self;
+}
+
+impl Numbered for GuardPolicy {
+    fn number(&self) -> u64 {
+        self.number
+    }
+    fn with_number(self, number: u64) -> Self {
+        Self { number, ..self }
+    }
+}
+
+impl Numbered for EgressConfig {
+    fn number(&self) -> u64 {
+        self.number
+    }
+    fn with_number(self, number: u64) -> Self {
+        Self { number, ..self }
+    }
+}
+
+/// The document that should be published: the one before where nothing changed,
+/// else the new one with a higher number. `now` is in milliseconds since the epoch.
+///
+/// Counting by the clock keeps numbers rising when the ConfigMap was deleted.
+pub fn number<D: Numbered>(previous: Option<D>, document: D, now: u64) -> D {
+    match previous {
+        Some(previous) if previous == document.clone().with_number(previous.number()) => previous,
+        Some(previous) => document.with_number(now.max(previous.number() + 1)),
+        None => document.with_number(now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::graph::{
+        in_force,
+        test_objects::{endpoint, grant, workload},
+    };
+
+    fn realm() -> RealmUrls {
+        RealmUrls::new("https://auth.example", "http://keycloak:8080", "ml", None)
+    }
+
+    fn edges() -> Vec<Edge> {
+        in_force([&grant()], |_| Some(endpoint()), |_| Some(workload()), 0)
+    }
+
+    #[test]
+    fn a_policy_says_who_may_do_what() {
+        let policy = guard_policy(&endpoint(), &realm(), &edges(), |_| false);
+        assert_eq!(policy.audience, "iris.vision.endpoint");
+        assert_eq!(policy.issuers[0].issuer, "https://auth.example/realms/ml");
+        assert_eq!(policy.issuers[0].jwks_url, "http://keycloak:8080/realms/ml/protocol/openid-connect/certs");
+        assert_eq!(policy.grants[0].subject, Subject::Client("labeler.agents.workload".into()));
+    }
+
+    #[test]
+    fn suspended_and_foreign_subjects_are_not_in_it() {
+        assert_eq!(guard_policy(&endpoint(), &realm(), &edges(), |_| true).grants, []);
+        let other = Endpoint { name: Ref::new("vision", "other"), ..endpoint() };
+        assert_eq!(guard_policy(&other, &realm(), &edges(), |_| false).grants, []);
+    }
+
+    #[test]
+    fn egress_asks_for_one_endpoints_scopes() {
+        let config = egress_config(&workload(), &realm(), |_| Some(endpoint()));
+        assert_eq!(config.targets[0].upstream, "http://iris.vision.svc:8080");
+        assert_eq!(config.targets[0].scopes.len(), 4);
+        assert_eq!(config.token_source.assertion_audience, "https://auth.example/realms/ml");
+        assert_eq!(egress_config(&workload(), &realm(), |_| None).targets, []);
+    }
+
+    #[test]
+    fn numbers_rise_only_with_change() {
+        let policy = guard_policy(&endpoint(), &realm(), &edges(), |_| false);
+        let first = number(None, policy.clone(), 1000);
+        assert_eq!(first.number, 1000);
+        assert_eq!(number(Some(first.clone()), policy.clone(), 2000), first);
+        let changed = GuardPolicy { grants: Vec::new(), ..policy };
+        assert_eq!(number(Some(first.clone()), changed.clone(), 2000).number, 2000);
+        assert_eq!(number(Some(first), changed, 5).number, 1001, "a clock that went back must not revive a policy");
+    }
+}

@@ -1,0 +1,106 @@
+//! A workload: a client with a service account, bound to a ServiceAccount.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{client_uuid, kind, owner};
+use crate::core::{
+    desired::{Credential, DesiredWorkload, PermissionScope, ScopeRef},
+    graph::{Edge, Endpoint, Workload},
+    name::{Ref, service_account_subject},
+};
+
+/// What a workload is in Keycloak.
+///
+/// `endpoint` finds those that Keycloak holds already: the scope of one that it
+/// does not hold would be dropped without a word, and a role of it not be found.
+pub fn desired_workload(
+    cluster: &str,
+    workload: &Workload,
+    issuer_alias: &str,
+    endpoint: impl Fn(&Ref) -> Option<Endpoint>,
+    edges: &[Edge],
+) -> DesiredWorkload {
+    let client_id = workload.name.workload_client_id();
+    let targets = workload.targets.iter().filter_map(|target| endpoint(&target.endpoint));
+    let granted = edges.iter().filter(|edge| edge.workload == workload.name && endpoint(&edge.endpoint).is_some());
+    DesiredWorkload {
+        id: client_uuid(cluster, kind::WORKLOAD, &workload.name),
+        display_name: format!("{} (workload)", workload.name),
+        owner: owner(cluster, kind::WORKLOAD, &workload.name, &workload.uid),
+        enabled: !workload.suspended,
+        credential: Credential::Federated {
+            issuer_alias: issuer_alias.to_owned(),
+            subject: service_account_subject(&workload.name.namespace, &workload.service_account),
+        },
+        optional_scopes: targets.flat_map(|endpoint| scopes(cluster, &endpoint)).collect(),
+        grants: roles(granted),
+        adopt: workload.adopt,
+        client_id,
+    }
+}
+
+fn scopes(cluster: &str, endpoint: &Endpoint) -> BTreeSet<ScopeRef> {
+    let id = client_uuid(cluster, kind::ENDPOINT, &endpoint.name);
+    let client_id = endpoint.name.endpoint_client_id();
+    let permissions = endpoint.permissions.iter();
+    permissions
+        .map(|permission| PermissionScope::new(id, &client_id, &client_id, permission.as_str()).reference())
+        .collect()
+}
+
+fn roles<'a>(edges: impl Iterator<Item = &'a Edge>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut roles = BTreeMap::<_, BTreeSet<_>>::new();
+    for edge in edges {
+        let names = edge.permissions.iter().map(|permission| permission.as_str().to_owned());
+        roles.entry(edge.endpoint.endpoint_client_id()).or_default().extend(names);
+    }
+    roles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::graph::{
+        in_force,
+        test_objects::{endpoint, grant, workload},
+    };
+
+    fn build(workload: &Workload, endpoint_known: bool) -> DesiredWorkload {
+        let find = |_: &Ref| endpoint_known.then(endpoint);
+        let edges = in_force([&grant()], |_| Some(endpoint()), |_| Some(workload.clone()), 0);
+        desired_workload("east", workload, "keywire-east", find, &edges)
+    }
+
+    #[test]
+    fn a_grant_becomes_roles_and_a_target_scopes() {
+        let desired = build(&workload(), true);
+        let names: Vec<_> = desired.optional_scopes.iter().map(|scope| scope.name.as_str()).collect();
+        assert_eq!(names.len(), 4);
+        assert_eq!(desired.grants["iris.vision.endpoint"], BTreeSet::from(["predict".into(), "read".into()]));
+        assert_eq!(
+            desired.credential,
+            Credential::Federated {
+                issuer_alias: "keywire-east".into(),
+                subject: "system:serviceaccount:agents:labeler".into()
+            }
+        );
+    }
+
+    #[test]
+    fn the_scopes_are_the_endpoints_own() {
+        let made: BTreeSet<_> =
+            super::super::desired_endpoint("east", &endpoint()).scopes.iter().map(PermissionScope::reference).collect();
+        assert_eq!(build(&workload(), true).optional_scopes, made);
+    }
+
+    #[test]
+    fn an_endpoint_that_keycloak_lacks_is_left_out() {
+        let desired = build(&workload(), false);
+        assert!(desired.optional_scopes.is_empty() && desired.grants.is_empty());
+    }
+
+    #[test]
+    fn a_suspended_workload_is_disabled() {
+        assert!(!build(&Workload { suspended: true, ..workload() }, true).enabled);
+    }
+}

@@ -1,0 +1,120 @@
+//! The access graph: endpoints, workloads and the grants between them, parsed
+//! from whatever they were written in. Everything after this trusts its types.
+
+mod edges;
+mod problem;
+#[cfg(test)]
+pub(crate) mod test_objects;
+
+use std::collections::BTreeSet;
+
+pub use edges::{Edge, EdgeState, edges, in_force, next_expiry};
+pub use problem::{Problem, ProblemReason};
+
+use super::{
+    name::Ref,
+    permission::Permission,
+    policy::document::{Protocol, Rule},
+};
+
+/// A server that is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Namespace and name of the ModelEndpoint.
+    pub name: Ref,
+    /// Kubernetes uid.
+    pub uid: String,
+    /// The Realm object, by name.
+    pub realm: String,
+    /// Its route table.
+    pub protocol: Protocol,
+    /// At least one.
+    pub ports: Vec<Port>,
+    /// The closed list of models.
+    pub models: Option<Vec<String>>,
+    /// Custom routes.
+    pub rules: Vec<Rule>,
+    /// Permissions that its routes can ask for: those of the protocol and of the rules.
+    pub permissions: BTreeSet<Permission>,
+    /// Name of its Service.
+    pub service: String,
+    /// Whether a NetworkPolicy closes the way around the guard.
+    pub network_policy: bool,
+    /// Whether a client that is not ours may be taken over.
+    pub adopt: bool,
+}
+
+/// A port of an endpoint's pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Name of the port.
+    pub name: String,
+    /// TCP port of the application.
+    pub app: u16,
+    /// TCP port of the guard.
+    pub guard: u16,
+}
+
+impl Endpoint {
+    /// Base URL of the guarded Service at this port, within the cluster.
+    pub fn url(&self, port: &Port) -> String {
+        format!("http://{}.{}.svc:{}", self.service, self.name.namespace, port.app)
+    }
+
+    /// The port of this name; without a name, the first.
+    pub fn port(&self, name: Option<&str>) -> Option<&Port> {
+        match name {
+            None => self.ports.first(),
+            Some(name) => self.ports.iter().find(|port| port.name == name),
+        }
+    }
+}
+
+/// A workload that calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Namespace and name of the WorkloadIdentity.
+    pub name: Ref,
+    /// Kubernetes uid.
+    pub uid: String,
+    /// The Realm object, by name.
+    pub realm: String,
+    /// Name of the ServiceAccount, in the same namespace.
+    pub service_account: String,
+    /// What it calls.
+    pub targets: Vec<Target>,
+    /// Refused everywhere.
+    pub suspended: bool,
+    /// Whether a client that is not ours may be taken over.
+    pub adopt: bool,
+}
+
+/// An endpoint that a workload calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The ModelEndpoint.
+    pub endpoint: Ref,
+    /// Name of the endpoint's port; `None`: its first.
+    pub port: Option<String>,
+    /// Loopback TCP port in the pod.
+    pub listen: u16,
+    /// Variable that holds the base URL.
+    pub env: String,
+}
+
+/// A grant, as written: its subjects and its endpoint may not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Namespace and name of the AccessGrant.
+    pub name: Ref,
+    /// The ModelEndpoint, in the grant's namespace.
+    pub endpoint: Ref,
+    /// WorkloadIdentities.
+    pub subjects: Vec<Ref>,
+    /// What.
+    pub permissions: BTreeSet<Permission>,
+    /// Only these models.
+    pub models: Option<Vec<String>>,
+    /// Seconds since the epoch.
+    pub expires_at: Option<i64>,
+}

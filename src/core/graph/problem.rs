@@ -1,0 +1,54 @@
+//! What is wrong with an object, said to its owner.
+
+use serde::Serialize;
+
+/// One thing that is wrong with one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// For machines: a condition's reason.
+    pub reason: ProblemReason,
+    /// For people: what is wrong and what to do.
+    pub message: String,
+}
+
+/// The kinds of problems: the `reason` of a condition, and a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::IntoStaticStr, strum::Display)]
+pub enum ProblemReason {
+    /// A field's value cannot be used.
+    InvalidField,
+    /// The KeycloakServer does not exist.
+    ServerNotFound,
+    /// The KeycloakServer cannot be used yet.
+    ServerNotReady,
+    /// The Realm does not exist.
+    RealmNotFound,
+    /// The Realm does not admit this namespace.
+    NamespaceNotAllowed,
+    /// The ModelEndpoint does not exist.
+    EndpointNotFound,
+    /// The endpoint has no port of this name.
+    PortNotFound,
+    /// A subject does not exist.
+    SubjectNotFound,
+    /// Subject and endpoint belong to different realms.
+    RealmMismatch,
+    /// The endpoint has no such permission.
+    UnknownPermission,
+    /// The endpoint has no such model.
+    UnknownModel,
+    /// The grant is over.
+    Expired,
+    /// The realm does not trust this cluster.
+    NoWorkloadIssuer,
+    /// Others still need it.
+    InUse,
+    /// Another object claims the same thing.
+    Conflict,
+}
+
+impl Problem {
+    /// A problem with its sentence.
+    pub fn new(reason: ProblemReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}

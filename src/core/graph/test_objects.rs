@@ -1,0 +1,54 @@
+//! One of each, for the tests of everything that reads the graph.
+
+use std::collections::BTreeSet;
+
+use super::{Endpoint, Grant, Port, Target, Workload};
+use crate::core::{name::Ref, permission::Permission, policy::document::Protocol};
+
+pub(crate) fn permissions(names: &[&str]) -> BTreeSet<Permission> {
+    names.iter().map(|name| Permission::parse(name).unwrap()).collect()
+}
+
+pub(crate) fn endpoint() -> Endpoint {
+    Endpoint {
+        name: Ref::new("vision", "iris"),
+        uid: "uid-iris".into(),
+        realm: "ml".into(),
+        protocol: Protocol::OpenInference,
+        ports: vec![Port { name: "rest".into(), app: 8080, guard: 18080 }],
+        models: Some(vec!["iris".into(), "resnet".into()]),
+        rules: Vec::new(),
+        permissions: permissions(&["read", "predict", "deploy", "admin"]),
+        service: "iris".into(),
+        network_policy: true,
+        adopt: false,
+    }
+}
+
+pub(crate) fn workload() -> Workload {
+    Workload {
+        name: Ref::new("agents", "labeler"),
+        uid: "uid-labeler".into(),
+        realm: "ml".into(),
+        service_account: "labeler".into(),
+        targets: vec![Target {
+            endpoint: Ref::new("vision", "iris"),
+            port: None,
+            listen: 15100,
+            env: "IRIS_URL".into(),
+        }],
+        suspended: false,
+        adopt: false,
+    }
+}
+
+pub(crate) fn grant() -> Grant {
+    Grant {
+        name: Ref::new("vision", "labelers"),
+        endpoint: Ref::new("vision", "iris"),
+        subjects: vec![Ref::new("agents", "labeler")],
+        permissions: permissions(&["read", "predict"]),
+        models: None,
+        expires_at: None,
+    }
+}

@@ -1,0 +1,240 @@
+//! A guard policy made ready to decide: checked once, indexed by caller. Pure.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::core::{
+    name::Ref,
+    path::CanonicalPath,
+    permission::Permission,
+    policy::{
+        document::{Access, Grant, GuardPolicy, Listener, Protocol, Subject, TrustedIssuer},
+        rule::{CompiledRule, RuleError},
+    },
+    protocol::{self, Route},
+};
+
+/// A [`GuardPolicy`] that passed its checks.
+#[derive(Clone, Debug)]
+pub struct CompiledPolicy {
+    /// As in the document.
+    pub number: u64,
+    /// The endpoint that is guarded.
+    pub endpoint: Ref,
+    /// The one `aud` that a token must have; also the prefix of the scope names.
+    pub audience: String,
+    /// Whose `resource_access` entry holds the roles.
+    pub role_client: String,
+    /// Whose tokens are taken.
+    pub issuers: Vec<TrustedIssuer>,
+    /// The route table.
+    pub protocol: Protocol,
+    /// Sockets and the application's ports behind them.
+    pub listeners: Vec<Listener>,
+    rules: Vec<CompiledRule>,
+    models: Option<HashSet<Box<str>>>,
+    grants: HashMap<Box<str>, Vec<CompiledGrant>>,
+}
+
+/// A [`Grant`] of one caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledGrant {
+    /// The AccessGrant that this came from.
+    pub name: Box<str>,
+    pub(super) permissions: Box<[Permission]>,
+    pub(super) models: Option<HashSet<Box<str>>>,
+    /// Seconds since the epoch.
+    pub(super) expires_at: Option<i64>,
+}
+
+/// Why a policy is refused. The last good one stays in force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum CompileError {
+    /// A token's audience could not be checked, or not be named in a challenge.
+    #[error("the policy's audience or role client is empty or not plain ASCII")]
+    NoAudience,
+    /// No token could be verified.
+    #[error("the policy trusts no issuer")]
+    NoIssuer,
+    /// Two entries for one issuer: it would be open whose keys count.
+    #[error("the policy names the issuer {0:?} twice")]
+    DuplicateIssuer(String),
+    /// Two listeners on one port, or a port of zero.
+    #[error("the listener port {0} is zero or used twice")]
+    InvalidListener(u16),
+    /// A custom route that cannot be.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+}
+
+impl CompiledPolicy {
+    /// Checks and indexes a document.
+    pub fn compile(document: GuardPolicy) -> Result<Self, CompileError> {
+        let GuardPolicy {
+            number,
+            endpoint,
+            audience,
+            role_client,
+            issuers,
+            protocol,
+            listeners,
+            rules,
+            models,
+            grants,
+        } = document;
+        if !quotable(&audience) || !quotable(&role_client) {
+            return Err(CompileError::NoAudience);
+        }
+        check_issuers(&issuers)?;
+        check_listeners(&listeners)?;
+        Ok(Self {
+            number,
+            endpoint,
+            audience,
+            role_client,
+            issuers,
+            protocol,
+            listeners,
+            rules: rules.iter().map(CompiledRule::compile).collect::<Result<_, _>>()?,
+            models: models.map(set),
+            grants: index(grants),
+        })
+    }
+
+    /// What a request asks for: the custom rules in their order, then the
+    /// protocol's table. `None`: denied.
+    pub fn route<'a>(&'a self, method: &str, path: CanonicalPath<'a>) -> Option<Route<'a>> {
+        self.rules
+            .iter()
+            .find_map(|rule| rule.route(method, path))
+            .or_else(|| protocol::route(self.protocol, method, path))
+    }
+
+    /// Every permission that a request can be asked for, once each.
+    pub fn permissions(&self) -> Vec<&str> {
+        let of_rules = self.rules.iter().filter_map(|rule| match rule.access() {
+            Access::Permission(permission) => Some(permission.as_str()),
+            Access::Public => None,
+        });
+        let mut all: Vec<&str> = protocol::permissions(self.protocol).iter().copied().chain(of_rules).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// The application's port behind the guard's port `listen`.
+    pub fn upstream(&self, listen: u16) -> Option<u16> {
+        self.listeners.iter().find(|listener| listener.listen == listen).map(|listener| listener.upstream)
+    }
+
+    /// The grants of a client, in the document's order.
+    pub fn grants_of(&self, client: &str) -> &[CompiledGrant] {
+        self.grants.get(client).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether the endpoint's closed list, if it has one, holds `model`.
+    pub fn serves(&self, model: &str) -> bool {
+        self.models.as_ref().is_none_or(|models| models.contains(model))
+    }
+}
+
+/// Both stand inside quotes in `WWW-Authenticate`.
+fn quotable(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+}
+
+fn check_issuers(issuers: &[TrustedIssuer]) -> Result<(), CompileError> {
+    if issuers.is_empty() {
+        return Err(CompileError::NoIssuer);
+    }
+    let mut seen = HashSet::new();
+    match issuers.iter().find(|trusted| !seen.insert(trusted.issuer.as_str())) {
+        Some(twice) => Err(CompileError::DuplicateIssuer(twice.issuer.clone())),
+        None => Ok(()),
+    }
+}
+
+fn check_listeners(listeners: &[Listener]) -> Result<(), CompileError> {
+    let mut seen = HashSet::from([0]);
+    match listeners.iter().find(|listener| listener.upstream == 0 || !seen.insert(listener.listen)) {
+        Some(bad) => Err(CompileError::InvalidListener(bad.listen)),
+        None => Ok(()),
+    }
+}
+
+fn index(grants: Vec<Grant>) -> HashMap<Box<str>, Vec<CompiledGrant>> {
+    let mut by_client: HashMap<Box<str>, Vec<CompiledGrant>> = HashMap::new();
+    for Grant { name, subject, permissions, models, expires_at } in grants {
+        let Subject::Client(client) = subject;
+        let grant =
+            CompiledGrant { name: name.into(), permissions: permissions.into(), models: models.map(set), expires_at };
+        by_client.entry(client.into()).or_default().push(grant);
+    }
+    by_client
+}
+
+fn set(names: Vec<String>) -> HashSet<Box<str>> {
+    names.into_iter().map(Into::into).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A small valid document.
+    pub(crate) fn document() -> GuardPolicy {
+        let text = r#"{"number":7,"endpoint":{"namespace":"vision","name":"iris"},"audience":"iris.vision.endpoint",
+            "roleClient":"iris.vision.endpoint","issuers":[{"issuer":"http://kc/realms/ml","jwksUrl":"http://kc/certs"}],
+            "protocol":"OpenInference","listeners":[{"name":"http","listen":18080,"upstream":8080}],
+            "rules":[{"methods":["GET"],"path":"/metrics","access":{"permission":"admin"}},
+                     {"path":"/hello","access":"public"}],
+            "grants":[{"name":"labelers","subject":{"client":"labeler.agents.workload"},"permissions":["predict","read"]}]}"#;
+        match serde_json::from_str(text) {
+            Ok(document) => document,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_checked_is_refused() {
+        type Spoil = fn(&mut GuardPolicy);
+        let cases: [(Spoil, CompileError); 7] = [
+            (|d| d.audience.clear(), CompileError::NoAudience),
+            (|d| d.audience.push('"'), CompileError::NoAudience),
+            (|d| d.role_client.clear(), CompileError::NoAudience),
+            (|d| d.issuers.clear(), CompileError::NoIssuer),
+            (|d| d.issuers.push(d.issuers[0].clone()), CompileError::DuplicateIssuer("http://kc/realms/ml".into())),
+            (|d| d.listeners.push(d.listeners[0].clone()), CompileError::InvalidListener(18080)),
+            (|d| d.listeners[0].listen = 0, CompileError::InvalidListener(0)),
+        ];
+        for (spoil, error) in cases {
+            let mut spoiled = document();
+            spoil(&mut spoiled);
+            assert_eq!(CompiledPolicy::compile(spoiled).err(), Some(error));
+        }
+    }
+
+    #[test]
+    fn rules_come_before_the_table() {
+        let mut document = document();
+        document.rules.push(crate::core::policy::document::Rule {
+            methods: vec![],
+            path: "/v2/models/{model}/infer".into(),
+            access: Access::Public,
+        });
+        let Ok(policy) = CompiledPolicy::compile(document) else { panic!("compiles") };
+        for (method, path, expected) in [
+            ("GET", "/metrics", Some("/metrics")),
+            ("POST", "/metrics", None),
+            ("POST", "/v2/models/iris/infer", Some("/v2/models/{model}/infer")),
+            ("GET", "/v2/models/iris", Some("/v2/models/{model}")),
+            ("GET", "/other", None),
+        ] {
+            let Ok(path) = CanonicalPath::parse(path) else { panic!("{path}") };
+            assert_eq!(policy.route(method, path).map(|route| route.name), expected, "{method} {}", path.as_str());
+        }
+        assert_eq!(policy.permissions(), ["admin", "deploy", "predict", "read"]);
+        assert_eq!(policy.upstream(18080), Some(8080));
+        assert_eq!(policy.upstream(8080), None);
+    }
+}

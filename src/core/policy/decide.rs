@@ -1,0 +1,224 @@
+//! May this caller do this? Pure: the clock is an argument, no answer is kept.
+
+use crate::core::{
+    policy::compiled::{CompiledGrant, CompiledPolicy},
+    protocol::ModelUse,
+};
+
+/// Who calls, as the verified token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller<'a> {
+    /// The client id (`azp`).
+    pub client: &'a str,
+    /// The endpoint's roles in the token.
+    pub roles: &'a [Box<str>],
+}
+
+/// Why a call is denied. What it needs exists, but not for this caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumIter)]
+#[strum(serialize_all = "snake_case")]
+pub enum Denial {
+    /// The caller has no grant at all on the endpoint.
+    NoGrant,
+    /// It has grants, but none of this permission.
+    PermissionNotGranted,
+    /// The grants of this permission have run out.
+    GrantExpired,
+    /// The grants of this permission are narrowed to other models.
+    ModelNotGranted,
+    /// The call touches every model (or it cannot be told which), the grants do not.
+    EveryModelNotGranted,
+    /// The endpoint's closed list does not have this model.
+    ModelNotServed,
+    /// There is a grant, but the token lacks the role: it is older than the
+    /// grant, or was asked for with other scopes. A fresh one may do.
+    RoleMissing,
+}
+
+/// Finds the grant that covers a call: subject, permission, model and time,
+/// with the role in the token. `now` is in seconds since the epoch.
+///
+/// The role is looked at last, so that [`Denial::RoleMissing`] always means
+/// "a fresh token may help", which is what the egress half acts on.
+pub fn decide<'p>(
+    policy: &'p CompiledPolicy,
+    caller: &Caller<'_>,
+    permission: &str,
+    models: &ModelUse<'_>,
+    now: i64,
+) -> Result<&'p CompiledGrant, Denial> {
+    if let ModelUse::One(model) = models
+        && !policy.serves(model)
+    {
+        return Err(Denial::ModelNotServed);
+    }
+    let mut denial = Denial::NoGrant;
+    for grant in policy.grants_of(caller.client) {
+        match covers(grant, permission, models, now) {
+            Ok(()) if caller.roles.iter().any(|role| **role == *permission) => return Ok(grant),
+            Ok(()) => return Err(Denial::RoleMissing),
+            Err(nearer) => denial = nearest(denial, nearer),
+        }
+    }
+    Err(denial)
+}
+
+fn covers(grant: &CompiledGrant, permission: &str, models: &ModelUse<'_>, now: i64) -> Result<(), Denial> {
+    if !grant.permissions.iter().any(|granted| granted.as_str() == permission) {
+        return Err(Denial::PermissionNotGranted);
+    }
+    if grant.expires_at.is_some_and(|end| now >= end) {
+        return Err(Denial::GrantExpired);
+    }
+    match (&grant.models, models) {
+        (None, _) | (Some(_), ModelUse::None) => Ok(()),
+        (Some(granted), ModelUse::One(model)) if granted.contains(&**model) => Ok(()),
+        (Some(_), ModelUse::One(_)) => Err(Denial::ModelNotGranted),
+        (Some(_), ModelUse::Every) => Err(Denial::EveryModelNotGranted),
+    }
+}
+
+/// Of two denials the one that came closer to a yes: it tells the caller more.
+fn nearest(a: Denial, b: Denial) -> Denial {
+    let rank = |denial| match denial {
+        Denial::NoGrant | Denial::ModelNotServed | Denial::RoleMissing => 0,
+        Denial::PermissionNotGranted => 1,
+        Denial::GrantExpired => 2,
+        Denial::ModelNotGranted | Denial::EveryModelNotGranted => 3,
+    };
+    if rank(b) > rank(a) { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::{
+        permission::Permission,
+        policy::document::{Grant, Subject},
+    };
+
+    const NOW: i64 = 1_000;
+
+    fn grant(client: &str, permissions: &[&str], models: Option<&[&str]>, expires_at: Option<i64>) -> Grant {
+        Grant {
+            name: "g".into(),
+            subject: Subject::Client(client.into()),
+            permissions: permissions.iter().filter_map(|p| Permission::parse(p).ok()).collect(),
+            models: models.map(|models| models.iter().map(|m| (*m).to_owned()).collect()),
+            expires_at,
+        }
+    }
+
+    fn policy(grants: Vec<Grant>, models: Option<&[&str]>) -> CompiledPolicy {
+        let mut document = crate::core::policy::compiled::tests::document();
+        document.grants = grants;
+        document.models = models.map(|models| models.iter().map(|m| (*m).to_owned()).collect());
+        match CompiledPolicy::compile(document) {
+            Ok(policy) => policy,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn one(model: &str) -> ModelUse<'_> {
+        ModelUse::One(Cow::Borrowed(model))
+    }
+
+    #[test]
+    fn grants_cover_subject_permission_model_and_time() {
+        let narrowed = policy(
+            vec![
+                grant("a", &["predict"], Some(&["iris"]), None),
+                grant("a", &["read"], None, Some(NOW + 1)),
+                grant("a", &["admin"], None, Some(NOW)),
+                grant("b", &["read"], None, None),
+            ],
+            Some(&["iris", "rose"]),
+        );
+        let every = ["predict", "read", "admin", "deploy"].map(Box::from);
+        for (client, permission, models, expected) in [
+            ("a", "predict", one("iris"), Ok(())),
+            ("a", "predict", one("rose"), Err(Denial::ModelNotGranted)),
+            ("a", "predict", one("Iris"), Err(Denial::ModelNotServed)),
+            ("a", "predict", one("tulip"), Err(Denial::ModelNotServed)),
+            ("a", "predict", ModelUse::Every, Err(Denial::EveryModelNotGranted)),
+            ("a", "predict", ModelUse::None, Ok(())),
+            ("a", "read", one("rose"), Ok(())),
+            ("a", "read", ModelUse::Every, Ok(())),
+            ("a", "admin", ModelUse::Every, Err(Denial::GrantExpired)),
+            ("a", "deploy", one("iris"), Err(Denial::PermissionNotGranted)),
+            ("b", "predict", one("iris"), Err(Denial::PermissionNotGranted)),
+            ("b", "read", one("iris"), Ok(())),
+            ("c", "read", one("iris"), Err(Denial::NoGrant)),
+            ("", "read", one("iris"), Err(Denial::NoGrant)),
+        ] {
+            let caller = Caller { client, roles: &every };
+            let found = decide(&narrowed, &caller, permission, &models, NOW).map(|_| ());
+            assert_eq!(found, expected, "{client} {permission} {models:?}");
+        }
+    }
+
+    #[test]
+    fn the_role_must_be_in_the_token_too() {
+        let policy = policy(vec![grant("a", &["predict", "read"], None, None)], None);
+        let roles = [Box::from("read")];
+        let caller = Caller { client: "a", roles: &roles };
+        assert!(decide(&policy, &caller, "read", &one("m"), NOW).is_ok());
+        assert_eq!(decide(&policy, &caller, "predict", &one("m"), NOW), Err(Denial::RoleMissing));
+        let bare = Caller { client: "a", roles: &[] };
+        assert_eq!(decide(&policy, &bare, "read", &one("m"), NOW), Err(Denial::RoleMissing));
+        // Without a grant a fresh token does not help, and the answer must not say so.
+        let other = Caller { client: "z", roles: &[] };
+        assert_eq!(decide(&policy, &other, "read", &one("m"), NOW), Err(Denial::NoGrant));
+    }
+
+    prop_compose! {
+        fn any_grant()(
+            client in "[ab]", permissions in prop::collection::vec("(read|predict|admin)", 0..3),
+            models in prop::option::of(prop::collection::vec("[xyz]", 0..3)), expires_at in prop::option::of(995_i64..1005),
+        ) -> Grant {
+            let permissions: Vec<&str> = permissions.iter().map(String::as_str).collect();
+            let models: Option<Vec<&str>> = models.as_ref().map(|m| m.iter().map(String::as_str).collect());
+            grant(&client, &permissions, models.as_deref(), expires_at)
+        }
+    }
+
+    proptest! {
+        /// The definition, written the long way round: allowed exactly if some
+        /// grant covers everything and the role is in the token.
+        #[test]
+        fn agrees_with_the_definition(
+            grants in prop::collection::vec(any_grant(), 0..6), client in "[abc]", permission in "(read|predict|admin)",
+            model in prop::option::of("[xyzw]"), roles in prop::collection::vec("(read|predict|admin)", 0..3),
+        ) {
+            let roles: Vec<Box<str>> = roles.into_iter().map(Into::into).collect();
+            let models = model.as_deref().map_or(ModelUse::Every, one);
+            let expected = roles.iter().any(|r| **r == *permission) && grants.iter().any(|g| {
+                g.subject == Subject::Client(client.clone())
+                    && g.permissions.iter().any(|p| p.as_str() == permission)
+                    && g.expires_at.is_none_or(|end| NOW < end)
+                    && g.models.as_ref().is_none_or(|m| model.as_ref().is_some_and(|asked| m.contains(asked)))
+            });
+            let policy = policy(grants, None);
+            let caller = Caller { client: &client, roles: &roles };
+            prop_assert_eq!(decide(&policy, &caller, &permission, &models, NOW).is_ok(), expected);
+        }
+
+        /// More grants never take anything away.
+        #[test]
+        fn grants_only_add(
+            grants in prop::collection::vec(any_grant(), 0..5), more in any_grant(), permission in "(read|predict|admin)",
+        ) {
+            let roles = ["read", "predict", "admin"].map(Box::from);
+            let caller = Caller { client: "a", roles: &roles };
+            let before = decide(&policy(grants.clone(), None), &caller, &permission, &one("x"), NOW).is_ok();
+            let mut all = grants;
+            all.push(more);
+            let after = decide(&policy(all, None), &caller, &permission, &one("x"), NOW).is_ok();
+            prop_assert!(!before || after);
+        }
+    }
+}

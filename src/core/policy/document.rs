@@ -1,0 +1,176 @@
+//! The documents on the wire between operator and proxy.
+//!
+//! They lie in ConfigMaps (a pod starts while the operator is down) and are
+//! pushed over the policy stream (a revocation takes under a second). Of two
+//! documents for the same object the one with the higher number wins. They hold
+//! no secret.
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::{name::Ref, permission::Permission};
+
+/// The ConfigMap key of a [`GuardPolicy`], and its file name in the pod.
+pub const GUARD_FILE: &str = "guard.json";
+/// The ConfigMap key of an [`EgressConfig`], and its file name in the pod.
+pub const EGRESS_FILE: &str = "egress.json";
+/// The ConfigMap key of the CA that signs the policy stream's certificate.
+pub const STREAM_CA_FILE: &str = "stream-ca.crt";
+
+/// Everything one endpoint's guard needs to decide a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GuardPolicy {
+    /// Milliseconds since the epoch at compilation, at least one more than the policy before.
+    pub number: u64,
+    /// The ModelEndpoint that this policy guards.
+    pub endpoint: Ref,
+    /// The one `aud` that a token must have.
+    pub audience: String,
+    /// The client whose `resource_access` entry in a token holds the endpoint's roles.
+    pub role_client: String,
+    /// Whose tokens are taken.
+    pub issuers: Vec<TrustedIssuer>,
+    /// Which route table applies.
+    pub protocol: Protocol,
+    /// Sockets of the guard, and the application port behind each.
+    pub listeners: Vec<Listener>,
+    /// Custom routes, tried in order before the protocol's own table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// The endpoint's closed list of models; `None`: whatever the server has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// Who may do what. A call needs one grant that covers it **and** the role in its token.
+    pub grants: Vec<Grant>,
+}
+
+/// An issuer whose keys verify tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustedIssuer {
+    /// Compared byte by byte with `iss`.
+    pub issuer: String,
+    /// Where the guard fetches the key set (RFC 7517).
+    pub jwks_url: String,
+    /// CA certificates (PEM) to trust for `jwks_url`, beside none other; `None`: the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+}
+
+/// The route table of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display, strum::IntoStaticStr)]
+pub enum Protocol {
+    /// KServe's Open Inference Protocol (v2), REST.
+    OpenInference,
+    /// Plain HTTP: only the custom rules open anything.
+    #[serde(rename = "HTTP")]
+    #[strum(serialize = "HTTP")]
+    Http,
+}
+
+/// One socket of the guard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Listener {
+    /// The port's name in the ModelEndpoint.
+    pub name: String,
+    /// TCP port that the guard listens on, all addresses of the pod.
+    pub listen: u16,
+    /// TCP port of the application, on loopback.
+    pub upstream: u16,
+}
+
+/// A custom route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// Upper-case methods; empty: every method.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// A path of literal segments, `{model}` (binds the model's name), `*` (any one
+    /// segment) and a final `**` (the rest, also nothing).
+    pub path: String,
+    /// What the route asks for.
+    pub access: Access,
+}
+
+/// What a route asks of its caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Access {
+    /// A token with this permission, and a grant of it.
+    Permission(Permission),
+    /// Nothing: open to everybody who reaches the port (health checks).
+    Public,
+}
+
+/// One edge: a subject and what it may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Grant {
+    /// The AccessGrant that this came from, for the audit record.
+    pub name: String,
+    /// Who.
+    pub subject: Subject,
+    /// What. Sorted.
+    pub permissions: Vec<Permission>,
+    /// Only these models; `None`: every model of the endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// Seconds since the epoch at which the grant ends; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+/// Who a grant is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Subject {
+    /// The client id that a token carries as `azp`.
+    Client(String),
+}
+
+/// Everything one identity's egress needs to make calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EgressConfig {
+    /// As in [`GuardPolicy::number`].
+    pub number: u64,
+    /// The WorkloadIdentity.
+    pub identity: Ref,
+    /// Its client in Keycloak.
+    pub client_id: String,
+    /// Where tokens come from.
+    pub token_source: TokenSource,
+    /// What the pod calls.
+    pub targets: Vec<Target>,
+}
+
+/// A Keycloak realm's token endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenSource {
+    /// Token endpoint, as reached from pods.
+    pub token_url: String,
+    /// The realm's issuer URL: the exact and only audience of the federated assertion (RFC 7523).
+    pub assertion_audience: String,
+    /// As in [`TrustedIssuer::ca`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+}
+
+/// One endpoint that the workload calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Target {
+    /// The ModelEndpoint.
+    pub endpoint: Ref,
+    /// Loopback TCP port in the pod.
+    pub listen: u16,
+    /// Base URL of the endpoint's Service (`http://iris.vision.svc:8080`), which points at its guard.
+    pub upstream: String,
+    /// The one audience that the token must come back with.
+    pub audience: String,
+    /// Scopes to ask for; those without a role behind them vanish from the answer.
+    pub scopes: Vec<String>,
+}

@@ -1,0 +1,8 @@
+//! What the operator tells the proxies: one guard policy per endpoint, one
+//! egress configuration per identity, each a numbered JSON document; and what
+//! the guard makes of its document: an index that decides a call.
+
+pub mod compiled;
+pub mod decide;
+pub mod document;
+pub mod rule;

@@ -1,0 +1,121 @@
+//! Route tables: which permission a request of a protocol asks for. Pure.
+//!
+//! To add a protocol: write its table in a file of its own (a `PERMISSIONS`
+//! list and a `route` function), then add one line to each `match` here. The
+//! compiler names the places once [`Protocol`] has the new variant.
+
+pub mod http;
+pub mod open_inference;
+
+use std::borrow::Cow;
+
+use crate::core::{path::CanonicalPath, policy::document::Protocol};
+
+/// What a route asks of its caller, and which model it touches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route<'a> {
+    /// The route's pattern, for the audit record: of bounded cardinality.
+    pub name: &'a str,
+    /// What it asks for.
+    pub need: Need<'a>,
+    /// Which models it touches.
+    pub models: ModelUse<'a>,
+}
+
+/// What a route asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need<'a> {
+    /// Nothing: a probe.
+    Public,
+    /// This permission.
+    Permission(&'a str),
+}
+
+/// Which models a call touches. A grant narrowed to models covers only what it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelUse<'a> {
+    /// No model: what the server says of itself.
+    None,
+    /// One, by its decoded name.
+    One(Cow<'a, str>),
+    /// Any number, or it cannot be told: needs a grant of every model.
+    Every,
+}
+
+/// The most segments that a table looks at; a longer path is in no table.
+const TABLE_SEGMENTS: usize = 8;
+
+/// Looks a request up in the protocol's own table; `None`: no such route, so denied.
+pub fn route<'a>(protocol: Protocol, method: &str, path: CanonicalPath<'a>) -> Option<Route<'a>> {
+    let mut segments = [""; TABLE_SEGMENTS];
+    let mut count = 0;
+    for segment in path.segments() {
+        *segments.get_mut(count)? = segment;
+        count += 1;
+    }
+    let segments = &segments[..count];
+    match protocol {
+        Protocol::OpenInference => open_inference::route(method, segments),
+        Protocol::Http => http::route(method, segments),
+    }
+}
+
+/// Every permission that the protocol's table can ask for: the client roles
+/// that an endpoint has before its custom rules add theirs.
+pub fn permissions(protocol: Protocol) -> &'static [&'static str] {
+    match protocol {
+        Protocol::OpenInference => open_inference::PERMISSIONS,
+        Protocol::Http => http::PERMISSIONS,
+    }
+}
+
+impl<'a> Route<'a> {
+    /// A route that needs `permission` and touches `models`.
+    pub(crate) fn new(name: &'a str, permission: &'a str, models: ModelUse<'a>) -> Self {
+        Self { name, need: Need::Permission(permission), models }
+    }
+
+    /// A probe: open to whoever reaches the port.
+    pub(crate) fn public(name: &'a str) -> Self {
+        Self { name, need: Need::Public, models: ModelUse::None }
+    }
+}
+
+impl<'a> ModelUse<'a> {
+    /// The model that a path segment names. An empty or undecodable name is no model.
+    pub(crate) fn named(segment: &'a str) -> Option<Self> {
+        crate::core::path::decode(segment).filter(|name| !name.is_empty()).map(Self::One)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever a table asks for must be in its list, or no role would ever exist for it.
+    #[test]
+    fn tables_ask_only_for_listed_permissions() {
+        let paths = [
+            "/v2",
+            "/v2/health/live",
+            "/v2/models/m",
+            "/v2/models/m/infer",
+            "/v2/models/m/stats",
+            "/v2/repository/index",
+            "/v2/repository/models/m/load",
+            "/v2/trace/setting",
+            "/v2/logging",
+            "/v2/systemsharedmemory/status",
+        ];
+        for protocol in [Protocol::OpenInference, Protocol::Http] {
+            for path in paths {
+                for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
+                    let Ok(path) = CanonicalPath::parse(path) else { panic!("{path}") };
+                    if let Some(Route { need: Need::Permission(permission), .. }) = route(protocol, method, path) {
+                        assert!(permissions(protocol).contains(&permission), "{protocol} {permission}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The Open Inference Protocol (KServe v2) over REST, with what MLServer and
+//! Triton add to it.
+
+use super::{ModelUse, Route};
+use crate::core::permission::Permission;
+
+/// What the table can ask for.
+pub const PERMISSIONS: &[&str] = &[Permission::READ, Permission::PREDICT, Permission::DEPLOY, Permission::ADMIN];
+
+/// Looks up `segments`, the path split at its slashes.
+pub fn route<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
+    let ["v2", rest @ ..] = segments else { return None };
+    match (method, rest) {
+        ("GET" | "HEAD", ["health", "live"]) => Some(Route::public("/v2/health/live")),
+        ("GET" | "HEAD", ["health", "ready"]) => Some(Route::public("/v2/health/ready")),
+        ("GET" | "HEAD", []) => Some(Route::new("/v2", Permission::READ, ModelUse::None)),
+        (_, ["models", rest @ ..]) => model(method, rest),
+        (_, ["repository", rest @ ..]) => repository(method, rest),
+        (
+            _,
+            [extension @ ("trace" | "logging" | "systemsharedmemory" | "cudasharedmemory" | "tpusharedmemory"), ..],
+        ) => Some(Route::new(extension, Permission::ADMIN, ModelUse::Every)),
+        _ => None,
+    }
+}
+
+/// `/v2/models/…`
+fn model<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
+    // Triton: statistics of every model.
+    if let ("GET", ["stats"]) = (method, segments) {
+        return Some(Route::new("/v2/models/stats", Permission::ADMIN, ModelUse::Every));
+    }
+    let (name, action) = match segments {
+        [name, "versions", version, action @ ..] if !version.is_empty() => (*name, action),
+        [name, action @ ..] => (*name, action),
+        [] => return None,
+    };
+    let (route, permission) = match (method, action) {
+        ("GET" | "HEAD", []) => ("/v2/models/{model}", Permission::READ),
+        ("GET" | "HEAD", ["ready"]) => ("/v2/models/{model}/ready", Permission::READ),
+        ("POST", ["infer"]) => ("/v2/models/{model}/infer", Permission::PREDICT),
+        ("POST", ["infer_stream"]) => ("/v2/models/{model}/infer_stream", Permission::PREDICT),
+        ("POST", ["generate"]) => ("/v2/models/{model}/generate", Permission::PREDICT),
+        ("POST", ["generate_stream"]) => ("/v2/models/{model}/generate_stream", Permission::PREDICT),
+        ("GET", ["config"]) => ("/v2/models/{model}/config", Permission::ADMIN),
+        ("GET", ["stats"]) => ("/v2/models/{model}/stats", Permission::ADMIN),
+        ("GET" | "POST", ["trace", "setting"]) => ("/v2/models/{model}/trace/setting", Permission::ADMIN),
+        _ => return None,
+    };
+    Some(Route::new(route, permission, ModelUse::named(name)?))
+}
+
+/// `/v2/repository/…`: also `/v2/repository/{repository}/…`, which Triton takes.
+fn repository<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
+    match (method, segments) {
+        ("POST", ["index"]) => Some(Route::new("/v2/repository/index", Permission::READ, ModelUse::Every)),
+        ("POST", ["models", name, "load"]) => {
+            Some(Route::new("/v2/repository/models/{model}/load", Permission::DEPLOY, ModelUse::named(name)?))
+        }
+        ("POST", ["models", name, "unload"]) => {
+            Some(Route::new("/v2/repository/models/{model}/unload", Permission::DEPLOY, ModelUse::named(name)?))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::protocol::Need;
+
+    fn ask(method: &str, path: &str) -> Option<(String, String)> {
+        let segments: Vec<&str> = path[1..].split('/').collect();
+        route(method, &segments).map(|route| {
+            let need = match route.need {
+                Need::Public => "public",
+                Need::Permission(permission) => permission,
+            };
+            let models = match route.models {
+                ModelUse::None => "-".to_owned(),
+                ModelUse::Every => "*".to_owned(),
+                ModelUse::One(name) => name.into_owned(),
+            };
+            (need.to_owned(), models)
+        })
+    }
+
+    #[test]
+    fn table() {
+        for (method, path, expected) in [
+            ("GET", "/v2/health/live", Some(("public", "-"))),
+            ("HEAD", "/v2/health/ready", Some(("public", "-"))),
+            ("POST", "/v2/health/ready", None),
+            ("GET", "/v2", Some(("read", "-"))),
+            ("GET", "/v2/", None),
+            ("GET", "/v2/models/iris", Some(("read", "iris"))),
+            ("GET", "/v2/models/iris/versions/1/ready", Some(("read", "iris"))),
+            ("GET", "/v2/models/iris/versions/1", Some(("read", "iris"))),
+            ("GET", "/v2/models/iris/versions", None),
+            ("GET", "/v2/models/iris/versions/", None),
+            ("GET", "/v2/models/", None),
+            ("GET", "/v2/models", None),
+            ("POST", "/v2/models/iris/infer", Some(("predict", "iris"))),
+            ("POST", "/v2/models/iris/infer/", None),
+            ("POST", "/v2/models/iris/versions/v1/infer", Some(("predict", "iris"))),
+            ("POST", "/v2/models/a%20b/infer", Some(("predict", "a b"))),
+            ("POST", "/v2/models//infer", None),
+            ("POST", "/v2/models/iris/generate_stream", Some(("predict", "iris"))),
+            ("GET", "/v2/models/iris/infer", None),
+            ("PUT", "/v2/models/iris/infer", None),
+            ("POST", "/V2/models/iris/infer", None),
+            ("POST", "/v2/models/iris/INFER", None),
+            ("POST", "/v2/repository/index", Some(("read", "*"))),
+            ("GET", "/v2/repository/index", None),
+            ("POST", "/v2/repository/models/iris/load", Some(("deploy", "iris"))),
+            ("POST", "/v2/repository/models/iris/unload", Some(("deploy", "iris"))),
+            ("POST", "/v2/repository/iris/load", None),
+            ("GET", "/v2/models/stats", Some(("admin", "*"))),
+            ("GET", "/v2/models/iris/stats", Some(("admin", "iris"))),
+            ("POST", "/v2/trace/setting", Some(("admin", "*"))),
+            ("POST", "/v2/systemsharedmemory/region/x/register", Some(("admin", "*"))),
+            ("GET", "/v1/models", None),
+            ("GET", "/metrics", None),
+            ("GET", "/", None),
+        ] {
+            let expected = expected.map(|(need, models)| (need.to_owned(), models.to_owned()));
+            assert_eq!(ask(method, path), expected, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What time it is, so that a test can say.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// A source of the time of day.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The machine's.
+    #[default]
+    System,
+    /// Whatever was set, in seconds since the epoch.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// Seconds since the epoch. A clock before it counts as far ahead, so that
+    /// every token has expired.
+    pub fn now(&self) -> i64 {
+        match self {
+            Self::System => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .ok()
+                .and_then(|since| i64::try_from(since.as_secs()).ok())
+                .unwrap_or(i64::MAX),
+            Self::Manual(seconds) => seconds.load(Ordering::Relaxed),
+        }
+    }
+}

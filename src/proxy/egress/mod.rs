@@ -1,0 +1,8 @@
+//! The outbound half: the application calls a loopback port, the call leaves
+//! with a token for that one endpoint.
+
+pub mod grant;
+pub mod refuse;
+pub mod serve;
+pub mod slot;
+pub mod state;

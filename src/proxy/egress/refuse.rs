@@ -1,0 +1,96 @@
+//! How the egress half says no: to the application in its own pod, so it may say
+//! what is wrong and whom to ask. Never with a token or an assertion in it.
+
+use http::StatusCode;
+
+use super::{grant::GrantError, state::TargetState};
+use crate::{
+    core::name::Ref,
+    proxy::http::{answer::Refusal, connect::ConnectError, pool::UpstreamError},
+};
+
+/// 503 while there is no document.
+pub fn not_configured() -> Refusal {
+    Refusal::unavailable(
+        "egress_not_configured",
+        "This workload's identity has not been configured yet; try again shortly.",
+    )
+}
+
+/// 503: the port is bound, but the document does not name it.
+pub fn port_not_served() -> Refusal {
+    Refusal::unavailable("port_not_served", "This workload's identity names no target for this port.")
+}
+
+/// 403: the identity was deleted.
+pub fn deleted() -> Refusal {
+    Refusal::new(
+        StatusCode::FORBIDDEN,
+        "access_denied",
+        "identity_deleted",
+        "This workload's identity has been deleted.",
+    )
+}
+
+/// The answer where there is no token to send.
+pub fn no_token(error: GrantError, identity: &Ref, target: &TargetState) -> Refusal {
+    let endpoint = &target.target().endpoint;
+    let unavailable = |message: String| Refusal::unavailable(error.into(), message);
+    let bad_gateway = |message: String| Refusal::new(StatusCode::BAD_GATEWAY, "identity", error.into(), message);
+    match error {
+        GrantError::NotGranted => Refusal::new(
+            StatusCode::FORBIDDEN,
+            "access_denied",
+            error.into(),
+            format!(
+                "Workload {identity} holds no grant on endpoint {endpoint}; ask its owner for an AccessGrant in namespace {:?}.",
+                endpoint.namespace
+            ),
+        ),
+        GrantError::KeycloakUnreachable | GrantError::KeycloakTimeout | GrantError::KeycloakFailed => {
+            unavailable(format!("No token for endpoint {endpoint}: {error}; try again shortly."))
+        }
+        GrantError::AssertionMissing => unavailable(format!(
+            "No token for endpoint {endpoint}: {error}; check the projected volume of the sidecar."
+        )),
+        GrantError::IdentityRefused => bad_gateway(format!(
+            "No token for endpoint {endpoint}: {error}; check the status of WorkloadIdentity {identity} \
+             (its client may not exist yet, or not trust this ServiceAccount)."
+        )),
+        GrantError::ScopeRefused
+        | GrantError::InvalidAnswer
+        | GrantError::WrongAudience
+        | GrantError::InvalidEndpoint => bad_gateway(format!(
+            "No token for endpoint {endpoint}: {error}; check the status of WorkloadIdentity {identity} and of the ModelEndpoint."
+        )),
+    }
+}
+
+/// 502 or 504: the endpoint did not answer.
+pub fn upstream(error: UpstreamError, target: &TargetState) -> Refusal {
+    let (endpoint, url) = (&target.target().endpoint, &target.target().upstream);
+    let (status, reason, what) = match error {
+        UpstreamError::Connect(ConnectError::Timeout) => {
+            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "took too long to connect")
+        }
+        UpstreamError::Connect(ConnectError::Refused) => {
+            (StatusCode::BAD_GATEWAY, "upstream_refused", "refuses connections")
+        }
+        UpstreamError::Connect(ConnectError::UnknownHost) => {
+            (StatusCode::BAD_GATEWAY, "upstream_unknown_host", "has a name that does not resolve")
+        }
+        UpstreamError::Connect(ConnectError::Tls) => {
+            (StatusCode::BAD_GATEWAY, "upstream_tls", "failed the TLS handshake")
+        }
+        UpstreamError::Broken => {
+            (StatusCode::BAD_GATEWAY, "upstream_broken", "broke the connection before an answer came")
+        }
+    };
+    Refusal::new(status, "upstream", reason, format!("Endpoint {endpoint} ({url}) {what}."))
+}
+
+/// 504: the endpoint took too long to begin its answer.
+pub fn too_slow() -> Refusal {
+    let message = "The endpoint took too long to begin its answer.";
+    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "upstream", "upstream_too_slow", message)
+}

@@ -1,0 +1,181 @@
+//! One outgoing call: the token is added, the rest passes.
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Version, header, request::Parts};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+
+use super::{
+    refuse,
+    slot::Held,
+    state::{EgressState, EgressView, TargetState},
+};
+use crate::{
+    core::{name::Ref, policy::decide::Denial},
+    proxy::{
+        http::{
+            answer::{REASON, Refusal},
+            body::{AnswerBody, RequestBody},
+            flow::Flow,
+            hygiene,
+            pool::UpstreamError,
+            serve::Handler,
+        },
+        worker::Worker,
+    },
+};
+
+/// The largest request body that is kept for a second try, in bytes.
+const REPLAYABLE: u64 = 64 * 1024;
+
+/// One connection from the application.
+pub struct EgressConnection {
+    /// The thread's belongings.
+    pub worker: Rc<Worker>,
+    /// The outbound half.
+    pub egress: Arc<EgressState>,
+    /// The connection's state.
+    pub flow: Rc<Flow>,
+    /// The loopback port that was called.
+    pub listen: u16,
+}
+
+/// A request ready to be sent, maybe more than once.
+struct Call {
+    parts: Parts,
+    body: CallBody,
+}
+
+enum CallBody {
+    Once(Option<Incoming>),
+    Replayable(Bytes),
+}
+
+impl Handler for EgressConnection {
+    async fn handle(&self, request: Request<Incoming>, started: Instant) -> Response<AnswerBody> {
+        let (target, identity) = match self.target() {
+            Ok(found) => found,
+            Err(refusal) => return self.refuse(None, refusal),
+        };
+        match self.call(&target, &identity, request, started).await {
+            Ok(mut response) => {
+                hygiene::clean_response(response.headers_mut(), hygiene::Side::Egress);
+                self.egress.count(Some(&target), "answered");
+                response
+            }
+            Err(refusal) => self.refuse(Some(&target), refusal),
+        }
+    }
+
+    fn too_slow(&self) -> Refusal {
+        refuse::too_slow()
+    }
+
+    fn patience(&self) -> Duration {
+        self.worker.upstream_timeout()
+    }
+}
+
+impl EgressConnection {
+    fn target(&self) -> Result<(Arc<TargetState>, Ref), Refusal> {
+        match &**self.egress.view() {
+            EgressView::Missing => Err(refuse::not_configured()),
+            EgressView::Deleted => Err(refuse::deleted()),
+            EgressView::Active { identity, targets } => {
+                let found = targets.iter().find(|state| state.target().listen == self.listen);
+                let found = found.ok_or_else(refuse::port_not_served)?;
+                Ok((Arc::clone(found), identity.clone()))
+            }
+        }
+    }
+
+    fn refuse(&self, target: Option<&TargetState>, refusal: Refusal) -> Response<AnswerBody> {
+        self.egress.count(target, refusal.reason());
+        refusal.into_response()
+    }
+
+    async fn call(
+        &self,
+        target: &TargetState,
+        identity: &Ref,
+        request: Request<Incoming>,
+        started: Instant,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        let mut call = self.prepare(target, request).await?;
+        let token = target.slot().get().await.map_err(|error| refuse::no_token(error, identity, target))?;
+        let response = self.send(target, &mut call, &token, started).await?;
+        if !wants_fresh_token(&response) {
+            return Ok(response);
+        }
+        // Also where the body is gone: the next call then has a token that does.
+        let Some(fresh) = target.slot().replace(&token).await else { return Ok(response) };
+        match call.body {
+            CallBody::Once(_) => Ok(response),
+            CallBody::Replayable(_) => self.send(target, &mut call, &fresh, started).await,
+        }
+    }
+
+    /// The application's own `Authorization` goes: it is a placeholder that a
+    /// client library insists on, and must never be mistaken for ours.
+    async fn prepare(&self, target: &TargetState, request: Request<Incoming>) -> Result<Call, Refusal> {
+        if let Some(violation) = self.flow.violation() {
+            return Err(Refusal::ambiguous(violation.into(), format!("Refused: {violation}.")));
+        }
+        let (mut parts, body) = request.into_parts();
+        hygiene::clean_request(&mut parts.headers)
+            .map_err(|error| Refusal::ambiguous((&error).into(), format!("Refused: {error}.")))?;
+        parts.headers.insert(header::HOST, target.resource().host().clone());
+        parts.version = Version::HTTP_11;
+        let body = match body.size_hint().exact() {
+            Some(size) if size <= REPLAYABLE => {
+                let whole = body
+                    .collect()
+                    .await
+                    .map_err(|_| Refusal::ambiguous("body_broken", "The request's body broke off before its end."))?;
+                CallBody::Replayable(whole.to_bytes())
+            }
+            _ => CallBody::Once(Some(body)),
+        };
+        Ok(Call { parts, body })
+    }
+
+    async fn send(
+        &self,
+        target: &TargetState,
+        call: &mut Call,
+        token: &Held,
+        started: Instant,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        let body = match &mut call.body {
+            CallBody::Once(body) => body.take().map_or(RequestBody::Full(Bytes::new()), RequestBody::Incoming),
+            CallBody::Replayable(bytes) => RequestBody::Full(bytes.clone()),
+        };
+        let mut parts = call.parts.clone();
+        parts.headers.insert(header::AUTHORIZATION, token.authorization.clone());
+        let pool = self.worker.target_pool(target);
+        match pool.send(Request::from_parts(parts, body), started).await {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                Err(refuse::upstream(UpstreamError::Broken, target))
+            }
+            Ok(response) => Ok(response),
+            Err(error) => Err(refuse::upstream(error, target)),
+        }
+    }
+}
+
+/// 401: the token is not taken (any more). 403 with the guard's `role_missing`:
+/// there is a grant that is younger than the token.
+fn wants_fresh_token(response: &Response<AnswerBody>) -> bool {
+    let role_missing: &'static str = Denial::RoleMissing.into();
+    match response.status() {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::FORBIDDEN => response.headers().get(REASON).is_some_and(|reason| reason == role_missing),
+        _ => false,
+    }
+}

@@ -1,0 +1,298 @@
+//! What the egress half knows: whose identity it carries, and its targets.
+//! Written by the control thread, read by the workers without a lock.
+
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::{grant::TokenRequest, slot::Slot};
+use crate::{
+    core::{
+        name::Ref,
+        policy::document::{EgressConfig, Target, TokenSource},
+    },
+    proxy::{
+        clock::Clock,
+        documents::{ApplyError, Consumer, Numbered},
+        http::{connect::OriginError, fetch::Resource},
+        metrics::{Metrics, NamedLabels},
+    },
+};
+
+/// Differs for every target state of the process: names its upstream pool.
+static TARGET: AtomicU64 = AtomicU64::new(1);
+
+/// Why a configuration is refused. The last good one stays in force.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum EgressError {
+    /// A token or upstream URL, or a CA, cannot be used.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    /// Two targets on one port, or a port of zero.
+    #[error("the port {0} is zero or used by two targets")]
+    InvalidPort(u16),
+    /// A target without scopes would get a token without rights.
+    #[error("the target {0} names no scope")]
+    NoScopes(Ref),
+    /// An upstream URL with a path or query: the caller's path goes on as it is.
+    #[error("the upstream {0:?} has a path; it must be scheme, host and port only")]
+    UpstreamPath(String),
+}
+
+/// The configuration, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub enum EgressView {
+    /// None has come yet.
+    #[default]
+    Missing,
+    /// The identity is gone: no call goes out.
+    Deleted,
+    /// In force.
+    Active {
+        /// The WorkloadIdentity.
+        identity: Ref,
+        /// The targets.
+        targets: Vec<Arc<TargetState>>,
+    },
+}
+
+/// One target in force.
+#[derive(Debug)]
+pub struct TargetState {
+    id: u64,
+    target: Target,
+    source: TokenSource,
+    client_id: String,
+    resource: Resource,
+    slot: Arc<Slot>,
+}
+
+/// The outbound half. Shared by all threads.
+#[derive(Debug)]
+pub struct EgressState {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    tokens: PathBuf,
+    named: Option<Ref>,
+    seen: Mutex<Option<Ref>>,
+    view: ArcSwap<EgressView>,
+}
+
+impl EgressState {
+    /// A half that knows nothing yet. With `identity` it takes only that one's documents.
+    pub fn new(identity: Option<Ref>, tokens: PathBuf, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { clock, metrics, tokens, named: identity, seen: Mutex::default(), view: ArcSwap::default() })
+    }
+
+    /// The state to serve by.
+    pub fn view(&self) -> Guard<Arc<EgressView>> {
+        self.view.load()
+    }
+
+    /// What keeps it from serving; empty: ready.
+    pub fn missing(&self) -> Vec<String> {
+        match **self.view() {
+            EgressView::Missing => vec!["egress configuration".to_owned()],
+            EgressView::Deleted | EgressView::Active { .. } => Vec::new(),
+        }
+    }
+
+    /// Counts a call.
+    pub fn count(&self, target: Option<&TargetState>, result: &'static str) {
+        let name = target.map(|target| target.target.endpoint.to_string()).unwrap_or_default();
+        self.metrics.egress_calls.get_or_create(&NamedLabels { name, result }).inc();
+    }
+
+    /// Checks a document, for `--check` too: everything but its effect.
+    pub fn check(document: &EgressConfig) -> Result<(), EgressError> {
+        let mut ports = HashSet::from([0]);
+        Resource::new(&document.token_source.token_url, document.token_source.ca.as_deref())?;
+        for target in &document.targets {
+            if !ports.insert(target.listen) {
+                return Err(EgressError::InvalidPort(target.listen));
+            }
+            if target.scopes.is_empty() {
+                return Err(EgressError::NoScopes(target.endpoint.clone()));
+            }
+            upstream(target)?;
+        }
+        Ok(())
+    }
+
+    /// A target that has not changed keeps its token.
+    fn targets(&self, document: &EgressConfig) -> Result<Vec<Arc<TargetState>>, EgressError> {
+        let before = self.view.load_full();
+        let kept = |target: &Target| match &*before {
+            EgressView::Active { targets, .. } => targets.iter().find(|state| state.is(target, document)).cloned(),
+            EgressView::Missing | EgressView::Deleted => None,
+        };
+        document.targets.iter().map(|target| kept(target).map_or_else(|| self.target(target, document), Ok)).collect()
+    }
+
+    fn target(&self, target: &Target, document: &EgressConfig) -> Result<Arc<TargetState>, EgressError> {
+        let EgressConfig { client_id, token_source, .. } = document;
+        let request = TokenRequest {
+            endpoint: Resource::new(&token_source.token_url, token_source.ca.as_deref())?,
+            client_id: client_id.clone(),
+            tokens: self.tokens.clone(),
+            scopes: target.scopes.clone(),
+            audience: target.audience.clone(),
+        };
+        let name = target.endpoint.to_string();
+        let slot = Slot::new(request, name, self.clock.clone(), self.metrics.token_fetches.clone());
+        Ok(Arc::new(TargetState {
+            id: TARGET.fetch_add(1, Ordering::Relaxed),
+            target: target.clone(),
+            source: token_source.clone(),
+            client_id: client_id.clone(),
+            resource: upstream(target)?,
+            slot,
+        }))
+    }
+}
+
+fn upstream(target: &Target) -> Result<Resource, EgressError> {
+    let resource = Resource::new(&target.upstream, None)?;
+    if resource.is_root() { Ok(resource) } else { Err(EgressError::UpstreamPath(target.upstream.clone())) }
+}
+
+impl TargetState {
+    /// Names it among all targets that the process ever had.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What the document says of it.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Where its calls go.
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// Its token.
+    pub fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    fn is(&self, target: &Target, document: &EgressConfig) -> bool {
+        self.target == *target && self.source == document.token_source && self.client_id == document.client_id
+    }
+}
+
+impl EgressView {
+    /// The target behind a loopback port.
+    pub fn target(&self, listen: u16) -> Option<&Arc<TargetState>> {
+        match self {
+            Self::Active { targets, .. } => targets.iter().find(|state| state.target.listen == listen),
+            Self::Missing | Self::Deleted => None,
+        }
+    }
+}
+
+impl Consumer for EgressState {
+    type Document = EgressConfig;
+
+    fn apply(self: &Arc<Self>, document: EgressConfig) -> Result<(), ApplyError> {
+        if self.identity().is_some_and(|identity| identity != document.identity) {
+            return Err(ApplyError::WrongObject(document.identity));
+        }
+        Self::check(&document)?;
+        let targets = self.targets(&document)?;
+        self.metrics.egress_number.set(i64::try_from(document.number).unwrap_or(i64::MAX));
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(document.identity.clone());
+        self.view.store(Arc::new(EgressView::Active { identity: document.identity, targets }));
+        Ok(())
+    }
+
+    fn delete(self: &Arc<Self>, number: u64) {
+        self.metrics.egress_number.set(i64::try_from(number).unwrap_or(i64::MAX));
+        self.view.store(Arc::new(EgressView::Deleted));
+    }
+
+    fn identity(&self) -> Option<Ref> {
+        self.named.clone().or_else(|| self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        match &**self.view() {
+            EgressView::Active { targets, .. } => targets.iter().map(|state| state.target.listen).collect(),
+            EgressView::Missing | EgressView::Deleted => Vec::new(),
+        }
+    }
+}
+
+impl Numbered for EgressConfig {
+    const HALF: &'static str = "egress";
+
+    fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document() -> EgressConfig {
+        let text = r#"{"number":3,"identity":{"namespace":"agents","name":"labeler"},"clientId":"labeler.agents.workload",
+            "tokenSource":{"tokenUrl":"http://kc/token","assertionAudience":"http://kc/realms/ml"},
+            "targets":[{"endpoint":{"namespace":"vision","name":"iris"},"listen":15100,"upstream":"http://iris.vision.svc:8080",
+                        "audience":"iris.vision.endpoint","scopes":["iris.vision.endpoint:predict"]}]}"#;
+        match serde_json::from_str(text) {
+            Ok(document) => document,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        type Spoil = fn(&mut EgressConfig);
+        let cases: [(&str, Spoil); 8] = [
+            ("invalid_port", |d| d.targets.push(d.targets[0].clone())),
+            ("invalid_port", |d| d.targets[0].listen = 0),
+            ("no_scopes", |d| d.targets[0].scopes.clear()),
+            ("upstream_path", |d| d.targets[0].upstream.push_str("/base")),
+            ("upstream_path", |d| d.targets[0].upstream.push_str("?x=1")),
+            ("origin", |d| d.targets[0].upstream = "ftp://iris".into()),
+            ("origin", |d| d.targets[0].upstream = "http://user:pass@iris".into()),
+            ("origin", |d| d.token_source.token_url = "keycloak".into()),
+        ];
+        assert!(EgressState::check(&document()).is_ok());
+        for (reason, spoil) in cases {
+            let mut spoiled = document();
+            spoil(&mut spoiled);
+            let found = EgressState::check(&spoiled).err().map(|error| <&str>::from(&error));
+            assert_eq!(found, Some(reason));
+        }
+    }
+
+    #[test]
+    fn only_one_identity_is_carried_and_unchanged_targets_keep_their_token() {
+        let egress = EgressState::new(None, PathBuf::new(), Clock::System, Arc::default());
+        assert!(egress.apply(document()).is_ok());
+        let first = egress.view().target(15100).map(|target| target.id());
+        assert!(first.is_some());
+        assert!(egress.apply(document()).is_ok());
+        assert_eq!(egress.view().target(15100).map(|target| target.id()), first);
+        let mut more = document();
+        more.targets[0].scopes.push("iris.vision.endpoint:read".into());
+        assert!(egress.apply(more).is_ok());
+        assert_ne!(egress.view().target(15100).map(|target| target.id()), first);
+        let mut other = document();
+        other.identity.name = "other".into();
+        assert!(matches!(egress.apply(other), Err(ApplyError::WrongObject(_))));
+        egress.delete(9);
+        assert!(egress.view().target(15100).is_none() && egress.missing().is_empty());
+    }
+}

@@ -1,0 +1,7 @@
+//! The inbound half: who may do what, then on to the application.
+
+pub mod audit;
+pub mod identity;
+pub mod refuse;
+pub mod serve;
+pub mod state;

@@ -1,0 +1,148 @@
+//! How a guard says no: to a stranger little, to a known caller what is missing
+//! and whom to ask.
+
+use http::StatusCode;
+
+use crate::{
+    core::{
+        name::{Ref, permission_scope},
+        policy::{compiled::CompiledPolicy, decide::Denial},
+        protocol::ModelUse,
+    },
+    proxy::{
+        http::{answer::Refusal, connect::ConnectError, pool::UpstreamError},
+        tokens::{claims::Principal, compact::CompactError, verify::VerifyError},
+    },
+};
+
+/// 503 while there is no policy.
+pub fn no_policy() -> Refusal {
+    Refusal::unavailable("policy_missing", "The guard has not received its policy yet; try again shortly.")
+}
+
+/// 503: the port is bound, but the policy does not name it.
+pub fn port_not_served() -> Refusal {
+    Refusal::unavailable("port_not_served", "The endpoint's policy does not serve this port.")
+}
+
+/// 403 to everybody: the endpoint was deleted.
+pub fn deleted() -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, "access_denied", "endpoint_deleted", "This endpoint has been deleted.")
+}
+
+/// 401 without an `error`, as RFC 6750 §3.1 wants it where no token was sent.
+pub fn no_token(policy: &CompiledPolicy) -> Refusal {
+    let message = "This endpoint needs a bearer token in the Authorization header.";
+    Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", "token_missing", message)
+        .challenge(&format!("Bearer realm=\"{}\"", policy.audience))
+}
+
+/// 401. Which check failed is in the audit record, not in the answer.
+pub fn bad_token(policy: &CompiledPolicy) -> Refusal {
+    let message = "The bearer token is not valid for this endpoint.";
+    Refusal::new(StatusCode::UNAUTHORIZED, "invalid_token", "token_invalid", message)
+        .challenge(&format!("Bearer realm=\"{}\", error=\"invalid_token\"", policy.audience))
+}
+
+/// The answer to a token that was not taken.
+pub fn token(policy: &CompiledPolicy, error: &VerifyError) -> Refusal {
+    match error {
+        VerifyError::NoKeys => {
+            Refusal::unavailable("keys_missing", "The guard has not received its issuer's keys yet; try again shortly.")
+        }
+        VerifyError::KeysStale => Refusal::unavailable(
+            "keys_stale",
+            "The guard could not renew its issuer's keys for a day; its owner must look.",
+        ),
+        // Not a bearer token at all (Basic, say): as if none had been sent.
+        VerifyError::Compact(CompactError::NotBearer) => no_token(policy),
+        _ => bad_token(policy),
+    }
+}
+
+/// 403: the route is in no table.
+pub fn unknown_route(policy: &CompiledPolicy) -> Refusal {
+    let message = format!(
+        "Endpoint {} has no such route; its owner may open it with a rule in the ModelEndpoint.",
+        policy.endpoint
+    );
+    insufficient(policy, None, "unknown_route", message)
+}
+
+/// 403: the route is known, the caller is known, the right is missing.
+pub fn denied(
+    policy: &CompiledPolicy,
+    denial: Denial,
+    principal: &Principal,
+    permission: &str,
+    models: &ModelUse<'_>,
+) -> Refusal {
+    let (client, endpoint) = (&principal.client, &policy.endpoint);
+    let ask = ask(endpoint);
+    let model = match models {
+        ModelUse::One(name) => format!("model {name:?}"),
+        ModelUse::Every | ModelUse::None => "every model".to_owned(),
+    };
+    let message = match denial {
+        Denial::NoGrant | Denial::PermissionNotGranted => {
+            format!("Client {client} holds no grant of {permission:?} on endpoint {endpoint}; {ask}.")
+        }
+        Denial::GrantExpired => {
+            format!("The grant of {permission:?} on endpoint {endpoint} to client {client} has expired; {ask}.")
+        }
+        Denial::ModelNotGranted | Denial::EveryModelNotGranted => format!(
+            "Client {client} holds no grant of {permission:?} on {model} of endpoint {endpoint}, only on others; {ask}."
+        ),
+        Denial::ModelNotServed => format!("Endpoint {endpoint} does not serve {model}."),
+        Denial::RoleMissing => format!(
+            "The token of client {client} lacks the role {permission:?} of endpoint {endpoint}, which is granted; \
+             fetch a new token with the scope named in WWW-Authenticate."
+        ),
+    };
+    insufficient(policy, Some(permission), denial.into(), message)
+}
+
+fn ask(endpoint: &Ref) -> String {
+    format!("ask its owner for an AccessGrant in namespace {:?}", endpoint.namespace)
+}
+
+/// RFC 6750 §3.1 `insufficient_scope`, with the scope that would do.
+fn insufficient(policy: &CompiledPolicy, permission: Option<&str>, reason: &'static str, message: String) -> Refusal {
+    let mut challenge = format!("Bearer realm=\"{}\", error=\"insufficient_scope\"", policy.audience);
+    if let Some(permission) = permission {
+        let scope = permission_scope(&policy.role_client, permission);
+        challenge.push_str(&format!(", scope=\"{scope}\""));
+    }
+    Refusal::new(StatusCode::FORBIDDEN, "insufficient_scope", reason, message).challenge(&challenge)
+}
+
+/// 502 or 504: the call was allowed, but the application did not answer.
+pub fn upstream(error: UpstreamError, port: u16) -> Refusal {
+    let place = format!("the application behind the guard (127.0.0.1:{port})");
+    match error {
+        UpstreamError::Connect(ConnectError::Timeout) => Refusal::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream",
+            "upstream_timeout",
+            format!("Connecting to {place} took too long."),
+        ),
+        UpstreamError::Connect(_) => Refusal::new(
+            StatusCode::BAD_GATEWAY,
+            "upstream",
+            "upstream_refused",
+            format!("Nobody listens: {place} refuses connections."),
+        ),
+        UpstreamError::Broken => Refusal::new(
+            StatusCode::BAD_GATEWAY,
+            "upstream",
+            "upstream_broken",
+            format!("The connection broke before an answer came from {place}."),
+        ),
+    }
+}
+
+/// 504: the application took too long to begin its answer.
+pub fn too_slow() -> Refusal {
+    let message = "The application behind the guard took too long to begin its answer.";
+    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "upstream", "upstream_too_slow", message)
+}

@@ -1,0 +1,323 @@
+//! One incoming call: what it asks for, who asks, whether they may; then on.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{HeaderValue, Request, Response, StatusCode, Version, request::Parts};
+use hyper::body::Incoming;
+
+use super::{
+    audit::{Audit, Record},
+    identity::{self, Caller},
+    refuse,
+    state::{GuardState, PolicyState, View},
+};
+use crate::{
+    core::{
+        path::{self, CanonicalPath},
+        policy::{compiled::CompiledPolicy, decide},
+        protocol::{Need, Route},
+    },
+    proxy::{
+        http::{
+            answer::Refusal,
+            body::{AnswerBody, RequestBody},
+            flow::Flow,
+            hygiene,
+            pool::UpstreamError,
+            serve::Handler,
+        },
+        metrics::DecisionLabels,
+        tokens::{
+            cache::Fingerprint,
+            compact,
+            jwks::Issuer,
+            verify::{Trust, VerifyError},
+        },
+        worker::Worker,
+    },
+};
+
+/// One connection from outside.
+pub struct GuardConnection {
+    /// The thread's belongings.
+    pub worker: Rc<Worker>,
+    /// The guard.
+    pub guard: Arc<GuardState>,
+    /// The connection's state.
+    pub flow: Rc<Flow>,
+    /// The guard's port that was called.
+    pub listen: u16,
+    /// The caller's address, ready for the application.
+    pub peer: HeaderValue,
+    /// The token of the request before.
+    pub last: RefCell<Option<LastToken>>,
+}
+
+/// Clients send the same token again and again on a connection: comparing it
+/// whole is cheaper than hashing it, and as strict.
+pub struct LastToken {
+    generation: u64,
+    authorization: Box<[u8]>,
+    caller: Rc<Caller>,
+}
+
+/// A call that may pass.
+struct Admitted {
+    port: u16,
+    caller: Option<Rc<Caller>>,
+    endpoint: Option<HeaderValue>,
+}
+
+/// A call that may not, or not yet.
+enum Stop {
+    Refused(Refusal),
+    /// The token's key is unknown: this issuer's keys may be older than it.
+    FetchKeys(Arc<Issuer>),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Handler for GuardConnection {
+    async fn handle(&self, request: Request<Incoming>, started: Instant) -> Response<AnswerBody> {
+        let (mut parts, body) = request.into_parts();
+        match self.admit(&mut parts).await {
+            Ok(admitted) => self.forward(parts, body, admitted, started).await,
+            Err(refusal) => refusal.into_response(),
+        }
+    }
+
+    fn too_slow(&self) -> Refusal {
+        refuse::too_slow()
+    }
+
+    fn patience(&self) -> Duration {
+        self.worker.upstream_timeout()
+    }
+}
+
+impl GuardConnection {
+    async fn admit(&self, parts: &mut Parts) -> Result<Admitted, Refusal> {
+        let authorization = self.check_form(parts).inspect_err(|refusal| {
+            self.record("refused", refusal.reason(), &Record::default());
+        })?;
+        match self.decide(parts, authorization.as_ref(), true) {
+            Ok(admitted) => Ok(admitted),
+            Err(Stop::Refused(refusal)) => Err(refusal),
+            Err(Stop::FetchKeys(issuer)) => {
+                issuer.refresh().await;
+                match self.decide(parts, authorization.as_ref(), false) {
+                    Ok(admitted) => Ok(admitted),
+                    Err(Stop::Refused(refusal)) => Err(refusal),
+                    // Not reached: the second time an unknown key is a refusal.
+                    Err(Stop::FetchKeys(_)) => Err(refuse::no_policy()),
+                }
+            }
+        }
+    }
+
+    /// Refuses what has two readings; takes out what must not go on.
+    fn check_form(&self, parts: &mut Parts) -> Result<Option<HeaderValue>, Refusal> {
+        if let Some(violation) = self.flow.violation() {
+            return Err(ambiguous(violation.into(), &violation));
+        }
+        let authorization =
+            hygiene::clean_request(&mut parts.headers).map_err(|error| ambiguous((&error).into(), &error))?;
+        path::check_query(parts.uri.query()).map_err(|error| ambiguous(error.into(), &error))?;
+        if parts.uri.query().is_some_and(has_token) {
+            let message = "Refused: a token belongs in the Authorization header, not in the URL.";
+            return Err(Refusal::ambiguous("token_in_query", message));
+        }
+        CanonicalPath::parse(parts.uri.path()).map_err(|error| ambiguous(error.into(), &error))?;
+        Ok(authorization)
+    }
+
+    fn decide(&self, parts: &Parts, authorization: Option<&HeaderValue>, may_fetch: bool) -> Result<Admitted, Stop> {
+        let view = self.guard.view();
+        let policy = match &view.policy {
+            PolicyState::Active(policy) => policy,
+            PolicyState::Missing => return Err(self.stop("unavailable", refuse::no_policy())),
+            PolicyState::Deleted => return Err(self.stop("denied", refuse::deleted())),
+        };
+        let (Some(trust), Some(port)) = (&view.trust, policy.upstream(self.listen)) else {
+            return Err(self.stop("unavailable", refuse::port_not_served()));
+        };
+        // Parsed before, without a copy: parsing again is cheaper than carrying it along.
+        let path = CanonicalPath::parse(parts.uri.path())
+            .map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))?;
+        let route = policy.route(parts.method.as_str(), path);
+        if let Some(Route { need: Need::Public, name, .. }) = &route {
+            self.record("allowed", "public", &Record { route: Some(name), ..Record::default() });
+            return Ok(Admitted { port, caller: None, endpoint: None });
+        }
+        let caller = self.authenticate(policy, trust, authorization, may_fetch)?;
+        self.authorize(&view, policy, &caller, route.as_ref())?;
+        Ok(Admitted { port, caller: Some(caller), endpoint: view.endpoint.clone() })
+    }
+
+    fn authenticate(
+        &self,
+        policy: &CompiledPolicy,
+        trust: &Trust,
+        authorization: Option<&HeaderValue>,
+        may_fetch: bool,
+    ) -> Result<Rc<Caller>, Stop> {
+        let Some(authorization) = authorization else {
+            return Err(self.stop("denied", refuse::no_token(policy)));
+        };
+        let now = self.guard.clock().now();
+        self.caller(trust, authorization.as_bytes(), now).map_err(|error| match (error, may_fetch) {
+            (VerifyError::UnknownKey(issuer), true) if trust.issuers.len() > issuer => {
+                Stop::FetchKeys(Arc::clone(&trust.issuers[issuer].issuer))
+            }
+            _ => {
+                let refusal = refuse::token(policy, &error);
+                let unavailable = refusal.status() == StatusCode::SERVICE_UNAVAILABLE;
+                let decision = if unavailable { "unavailable" } else { "denied" };
+                self.record(decision, error.reason(), &Record::default());
+                Stop::Refused(refusal)
+            }
+        })
+    }
+
+    /// The caller of a token: as on this connection before, as on this worker
+    /// before, or verified now. Times count each time.
+    fn caller(&self, trust: &Trust, authorization: &[u8], now: i64) -> Result<Rc<Caller>, VerifyError> {
+        let metrics = self.guard.metrics();
+        if let Some(last) = &*self.last.borrow()
+            && last.generation == trust.generation
+            && *last.authorization == *authorization
+        {
+            trust.still_good(&last.caller.verified, now)?;
+            metrics.tokens_same_connection.inc();
+            return Ok(Rc::clone(&last.caller));
+        }
+        let token = compact::bearer(authorization)?;
+        let fingerprint = Fingerprint::of(token.as_bytes());
+        let cached = self.worker.tokens().get(trust.generation, &fingerprint);
+        let caller = match cached {
+            Some(caller) => {
+                trust.still_good(&caller.verified, now)?;
+                metrics.tokens_cached.inc();
+                caller
+            }
+            None => {
+                let verified = trust.verify(token, now)?;
+                metrics.tokens_verified.inc();
+                let expires_at = verified.principal.expires_at;
+                let caller = Rc::new(Caller::new(verified).ok_or(VerifyError::BadSignature)?);
+                self.worker.tokens().insert(trust.generation, fingerprint, Rc::clone(&caller), expires_at, now);
+                caller
+            }
+        };
+        let generation = trust.generation;
+        let last = LastToken { generation, authorization: authorization.into(), caller: Rc::clone(&caller) };
+        *self.last.borrow_mut() = Some(last);
+        Ok(caller)
+    }
+
+    fn authorize(
+        &self,
+        view: &View,
+        policy: &CompiledPolicy,
+        caller: &Caller,
+        route: Option<&Route<'_>>,
+    ) -> Result<(), Stop> {
+        let principal = &caller.verified.principal;
+        let Some(Route { need: Need::Permission(permission), models, name }) = route else {
+            let refusal = refuse::unknown_route(policy);
+            self.record("denied", refusal.reason(), &Record { principal: Some(principal), ..Record::default() });
+            return Err(refusal.into());
+        };
+        let record = Record {
+            principal: Some(principal),
+            permission: Some(permission),
+            models: Some(models),
+            route: Some(name),
+            ..Record::default()
+        };
+        let asks = decide::Caller { client: &principal.client, roles: &principal.roles };
+        match decide::decide(policy, &asks, permission, models, self.guard.clock().now()) {
+            Ok(grant) => {
+                view.count_allowed(permission);
+                if self.worker.audit() == Audit::All {
+                    self.worker.audit().write(&Record {
+                        decision: "allowed",
+                        reason: "granted",
+                        grant: Some(&grant.name),
+                        ..record
+                    });
+                }
+                Ok(())
+            }
+            Err(denial) => {
+                self.record("denied", denial.into(), &record);
+                Err(refuse::denied(policy, denial, principal, permission, models).into())
+            }
+        }
+    }
+
+    async fn forward(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        admitted: Admitted,
+        started: Instant,
+    ) -> Response<AnswerBody> {
+        let Admitted { port, caller, endpoint } = admitted;
+        if let Some(caller) = caller {
+            caller.write(&mut parts.headers);
+        }
+        if let Some(endpoint) = endpoint {
+            parts.headers.insert(identity::ENDPOINT, endpoint);
+        }
+        parts.headers.insert(identity::FORWARDED_FOR, self.peer.clone());
+        parts.version = Version::HTTP_11;
+        let request = Request::from_parts(parts, RequestBody::Incoming(body));
+        let sent = self.worker.loopback_pool(port).send(request, started).await;
+        match sent {
+            Ok(mut response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
+                hygiene::clean_response(response.headers_mut(), hygiene::Side::Guard);
+                response
+            }
+            // Nobody asked for another protocol.
+            Ok(_) => self.failed(UpstreamError::Broken, port),
+            Err(error) => self.failed(error, port),
+        }
+    }
+
+    fn failed(&self, error: UpstreamError, port: u16) -> Response<AnswerBody> {
+        let refusal = refuse::upstream(error, port);
+        self.record("failed", refusal.reason(), &Record::default());
+        refusal.into_response()
+    }
+
+    fn stop(&self, decision: &'static str, refusal: Refusal) -> Stop {
+        self.record(decision, refusal.reason(), &Record::default());
+        refusal.into()
+    }
+
+    /// Counts and audits a decision.
+    fn record(&self, decision: &'static str, reason: &'static str, record: &Record<'_>) {
+        let permission = record.permission.unwrap_or_default().to_owned();
+        self.guard.metrics().decisions.get_or_create(&DecisionLabels { decision, reason, permission }).inc();
+        self.worker.audit().write(&Record { decision, reason, ..*record });
+    }
+}
+
+fn ambiguous(reason: &'static str, error: &dyn std::error::Error) -> Refusal {
+    Refusal::ambiguous(reason, format!("Refused: {error}."))
+}
+
+/// RFC 6750 §2.3, which RFC 9700 forbids.
+fn has_token(query: &str) -> bool {
+    query.split('&').any(|pair| pair.starts_with("access_token=") || pair == "access_token")
+}

@@ -1,0 +1,295 @@
+//! What a guard knows: its policy and its issuers' keys. Written by the control
+//! thread, read by the workers without a lock.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arc_swap::{ArcSwap, Guard};
+use http::HeaderValue;
+use prometheus_client::metrics::counter::Counter;
+use tokio::task::AbortHandle;
+
+use crate::{
+    core::{
+        name::Ref,
+        policy::{compiled::CompiledPolicy, document::GuardPolicy},
+    },
+    proxy::{
+        clock::Clock,
+        documents::{ApplyError, Consumer, Numbered},
+        metrics::{DecisionLabels, Metrics, NamedLabels},
+        tokens::{
+            jwks::{Issuer, JwksError},
+            keys::KeySet,
+            verify::{Trust, TrustedKeys},
+        },
+    },
+};
+
+/// Differs for every [`Trust`] of the process.
+static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+/// The guard's policy, as far as it is known.
+#[derive(Clone, Default)]
+pub enum PolicyState {
+    /// None has come yet.
+    #[default]
+    Missing,
+    /// The endpoint is gone: everything is denied.
+    Deleted,
+    /// In force.
+    Active(Arc<CompiledPolicy>),
+}
+
+/// Everything a decision needs, swapped as a whole.
+#[derive(Default)]
+pub struct View {
+    /// The policy.
+    pub policy: PolicyState,
+    /// Who is trusted; `None` without a policy.
+    pub trust: Option<Arc<Trust>>,
+    /// `namespace/name` of the endpoint, as it goes upstream.
+    pub endpoint: Option<HeaderValue>,
+    allowed: Vec<(Box<str>, Counter)>,
+}
+
+/// One guard. Shared by all threads.
+pub struct GuardState {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    identity: Option<Ref>,
+    view: ArcSwap<View>,
+    /// Only the control thread takes this.
+    inputs: Mutex<Inputs>,
+}
+
+#[derive(Default)]
+struct Inputs {
+    policy: PolicyState,
+    /// The endpoint of the first document; later ones must be for the same.
+    endpoint: Option<Ref>,
+    keepers: Vec<Keeper>,
+}
+
+/// An issuer in force, and the task that keeps its keys.
+struct Keeper {
+    issuer: Arc<Issuer>,
+    keys: Option<Arc<KeySet>>,
+    task: AbortHandle,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl GuardState {
+    /// A guard that knows nothing, and so refuses everything. With `identity` it
+    /// takes only that endpoint's documents.
+    pub fn new(identity: Option<Ref>, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { clock, metrics, identity, view: ArcSwap::default(), inputs: Mutex::default() })
+    }
+
+    /// The state to decide by.
+    pub fn view(&self) -> Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What keeps it from deciding; empty: ready.
+    pub fn missing(&self) -> Vec<String> {
+        let view = self.view();
+        match (&view.policy, &view.trust) {
+            (PolicyState::Missing, _) | (PolicyState::Active(_), None) => vec!["guard policy".to_owned()],
+            (PolicyState::Deleted, _) => Vec::new(),
+            (PolicyState::Active(_), Some(trust)) => trust
+                .issuers
+                .iter()
+                .filter(|trusted| trusted.keys.is_none())
+                .map(|trusted| format!("keys of issuer {}", trusted.issuer.name()))
+                .collect(),
+        }
+    }
+
+    /// Sets the gauges that only a scrape needs.
+    pub fn observe(&self) {
+        let now = self.clock.now();
+        for trusted in self.view().trust.iter().flat_map(|trust| &trust.issuers) {
+            if let Some(age) = trusted.issuer.key_age(now) {
+                let labels = NamedLabels { name: trusted.issuer.name().to_owned(), result: "fetched" };
+                self.metrics.key_age.get_or_create(&labels).set(age as f64);
+            }
+        }
+    }
+
+    fn keep_issuers(self: &Arc<Self>, inputs: &mut Inputs, policy: &CompiledPolicy) {
+        let mut before = std::mem::take(&mut inputs.keepers);
+        inputs.keepers = policy
+            .issuers
+            .iter()
+            .map(|wanted| match before.iter().position(|keeper| keeper.issuer.document() == wanted) {
+                Some(at) => before.swap_remove(at),
+                None => self.keeper(Issuer::new(wanted.clone())),
+            })
+            .collect();
+    }
+
+    fn keeper(self: &Arc<Self>, issuer: Arc<Issuer>) -> Keeper {
+        let (guard, kept) = (Arc::downgrade(self), Arc::clone(&issuer));
+        let publish = move |fetched| {
+            if let Some(guard) = guard.upgrade() {
+                guard.take_keys(&kept, fetched);
+            }
+        };
+        let task = tokio::spawn(Arc::clone(&issuer).keep(self.clock.clone(), publish)).abort_handle();
+        Keeper { issuer, keys: None, task }
+    }
+
+    fn take_keys(&self, issuer: &Arc<Issuer>, fetched: Result<KeySet, JwksError>) {
+        let count = |result| {
+            let labels = NamedLabels { name: issuer.name().to_owned(), result };
+            self.metrics.key_fetches.get_or_create(&labels).inc();
+        };
+        let keys = match fetched {
+            Ok(keys) => keys,
+            Err(error) => {
+                tracing::warn!(issuer = issuer.name(), %error, "the issuer's keys could not be fetched");
+                return count((&error).into());
+            }
+        };
+        count("fetched");
+        let mut inputs = self.inputs();
+        let Some(keeper) = inputs.keepers.iter_mut().find(|keeper| Arc::ptr_eq(&keeper.issuer, issuer)) else { return };
+        if keeper.keys.as_ref().is_some_and(|before| before.same(&keys)) {
+            return;
+        }
+        tracing::info!(issuer = issuer.name(), "the issuer's keys changed");
+        keeper.keys = Some(Arc::new(keys));
+        self.publish(&inputs);
+    }
+
+    /// Swaps the view. The trust keeps its generation (and the workers their
+    /// caches) unless something that verification rests on has changed.
+    fn publish(&self, inputs: &Inputs) {
+        let view = match &inputs.policy {
+            PolicyState::Active(policy) => {
+                let before = self.view.load();
+                let trust = before.trust.as_ref().filter(|trust| unchanged(trust, policy, inputs)).cloned();
+                View {
+                    policy: inputs.policy.clone(),
+                    trust: Some(trust.unwrap_or_else(|| trust_of(policy, inputs))),
+                    endpoint: HeaderValue::from_str(&policy.endpoint.to_string()).ok(),
+                    allowed: self.counters(policy),
+                }
+            }
+            PolicyState::Missing | PolicyState::Deleted => View { policy: inputs.policy.clone(), ..View::default() },
+        };
+        self.view.store(Arc::new(view));
+    }
+
+    /// The counters of allowed requests, looked up once.
+    fn counters(&self, policy: &CompiledPolicy) -> Vec<(Box<str>, Counter)> {
+        let counter = |permission: &str| {
+            let permission = permission.to_owned();
+            let labels = DecisionLabels { decision: "allowed", reason: "granted", permission };
+            self.metrics.decisions.get_or_create_owned(&labels)
+        };
+        policy.permissions().into_iter().map(|permission| (permission.into(), counter(permission))).collect()
+    }
+
+    /// The lock is held for swaps only; what it protects is whole at all times.
+    fn inputs(&self) -> MutexGuard<'_, Inputs> {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Consumer for GuardState {
+    type Document = GuardPolicy;
+
+    /// Must run inside the control runtime, which then keeps the issuers' keys.
+    fn apply(self: &Arc<Self>, document: GuardPolicy) -> Result<(), ApplyError> {
+        if self.identity().is_some_and(|identity| identity != document.endpoint) {
+            return Err(ApplyError::WrongObject(document.endpoint));
+        }
+        let policy = CompiledPolicy::compile(document)?;
+        self.metrics.guard_number.set(i64::try_from(policy.number).unwrap_or(i64::MAX));
+        let mut inputs = self.inputs();
+        inputs.endpoint = Some(policy.endpoint.clone());
+        self.keep_issuers(&mut inputs, &policy);
+        inputs.policy = PolicyState::Active(Arc::new(policy));
+        self.publish(&inputs);
+        Ok(())
+    }
+
+    fn delete(self: &Arc<Self>, number: u64) {
+        self.metrics.guard_number.set(i64::try_from(number).unwrap_or(i64::MAX));
+        let mut inputs = self.inputs();
+        inputs.policy = PolicyState::Deleted;
+        inputs.keepers.clear();
+        self.publish(&inputs);
+    }
+
+    fn identity(&self) -> Option<Ref> {
+        self.identity.clone().or_else(|| self.inputs().endpoint.clone())
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        match &self.view().policy {
+            PolicyState::Active(policy) => policy.listeners.iter().map(|listener| listener.listen).collect(),
+            PolicyState::Missing | PolicyState::Deleted => Vec::new(),
+        }
+    }
+}
+
+impl View {
+    /// Counts an allowed request.
+    pub fn count_allowed(&self, permission: &str) {
+        if let Some((_, counter)) = self.allowed.iter().find(|(name, _)| **name == *permission) {
+            counter.inc();
+        }
+    }
+}
+
+impl Numbered for GuardPolicy {
+    const HALF: &'static str = "guard";
+
+    fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+fn unchanged(trust: &Trust, policy: &CompiledPolicy, inputs: &Inputs) -> bool {
+    trust.audience == policy.audience
+        && trust.role_client == policy.role_client
+        && trust.issuers.len() == inputs.keepers.len()
+        && trust.issuers.iter().zip(&inputs.keepers).all(|(trusted, keeper)| {
+            Arc::ptr_eq(&trusted.issuer, &keeper.issuer)
+                && match (&trusted.keys, &keeper.keys) {
+                    (None, None) => true,
+                    (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                    (None, Some(_)) | (Some(_), None) => false,
+                }
+        })
+}
+
+fn trust_of(policy: &CompiledPolicy, inputs: &Inputs) -> Arc<Trust> {
+    let trusted = |keeper: &Keeper| TrustedKeys { issuer: Arc::clone(&keeper.issuer), keys: keeper.keys.clone() };
+    Arc::new(Trust {
+        generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+        audience: policy.audience.clone(),
+        role_client: policy.role_client.clone(),
+        issuers: inputs.keepers.iter().map(trusted).collect(),
+    })
+}

@@ -1,0 +1,116 @@
+//! One body type for both directions: streamed through, or made here.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use super::{flow::InFlight, pool::Lease};
+
+/// A request body on its way upstream.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// Streamed from the client.
+    Incoming(Incoming),
+    /// Read before, or made here.
+    Full(Bytes),
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Incoming(incoming) => Pin::new(incoming).poll_frame(cx),
+            Self::Full(bytes) => Poll::Ready(take(bytes)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Incoming(incoming) => incoming.is_end_stream(),
+            Self::Full(bytes) => bytes.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Incoming(incoming) => incoming.size_hint(),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        }
+    }
+}
+
+fn take(bytes: &mut Bytes) -> Option<Result<Frame<Bytes>, hyper::Error>> {
+    (!bytes.is_empty()).then(|| Ok(Frame::data(std::mem::take(bytes))))
+}
+
+/// An answer's body, and what it keeps alive until its end: the place in the
+/// upstream pool and the mark that a request is in flight.
+#[derive(Debug)]
+pub struct AnswerBody {
+    body: RequestBody,
+    lease: Option<Lease>,
+    in_flight: Option<InFlight>,
+}
+
+impl AnswerBody {
+    /// A body made here.
+    pub fn full(bytes: Bytes) -> Self {
+        Self { body: RequestBody::Full(bytes), lease: None, in_flight: None }
+    }
+
+    /// An upstream's body, which gives its connection back at its end.
+    pub fn upstream(incoming: Incoming, lease: Lease) -> Self {
+        Self { body: RequestBody::Incoming(incoming), lease: Some(lease), in_flight: None }
+    }
+
+    /// Ends `in_flight` when this body ends.
+    pub fn during(mut self, in_flight: InFlight) -> Self {
+        self.in_flight = Some(in_flight);
+        self
+    }
+
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+        self.in_flight = None;
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) {
+            this.finish();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for AnswerBody {
+    /// hyper drops a body whose length is reached without asking for its end.
+    /// One dropped before its end leaves the upstream connection unusable.
+    fn drop(&mut self) {
+        if self.body.is_end_stream() {
+            self.finish();
+        }
+    }
+}

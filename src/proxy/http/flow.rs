@@ -1,0 +1,116 @@
+//! What one server connection is doing, shared by the three that need to know:
+//! the gate below hyper, the service above it, and the task around it.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use super::scan::Violation;
+
+/// How long a client may take from the first byte of a head to its last.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may be idle between requests. Longer than the pools of
+/// common clients keep theirs, so that they close first.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// The state of one connection. Single-threaded.
+#[derive(Debug)]
+pub struct Flow {
+    phase: Cell<Phase>,
+    violation: Cell<Option<Violation>>,
+    overdue: Cell<bool>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// Between requests, since then.
+    Idle(Instant),
+    /// In a head, since then.
+    Head(Instant),
+    /// A request that must be answered by then.
+    Awaiting(Instant),
+    /// An answer is on its way: as long as it takes.
+    Streaming,
+}
+
+impl Flow {
+    /// A connection accepted now.
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self {
+            phase: Cell::new(Phase::Idle(Instant::now())),
+            violation: Cell::new(None),
+            overdue: Cell::new(false),
+        })
+    }
+
+    /// What the scanner found, if anything. It stays found.
+    pub fn violation(&self) -> Option<Violation> {
+        self.violation.get()
+    }
+
+    pub(super) fn violate(&self, violation: Violation) {
+        self.violation.set(Some(violation));
+    }
+
+    /// The gate saw a head that is not complete. Only the first counts.
+    pub(super) fn head_began(&self) {
+        if let Phase::Idle(_) = self.phase.get() {
+            self.phase.set(Phase::Head(Instant::now()));
+        }
+    }
+
+    /// A request is being served, and wants its answer's head by `deadline`.
+    /// The connection's answers end when what this returns is dropped.
+    pub fn begin(self: &Rc<Self>, deadline: Instant) -> InFlight {
+        self.overdue.set(false);
+        self.phase.set(Phase::Awaiting(deadline));
+        InFlight(Rc::clone(self))
+    }
+
+    /// When the connection's task must look again; `None`: no limit applies.
+    pub fn due(&self) -> Option<Instant> {
+        match self.phase.get() {
+            Phase::Idle(since) => Some(since + IDLE_TIMEOUT),
+            Phase::Head(since) => Some(since + HEAD_TIMEOUT),
+            Phase::Awaiting(deadline) => Some(deadline),
+            Phase::Streaming => None,
+        }
+    }
+
+    /// The limit that [`due`](Self::due) named has passed. True: end the
+    /// connection; false: the request in flight was told.
+    pub fn expire(&self) -> bool {
+        match self.phase.get() {
+            Phase::Awaiting(_) => {
+                self.overdue.set(true);
+                self.phase.set(Phase::Streaming);
+                false
+            }
+            Phase::Idle(_) | Phase::Head(_) | Phase::Streaming => true,
+        }
+    }
+
+    /// The request in flight has had its time.
+    pub fn overdue(&self) -> bool {
+        self.overdue.get()
+    }
+}
+
+/// One request from its head to the end of its answer.
+#[derive(Debug)]
+pub struct InFlight(Rc<Flow>);
+
+impl InFlight {
+    /// The answer's head is there: from now on no limit applies.
+    pub fn answered(&self) {
+        self.0.phase.set(Phase::Streaming);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.phase.set(Phase::Idle(Instant::now()));
+    }
+}

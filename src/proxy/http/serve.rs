@@ -1,0 +1,163 @@
+//! One accepted connection, from its first byte to its end.
+
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    sync::Notify,
+    time::{Sleep, sleep_until},
+};
+
+use super::{answer::Refusal, body::AnswerBody, flow::Flow, gate::Gate, scan::MAX_HEAD};
+
+/// How much of a connection is buffered, at most, in bytes.
+const MAX_BUFFER: usize = 64 * 1024;
+
+/// Tells every connection to finish what it has begun and take no more.
+#[derive(Debug, Default)]
+pub struct Drain {
+    begun: AtomicBool,
+    notify: Notify,
+}
+
+impl Drain {
+    /// Begins. There is no way back.
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+        self.notify.notify_waiters();
+    }
+
+    /// Whether it has begun.
+    pub fn begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Waits until it begins.
+    pub async fn wait(&self) {
+        let mut notified = pin!(self.notify.notified());
+        notified.as_mut().enable();
+        if !self.begun() {
+            notified.await;
+        }
+    }
+}
+
+/// Answers the requests of one connection.
+pub trait Handler {
+    /// Answers one request. Never fails: a failure is an answer too.
+    fn handle(&self, request: Request<Incoming>, started: Instant) -> impl Future<Output = Response<AnswerBody>>;
+
+    /// What a request gets whose upstream was too slow.
+    fn too_slow(&self) -> Refusal;
+
+    /// How long an upstream may take to begin its answer.
+    fn patience(&self) -> Duration;
+}
+
+/// Serves a connection until it ends, is idle for too long, or is drained.
+pub async fn serve(stream: TcpStream, flow: Rc<Flow>, handler: Rc<impl Handler>, drain: &Drain) {
+    let io = TokioIo::new(Gate::new(stream, Rc::clone(&flow)));
+    let service = service_fn(|request| answer(Rc::clone(&flow), Rc::clone(&handler), request));
+    // Time limits are the watch's: hyper's would set up a timer per request.
+    let connection = http1::Builder::new()
+        .max_header_size(MAX_HEAD)
+        .max_buf_size(MAX_BUFFER)
+        .header_read_timeout(None)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    let mut drained = pin!(drain.wait());
+    let mut watch = Watch::new(&flow);
+    let (mut draining, mut registered) = (false, false);
+    poll_fn(|cx| {
+        // Polled once, which registers this task; from then on the flag tells.
+        let first = !std::mem::replace(&mut registered, true);
+        if !draining && (drain.begun() || first && drained.as_mut().poll(cx).is_ready()) {
+            draining = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        loop {
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            match watch.poll(&flow, cx) {
+                Verdict::Wait => return Poll::Pending,
+                Verdict::PollAgain => {}
+                Verdict::End => return Poll::Ready(()),
+            }
+        }
+    })
+    .await;
+}
+
+async fn answer<H: Handler>(
+    flow: Rc<Flow>,
+    handler: Rc<H>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    let started = Instant::now();
+    let in_flight = flow.begin(started + handler.patience());
+    let mut handled = pin!(handler.handle(request, started));
+    let response = poll_fn(|cx| {
+        if flow.overdue() {
+            return Poll::Ready(handler.too_slow().into_response());
+        }
+        handled.as_mut().poll(cx)
+    })
+    .await;
+    in_flight.answered();
+    Ok(response.map(|body| body.during(in_flight)))
+}
+
+/// One timer for all limits of a connection, moved only when it must ring earlier.
+struct Watch {
+    sleep: Pin<Box<Sleep>>,
+    armed: Instant,
+    registered: bool,
+}
+
+enum Verdict {
+    Wait,
+    PollAgain,
+    End,
+}
+
+impl Watch {
+    fn new(flow: &Flow) -> Self {
+        let armed = flow.due().unwrap_or_else(Instant::now);
+        Self { sleep: Box::pin(sleep_until(armed.into())), armed, registered: false }
+    }
+
+    fn poll(&mut self, flow: &Flow, cx: &mut Context<'_>) -> Verdict {
+        let Some(due) = flow.due() else { return Verdict::Wait };
+        if due < self.armed {
+            self.arm(due);
+        } else if self.registered && !self.sleep.is_elapsed() {
+            return Verdict::Wait;
+        }
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= due {
+                return if flow.expire() { Verdict::End } else { Verdict::PollAgain };
+            }
+            self.arm(due);
+        }
+        self.registered = true;
+        Verdict::Wait
+    }
+
+    fn arm(&mut self, at: Instant) {
+        self.sleep.as_mut().reset(at.into());
+        self.armed = at;
+        self.registered = false;
+    }
+}

@@ -1,0 +1,137 @@
+//! What the proxy counts. Labels are reason codes and names from documents,
+//! never anything that a caller chooses.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+
+use crate::telemetry::metrics::registry;
+
+/// Labels of a guard's decision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DecisionLabels {
+    /// `allowed`, `denied`, `refused` (400), `unavailable` or `failed` (the upstream).
+    pub decision: &'static str,
+    /// The reason code.
+    pub reason: &'static str,
+    /// The permission that was asked for; empty where it did not come to that.
+    pub permission: String,
+}
+
+/// Labels of what happened to something of one half.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HalfLabels {
+    /// `guard` or `egress`.
+    pub half: &'static str,
+    /// A result code.
+    pub result: &'static str,
+}
+
+/// Labels of what happened to something with a name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct NamedLabels {
+    /// The issuer's URL, or the endpoint as `namespace/name`.
+    pub name: String,
+    /// A result code.
+    pub result: &'static str,
+}
+
+/// Every metric, and the registry that holds them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Guard decisions.
+    pub decisions: Family<DecisionLabels, Counter>,
+    /// Tokens met again on the same connection.
+    pub tokens_same_connection: Counter,
+    /// Tokens found in the cache.
+    pub tokens_cached: Counter,
+    /// Tokens verified by signature.
+    pub tokens_verified: Counter,
+    /// Policy documents offered, by what became of them.
+    pub documents: Family<HalfLabels, Counter>,
+    /// The number of the document in force, by half.
+    pub guard_number: Gauge<i64>,
+    /// As `guard_number`.
+    pub egress_number: Gauge<i64>,
+    /// Policy stream connections, by what became of them.
+    pub streams: Family<HalfLabels, Counter>,
+    /// Key set fetches.
+    pub key_fetches: Family<NamedLabels, Counter>,
+    /// Seconds since each issuer's keys were fetched; set when scraped.
+    pub key_age: Family<NamedLabels, Gauge<f64, AtomicU64>>,
+    /// Calls through the egress half.
+    pub egress_calls: Family<NamedLabels, Counter>,
+    /// Tokens asked for by the egress half.
+    pub token_fetches: Family<NamedLabels, Counter>,
+    /// Connections open now.
+    pub connections: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: registry(),
+            decisions: Family::default(),
+            tokens_same_connection: Counter::default(),
+            tokens_cached: Counter::default(),
+            tokens_verified: Counter::default(),
+            documents: Family::default(),
+            guard_number: Gauge::default(),
+            egress_number: Gauge::default(),
+            streams: Family::default(),
+            key_fetches: Family::default(),
+            key_age: Family::default(),
+            egress_calls: Family::default(),
+            token_fetches: Family::default(),
+            connections: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    /// The registry, for the admin port.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("guard_requests", "Requests by decision, reason and permission", self.decisions.clone());
+        registry.register(
+            "guard_tokens_same_connection",
+            "Tokens recognised from the request before on the same connection",
+            self.tokens_same_connection.clone(),
+        );
+        registry.register("guard_tokens_cached", "Tokens found in the cache", self.tokens_cached.clone());
+        registry.register("guard_tokens_verified", "Tokens verified by their signature", self.tokens_verified.clone());
+        registry.register("documents", "Policy documents offered, by result", self.documents.clone());
+        registry.register("guard_policy_number", "Number of the guard policy in force", self.guard_number.clone());
+        registry.register("egress_policy_number", "Number of the egress document in force", self.egress_number.clone());
+        registry.register("policy_streams", "Policy stream connections, by result", self.streams.clone());
+        registry.register("key_fetches", "Key set fetches, by issuer and result", self.key_fetches.clone());
+        registry.register_with_unit(
+            "key_age",
+            "Time since the issuer's keys were fetched",
+            Unit::Seconds,
+            self.key_age.clone(),
+        );
+        registry.register(
+            "egress_requests",
+            "Calls through the egress half, by endpoint and result",
+            self.egress_calls.clone(),
+        );
+        registry.register(
+            "egress_token_fetches",
+            "Tokens asked for, by endpoint and result",
+            self.token_fetches.clone(),
+        );
+        registry.register("connections", "Connections open now", self.connections.clone());
+    }
+}

@@ -1,0 +1,20 @@
+//! The sidecar: the guard in front of an endpoint, the egress half behind a
+//! workload's loopback ports.
+//!
+//! Threads: one for control (files, stream, keys, admin port, accepting), and a
+//! few workers that each own their connections, token cache and upstream pools,
+//! so that a request crosses no lock. A connection stays with its worker.
+
+pub mod admin;
+pub mod args;
+pub mod clock;
+pub mod control;
+pub mod documents;
+pub mod egress;
+pub mod guard;
+pub mod http;
+pub mod listen;
+pub mod metrics;
+pub mod run;
+pub mod tokens;
+pub mod worker;

@@ -1,0 +1,279 @@
+//! The inside of a Keycloak access token, and what must hold of it. Pure: the
+//! time is an argument.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
+
+/// How far clocks may be apart, in seconds.
+pub const LEEWAY: i64 = 10;
+/// The longest name (client, subject, role, token id), in bytes.
+const MAX_NAME: usize = 255;
+/// The most roles of one endpoint.
+const MAX_ROLES: usize = 256;
+
+/// Why the claims do not admit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum ClaimError {
+    /// Not an object of the expected shape: times that are no integers, a doubled claim.
+    #[error("the token's claims are malformed")]
+    InvalidClaims,
+    /// `aud` is not exactly this endpoint, alone.
+    #[error("the token is not for this endpoint alone")]
+    WrongAudience,
+    /// `typ` is not `Bearer`: an ID, refresh, logout or DPoP token.
+    #[error("the token is no bearer access token")]
+    WrongType,
+    /// `cnf`: the token is bound to a key or certificate that is not checked here.
+    #[error("the token is bound to a key")]
+    BoundToken,
+    /// `exp` has passed.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf` or `iat` lies ahead.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// `azp`, `sub` or a role is empty, too long, or has signs that no header may carry.
+    #[error("a name in the token is not usable")]
+    InvalidName,
+}
+
+/// The claims that count. `deny_unknown_fields` is not used: realms add their own.
+#[derive(Debug, Deserialize)]
+pub struct Claims {
+    /// Who issued it. Compared by whoever chooses the keys.
+    pub iss: String,
+    aud: Audience,
+    exp: i64,
+    nbf: Option<i64>,
+    iat: Option<i64>,
+    typ: Option<String>,
+    azp: String,
+    sub: String,
+    jti: Option<String>,
+    cnf: Option<de::IgnoredAny>,
+    #[serde(default)]
+    resource_access: ResourceAccess,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Who calls, once the signature and the claims are checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// `azp`: the client.
+    pub client: Box<str>,
+    /// `sub`: the account.
+    pub subject: Box<str>,
+    /// `jti`: the token, as Keycloak's login events name it.
+    pub token_id: Option<Box<str>>,
+    /// The endpoint's roles.
+    pub roles: Box<[Box<str>]>,
+    /// `exp`, seconds since the epoch.
+    pub expires_at: i64,
+    /// The later of `nbf` and `iat`.
+    pub not_before: i64,
+}
+
+impl Claims {
+    /// Reads a payload.
+    pub fn parse(payload: &[u8]) -> Result<Self, ClaimError> {
+        serde_json::from_slice(payload).map_err(|_| ClaimError::InvalidClaims)
+    }
+
+    /// Checks everything but issuer and signature.
+    pub fn check(self, audience: &str, role_client: &str, now: i64) -> Result<Principal, ClaimError> {
+        let Self { iss: _, aud, exp, nbf, iat, typ, azp, sub, jti, cnf, resource_access } = self;
+        match &aud {
+            Audience::One(one) if one == audience => {}
+            Audience::Many(many) if matches!(many.as_slice(), [one] if one == audience) => {}
+            Audience::One(_) | Audience::Many(_) => return Err(ClaimError::WrongAudience),
+        }
+        if typ.as_deref() != Some("Bearer") {
+            return Err(ClaimError::WrongType);
+        }
+        if cnf.is_some() {
+            return Err(ClaimError::BoundToken);
+        }
+        let roles = resource_access.roles_of(role_client);
+        let named =
+            |name: &str| !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_graphic());
+        let names = [azp.as_str(), sub.as_str()].into_iter().chain(jti.as_deref()).chain(roles.iter().map(|r| &**r));
+        // A comma would make two roles of one in the header that lists them.
+        if roles.len() > MAX_ROLES || roles.iter().any(|role| role.contains(',')) || !names.into_iter().all(named) {
+            return Err(ClaimError::InvalidName);
+        }
+        let principal = Principal {
+            client: azp.into(),
+            subject: sub.into(),
+            token_id: jti.map(Into::into),
+            roles,
+            expires_at: exp,
+            not_before: nbf.into_iter().chain(iat).max().unwrap_or(i64::MIN),
+        };
+        principal.check_times(now).map(|()| principal)
+    }
+}
+
+impl Principal {
+    /// Whether the token is valid now; asked again each time that it is seen.
+    pub fn check_times(&self, now: i64) -> Result<(), ClaimError> {
+        if now.saturating_sub(LEEWAY) >= self.expires_at {
+            return Err(ClaimError::Expired);
+        }
+        if now.saturating_add(LEEWAY) < self.not_before {
+            return Err(ClaimError::NotYetValid);
+        }
+        Ok(())
+    }
+}
+
+/// `resource_access`, with a doubled client refused.
+#[derive(Debug, Default)]
+struct ResourceAccess(Vec<(String, Vec<Box<str>>)>);
+
+#[derive(Deserialize)]
+struct Roles {
+    #[serde(default)]
+    roles: Vec<Box<str>>,
+}
+
+impl ResourceAccess {
+    fn roles_of(self, client: &str) -> Box<[Box<str>]> {
+        self.0.into_iter().find(|(name, _)| name == client).map(|(_, roles)| roles.into()).unwrap_or_default()
+    }
+}
+
+impl<'de> Deserialize<'de> for ResourceAccess {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = ResourceAccess;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of clients to roles")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<ResourceAccess, A::Error> {
+                let mut all: Vec<(String, Vec<Box<str>>)> = Vec::new();
+                while let Some((client, Roles { roles })) = map.next_entry::<String, Roles>()? {
+                    if all.iter().any(|(seen, _)| *seen == client) {
+                        return Err(de::Error::custom("doubled client"));
+                    }
+                    all.push((client, roles));
+                }
+                Ok(ResourceAccess(all))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn good() -> Value {
+        json!({"iss": "i", "aud": "a", "exp": NOW + 60, "iat": NOW, "typ": "Bearer", "azp": "c.n.workload", "sub": "s",
+            "jti": "j", "resource_access": {"a": {"roles": ["read"]}, "other": {"roles": ["admin"]}}})
+    }
+
+    fn check(claims: &Value) -> Result<Principal, ClaimError> {
+        Claims::parse(claims.to_string().as_bytes())?.check("a", "a", NOW)
+    }
+
+    #[test]
+    fn a_good_token_tells_who_calls() {
+        let principal = check(&good());
+        assert!(
+            matches!(&principal, Ok(p) if &*p.client == "c.n.workload" && &*p.subject == "s" && p.roles.len() == 1),
+            "{principal:?}"
+        );
+        let mut listed = good();
+        listed["aud"] = json!(["a"]);
+        assert!(check(&listed).is_ok());
+    }
+
+    #[test]
+    fn each_claim_counts() {
+        use ClaimError::*;
+        for (claim, value, expected) in [
+            ("aud", json!("b"), WrongAudience),
+            ("aud", json!(["a", "b"]), WrongAudience),
+            ("aud", json!(["a", "a"]), WrongAudience),
+            ("aud", json!([]), WrongAudience),
+            ("aud", json!("A"), WrongAudience),
+            ("aud", json!(7), InvalidClaims),
+            ("aud", Value::Null, InvalidClaims),
+            ("exp", json!(NOW - LEEWAY), Expired),
+            ("exp", json!((NOW + 60).to_string()), InvalidClaims),
+            ("exp", json!(NOW as f64 + 60.5), InvalidClaims),
+            ("exp", json!(1e300), InvalidClaims),
+            ("exp", json!(u64::MAX), InvalidClaims),
+            ("exp", json!(-1), Expired),
+            ("exp", json!(i64::MIN), Expired),
+            ("exp", Value::Null, InvalidClaims),
+            ("nbf", json!(NOW + LEEWAY + 1), NotYetValid),
+            ("nbf", json!("0"), InvalidClaims),
+            ("iat", json!(NOW + LEEWAY + 1), NotYetValid),
+            ("iat", json!(i64::MAX), NotYetValid),
+            ("typ", json!("ID"), WrongType),
+            ("typ", json!("Refresh"), WrongType),
+            ("typ", json!("DPoP"), WrongType),
+            ("typ", json!("bearer"), WrongType),
+            ("typ", Value::Null, WrongType),
+            ("cnf", json!({"x5t#S256": "x"}), BoundToken),
+            ("azp", json!(""), InvalidName),
+            ("azp", json!("a b"), InvalidName),
+            ("azp", json!("a\r\nx: y"), InvalidName),
+            ("azp", json!("é"), InvalidName),
+            ("azp", json!("c".repeat(256)), InvalidName),
+            ("azp", Value::Null, InvalidClaims),
+            ("sub", json!(7), InvalidClaims),
+            ("jti", json!("\n"), InvalidName),
+            ("resource_access", json!({"a": {"roles": ["read,admin"]}}), InvalidName),
+            ("resource_access", json!({"a": {"roles": "read"}}), InvalidClaims),
+            ("resource_access", json!([]), InvalidClaims),
+        ] {
+            let mut claims = good();
+            claims[claim] = value.clone();
+            assert_eq!(check(&claims).err(), Some(expected), "{claim}: {value}");
+        }
+        for claim in ["iss", "aud", "exp", "azp", "sub"] {
+            let mut claims = good();
+            if let Some(map) = claims.as_object_mut() {
+                map.remove(claim);
+            }
+            assert_eq!(check(&claims).err(), Some(InvalidClaims), "{claim}");
+        }
+    }
+
+    #[test]
+    fn leeway_is_ten_seconds_both_ways() {
+        for (claim, value) in [("exp", NOW - LEEWAY + 1), ("nbf", NOW + LEEWAY), ("iat", NOW + LEEWAY)] {
+            let mut claims = good();
+            claims[claim] = json!(value);
+            assert!(check(&claims).is_ok(), "{claim}");
+        }
+    }
+
+    #[test]
+    fn doubled_claims_are_refused() {
+        for text in [
+            r#"{"iss":"i","iss":"j","aud":"a","exp":9999999999,"typ":"Bearer","azp":"c","sub":"s"}"#,
+            r#"{"iss":"i","aud":"a","exp":9999999999,"typ":"Bearer","azp":"c","sub":"s","resource_access":{"a":{"roles":[]},"a":{"roles":["admin"]}}}"#,
+        ] {
+            assert_eq!(Claims::parse(text.as_bytes()).err(), Some(ClaimError::InvalidClaims));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Bearer tokens: a strict reader, keys, and what was verified before.
+
+pub mod cache;
+pub mod claims;
+pub mod compact;
+pub mod jwks;
+pub mod keys;
+pub mod refresh;
+pub mod verify;

