@@ -4,6 +4,7 @@
 # second run asks neither apt nor dpkg.
 
 declare -A PACKAGE_FILES=(
+	[buildah]=/usr/bin/buildah
 	[busybox-static]=/bin/busybox
 	[ca-certificates]=/etc/ssl/certs/ca-certificates.crt
 	[conntrack]=/usr/sbin/conntrack
