@@ -127,6 +127,8 @@ async fn a_revocation_is_pushed_and_the_cache_does_not_outlive_it() {
     proxy.write("guard/guard.json", &numbered(&granted, 103).to_string());
     operator.push(&numbered(&granted, 105));
     at(105.0).await;
+    // Its issuer is new to the guard, too: the keys are fetched again.
+    proxy.until_ready().await;
     assert_eq!(infer(&proxy, &token).await.status, 200, "made anew");
 }
 
