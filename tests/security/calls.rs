@@ -59,6 +59,24 @@ async fn bodies_of_every_framing_arrive_and_connections_are_kept() {
     assert!(app.heads().iter().all(|head| !head.contains("expect:")));
 }
 
+/// Keycloak's tokens with many roles: the limit of 32 kB is for attackers.
+#[tokio::test]
+async fn large_heads_pass() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    let mut claims = issuer.claims(ENDPOINT, LABELER, &["predict"], proxy.now(), 300);
+    claims["groups"] = serde_json::json!("g".repeat(10_000));
+    let token = issuer.signed(crate::support::keys::issuer(), &claims);
+    let cookie = "c".repeat(14_000);
+    let request = format!(
+        "POST /v2/models/iris/infer HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nCookie: {cookie}\r\n\r\n"
+    );
+    assert!(request.len() > 28_000);
+    let answer = crate::support::client::raw(proxy.guard_address(), request).await.expect("an answer");
+    assert_eq!(answer.status, 200);
+    assert!(app.heads()[0].contains(&cookie));
+}
+
 #[tokio::test]
 async fn an_application_that_is_not_there_is_said_so() {
     let (issuer, app) = (Issuer::start().await, App::start().await);

@@ -58,6 +58,10 @@ async fn forged_signatures_are_refused() {
         ("HMAC tag under RS256", keys::hmac_token(&public, &header("RS256"), &claims)),
         ("another's key under our kid", keys::token(keys::attacker(), &header("RS256"), &claims)),
         ("a PS256 signature by an RS256 key", keys::token(keys::issuer(), &header("PS256"), &claims)),
+        (
+            "a PS256 header over an RS256 signature",
+            keys::token_signed_as(keys::issuer(), "RS256", &header("PS256"), &claims),
+        ),
         ("an ES256 header for an RSA key", keys::token(keys::elliptic(), &header("ES256"), &claims)),
         ("the encryption key", keys::token(keys::attacker(), &with(json!({"kid": "enc-1"})), &claims)),
         ("embedded jwk", keys::token(keys::attacker(), &with(json!({"jwk": jwk})), &claims)),
