@@ -19,7 +19,7 @@ demo-down: ## Stop the demo and everything it started
 
 ##@ Check
 
-.PHONY: test test-all fmt fmt-check lint lint-rust lint-shell unit contract e2e deny
+.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit contract e2e deny
 test: ## Everything below, in order; stops whatever servers it had to start
 	tests/env/scoped $(MAKE) test-all
 
@@ -33,22 +33,29 @@ fmt-check: ## Fail when the code is not formatted
 
 lint: lint-rust lint-shell ## Clippy with warnings as errors; shellcheck where it is installed
 
-lint-rust:
+lint-rust: lint-proxy
 	$(CARGO) clippy --all-targets -- -D warnings
+
+lint-proxy: ## The sidecar alone: builds without kube, and nothing drags it in again
+	$(CARGO) clippy --no-default-features --features proxy --all-targets -- -D warnings
+	! $(CARGO) tree --no-default-features --features proxy --edges normal --prefix none | grep -E '^(kube|k8s-openapi)'
+	! $(CARGO) tree --all-features --prefix none | grep -E '^(ring|openssl|native-tls) '
 
 lint-shell:
 	tests/env/lint
 
-unit: ## Tests without any server
-	$(CARGO) test --lib --bins
+unit: ## Tests without any server of others: units, and attacks on the proxy over raw sockets
+	$(CARGO) test --lib --bins --test security
+	charts/keywire-crds/sync --check
 
 contract: ## Tests against a real Keycloak on loopback (left running; stop: tests/env/keycloak down)
 	tests/env/keycloak up
 	$(ENV); $(CARGO) test --test contract
 
-e2e: ## Tests in a real cluster (root; left running; stop: make env-down)
+e2e: ## Tests with real pods in a real cluster (root; left running; stop: make env-down)
 	tests/env/up
-	$(MAKE) images
+	tests/env/keywire install
+	tests/env/images/mlserver.sh
 	$(ENV); $(CARGO) test --test e2e
 
 deny: ## Licences, advisories and duplicate crates
@@ -56,14 +63,17 @@ deny: ## Licences, advisories and duplicate crates
 
 ##@ Make
 
-.PHONY: crds images bench-proxy
+.PHONY: crds images install bench-proxy
 crds: ## Write the CustomResourceDefinitions from the Rust types
 	$(CARGO) run --quiet --bin keywire -- crds --dir crds
 	charts/keywire-crds/sync
 
 images: ## Build the binaries and import their images into the test cluster
-	$(CARGO) build --release
+	$(CARGO) build --release --locked
 	tests/env/images/keywire.sh
+
+install: ## Install or upgrade Keywire in the test cluster, from its charts
+	tests/env/keywire install
 
 bench-proxy: ## The proxy against bare hyper, nginx and Envoy on loopback
 	benches/proxy/run

@@ -48,26 +48,29 @@ secrets_of() {
 }
 
 # time_to STATUS DEPLOYMENT COMMAND...: runs the command while the pod calls
-# without pause; prints the milliseconds from the command's end to the first
-# call with that status. /proc/uptime is one clock for node and pod.
+# without pause; prints the milliseconds from the command's start to the first
+# call with that status, so the command's own time is in it. /proc/uptime is
+# one clock for node and pod.
 time_to() {
 	local status=$1 deployment=$2 calls changed seen
 	shift 2
 	calls=$(mktemp)
-	in_pod "$deployment" "end=\$((\$(date +%s) + $PATIENCE))
+	in_pod "$deployment" "echo calling
+		end=\$((\$(date +%s) + $PATIENCE))
 		while [ \$(date +%s) -lt \$end ]; do
 			code=\$(curl -s -o /dev/null -w '%{http_code}' \$IRIS_URL/v2/models/iris)
 			[ \"\$code\" = $status ] && { cut -d' ' -f1 /proc/uptime; exit 0; }
 		done
 		exit 1" >"$calls" &
 	local caller=$!
-	until [[ -d /proc/$caller ]]; do :; done
-	"$@" >/dev/null || { kill "$caller" 2>/dev/null; rm -f "$calls"; return 1; }
+	# Only once the pod calls: the time must not begin before its first call.
+	until [[ -s $calls ]] || ! kill -0 "$caller" 2>/dev/null; do sleep 0.01; done
 	changed=$(cut -d' ' -f1 /proc/uptime)
+	"$@" >/dev/null || { kill "$caller" 2>/dev/null; rm -f "$calls"; return 1; }
 	wait "$caller" || { rm -f "$calls"; return 1; }
-	seen=$(cat "$calls")
+	seen=$(tail -n 1 "$calls")
 	rm -f "$calls"
-	awk -v seen="$seen" -v changed="$changed" 'BEGIN { took = (seen - changed) * 1000; printf "%d", took < 0 ? 0 : took }'
+	awk -v seen="$seen" -v changed="$changed" 'BEGIN { printf "%d", (seen - changed) * 1000 }'
 }
 
 # ready [-n NAMESPACE] OBJECT...: waits for Ready, and says why where it does not come.

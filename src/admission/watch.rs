@@ -51,7 +51,9 @@ impl<K: ResourceExt> Cache<K> {
             Event::InitApply(object) => insert(&mut filling.relisted, object),
             Event::InitDone => {
                 *self.write() = std::mem::take(&mut filling.relisted);
-                filling.first.take().map(Pending::done);
+                if let Some(first) = filling.first.take() {
+                    first.done();
+                }
             }
             Event::Apply(object) => insert(&mut self.write(), object),
             Event::Delete(object) => {

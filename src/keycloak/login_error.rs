@@ -46,7 +46,7 @@ pub enum LoginError {
         /// Keycloak's own words.
         message: String,
         /// What the token says of itself.
-        claims: AssertionClaims,
+        claims: Box<AssertionClaims>,
     },
     /// Keycloak finds fault with the ServiceAccount token itself: its audience, its lifetime or its form.
     #[error("the Kubernetes token of client {name} will not do ({message}); it has {claims}: correct its audience")]
@@ -56,7 +56,7 @@ pub enum LoginError {
         /// Keycloak's own words.
         message: String,
         /// What the token says of itself.
-        claims: AssertionClaims,
+        claims: Box<AssertionClaims>,
     },
     /// The client may not log in this way.
     #[error("Keycloak does not let {name} log in this way ({message}): enable service accounts for the client")]

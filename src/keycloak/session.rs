@@ -135,7 +135,7 @@ impl Session {
         };
         let message = if error_description.is_empty() { error.clone() } else { error_description };
         let name = self.credentials.name().to_owned();
-        let claims = form.assertion().map(|token| AssertionClaims::of(token).unwrap_or_default());
+        let claims = form.assertion().map(|token| Box::new(AssertionClaims::of(token).unwrap_or_default()));
         match (status, error.as_str(), claims) {
             (404, _, _) => LoginError::RealmMissing { realm: self.realm.clone() },
             (429 | 503, _, _) => LoginError::Busy { status, retry_after: answer.retry_after() },

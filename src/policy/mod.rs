@@ -6,6 +6,7 @@
 
 mod args;
 mod auth;
+mod contact;
 mod metrics;
 mod published;
 mod server;
@@ -27,6 +28,7 @@ pub use published::{DOCUMENT_LABEL, DocumentKey, DocumentKind, OBJECT_LABEL};
 
 use self::{
     auth::Authenticator,
+    contact::Contact,
     metrics::Metrics,
     server::{Streams, router},
     store::Documents,
@@ -48,19 +50,22 @@ pub async fn run(args: Args, client: Client) -> Result<(), Error> {
     let (readiness, mut registry) = (Readiness::default(), Registry::default());
     let listening = readiness.pending("listener");
     let (documents, certificates) = (Arc::new(Documents::default()), Arc::new(Certificates::default()));
+    let contact = Arc::new(Contact::default());
     let source = Source::new(client.clone(), Arc::clone(&documents));
     let streams = Streams {
         documents,
         source: source.clone(),
         authenticator: Authenticator::new(client.clone()),
         metrics: Metrics::new(&mut registry),
+        contact: Arc::clone(&contact),
         readiness: readiness.clone(),
         shutdown: shutdown.clone(),
     };
     let tls = TlsServer::new(router(streams), Arc::clone(&certificates), CONNECTIONS)?;
     let certificate = readiness.pending("certificate");
-    let background = future::join(
+    let background = future::join3(
         source.run(readiness.pending("documents")),
+        contact.keep(client.clone()),
         follow_secret(client, args.namespace, TLS_SECRET, certificates, certificate),
     );
     let (listener, admin) = (bind(args.listen).await?, bind(args.admin).await?);
@@ -70,6 +75,7 @@ pub async fn run(args: Args, client: Client) -> Result<(), Error> {
         tls.serve(listener, shutdown.clone()).map(Ok),
         serve_admin(admin, readiness, Arc::new(registry), shutdown),
     );
+    // The background never ends by itself; it goes on while requests in flight finish.
     match future::select(pin!(serving), pin!(background)).await {
         Either::Left((result, _)) => result.map(drop),
         Either::Right(_) => Ok(()),

@@ -3,13 +3,13 @@
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{
         HeaderMap, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -23,6 +23,7 @@ use serde_json::json;
 use super::{
     DocumentKey, DocumentKind,
     auth::{AuthError, Authenticator},
+    contact::Contact,
     metrics::Metrics,
     store::{Documents, Version},
     stream::{LONGEST, Opening, lines},
@@ -43,6 +44,8 @@ pub struct Streams {
     pub authenticator: Authenticator,
     /// What to count.
     pub metrics: Metrics,
+    /// Whether this replica still hears of changes.
+    pub contact: Arc<Contact>,
     /// Whether all documents are known.
     pub readiness: Readiness,
     /// Ends all streams.
@@ -62,6 +65,12 @@ enum Refused {
     /// No such path.
     #[error("no such path: /v1/guard/NAMESPACE/NAME and /v1/egress/NAMESPACE/NAME are there")]
     NotFound,
+    /// `after` is no number.
+    #[error("after must be the number of a document")]
+    BadQuery,
+    /// The API server does not answer this replica.
+    #[error("this replica hears nothing from the API server, try again")]
+    CutOff,
     /// The first list is not read yet.
     #[error("the documents are not read yet, try again")]
     NotReady,
@@ -86,11 +95,11 @@ pub fn router(streams: Streams) -> Router {
 async fn follow(
     State(streams): State<Arc<Streams>>,
     Path((kind, namespace, name)): Path<(String, String, String)>,
-    Query(resume): Query<Resume>,
+    resume: Result<Query<Resume>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
     let object = Ref::new(namespace, name);
-    match streams.open(&kind, object, resume.after, &headers).await {
+    match streams.open(&kind, object, resume, &headers).await {
         Ok(opening) => {
             let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")];
             (headers, Body::from_stream(lines(opening))).into_response()
@@ -103,9 +112,16 @@ async fn follow(
 }
 
 impl Streams {
-    async fn open(&self, kind: &str, object: Ref, after: u64, headers: &HeaderMap) -> Result<Opening, Refused> {
+    async fn open(
+        &self,
+        kind: &str,
+        object: Ref,
+        resume: Result<Query<Resume>, QueryRejection>,
+        headers: &HeaderMap,
+    ) -> Result<Opening, Refused> {
         // Who asks comes first: nobody learns anything before.
         let caller = self.authenticator.namespace(headers).await?;
+        let after = resume.map_err(|_| Refused::BadQuery)?.after;
         let kind: DocumentKind = kind.parse().map_err(|_| Refused::NotFound)?;
         if caller != object.namespace {
             return Err(Refused::OtherNamespace(caller));
@@ -115,6 +131,9 @@ impl Streams {
         }
         if !self.readiness.missing().is_empty() {
             return Err(Refused::NotReady);
+        }
+        if !self.contact.holds(Instant::now()) {
+            return Err(Refused::CutOff);
         }
         let key = DocumentKey { kind, object };
         let subscription = self.documents.subscribe(key.clone());
@@ -126,6 +145,7 @@ impl Streams {
             after,
             first: gone.then(|| Version::deleted_after(after)),
             connected: self.metrics.connected(kind),
+            contact: Arc::clone(&self.contact),
             shutdown: self.shutdown.clone(),
             lasts: lasts(),
         })
@@ -158,7 +178,8 @@ impl Refused {
             Self::Auth(AuthError::MissingToken | AuthError::InvalidToken) => StatusCode::UNAUTHORIZED,
             Self::Auth(AuthError::NotAServiceAccount) | Self::OtherNamespace(_) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Auth(AuthError::Unavailable) | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadQuery => StatusCode::BAD_REQUEST,
+            Self::Auth(AuthError::Unavailable) | Self::NotReady | Self::CutOff => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -173,3 +194,6 @@ impl IntoResponse for Refused {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,13 @@
 //! The body of one stream: versions as they come, an empty line when nothing does.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, stream::unfold};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use super::{
+    contact::Contact,
     metrics::Connected,
     store::{Subscription, Version},
 };
@@ -27,6 +28,8 @@ pub struct Opening {
     pub first: Option<Version>,
     /// Counts it.
     pub connected: Connected,
+    /// Ends it when this replica is cut off.
+    pub contact: Arc<Contact>,
     /// Ends it.
     pub shutdown: Shutdown,
     /// How long it may last.
@@ -88,7 +91,10 @@ impl Body {
                 // Cannot be: the store keeps the sender while someone listens.
                 Err(_) => Next::End,
             },
-            _ = self.heartbeat.tick() => Next::Heartbeat,
+            _ = self.heartbeat.tick() => match self.opening.contact.holds(std::time::Instant::now()) {
+                true => Next::Heartbeat,
+                false => Next::End,
+            },
             () = self.opening.shutdown.begun() => Next::End,
             () = sleep_until(self.until) => Next::End,
         }
@@ -97,7 +103,7 @@ impl Body {
 
 #[cfg(test)]
 mod tests {
-    use std::{pin::pin, sync::Arc};
+    use std::pin::pin;
 
     use futures::{FutureExt, StreamExt};
     use prometheus_client::registry::Registry;
@@ -122,6 +128,7 @@ mod tests {
             after,
             first: None,
             connected: Metrics::new(&mut Registry::default()).connected(DocumentKind::Guard),
+            contact: Arc::default(),
             shutdown: shutdown.clone(),
             lasts: LONGEST,
         }

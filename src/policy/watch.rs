@@ -83,7 +83,9 @@ impl Source {
                 Ok(Event::InitDone) => {
                     self.documents.retain(&relisted);
                     relisted = HashSet::new();
-                    first.take().map(Pending::done);
+                    if let Some(first) = first.take() {
+                        first.done();
+                    }
                 }
                 Ok(Event::Apply(map)) => drop(self.take(&map)),
                 Ok(Event::Delete(map)) => {

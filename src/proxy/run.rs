@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::Builder,
     sync::{mpsc, oneshot},
 };
 
@@ -68,8 +68,8 @@ pub struct Running {
     egress: Vec<SocketAddr>,
 }
 
+/// The addresses that were had.
 struct Bound {
-    listeners: Arc<Listeners>,
     admin: SocketAddr,
     guard: Vec<SocketAddr>,
     egress: Vec<SocketAddr>,
@@ -80,12 +80,14 @@ pub fn start(args: &Args, clock: Clock) -> Result<Running, StartError> {
     let shared = shared(args, clock);
     let (senders, workers) = start_workers(args, &shared)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-    let Bound { listeners, admin, guard, egress } = runtime.block_on(bind(args, &shared, senders))?;
     let (stop, stopped) = oneshot::channel();
-    let control = thread::Builder::new()
-        .name("control".to_owned())
-        .spawn(move || control(runtime, listeners, stopped))
-        .map_err(StartError::Thread)?;
+    let (report, reported) = std::sync::mpsc::channel();
+    let task = control(args.clone(), Arc::clone(&shared), senders, report, stopped);
+    let control = thread::Builder::new().name("control".to_owned()).spawn(move || runtime.block_on(task));
+    let control = control.map_err(StartError::Thread)?;
+    // The control thread reports in any case; if it died instead, nothing is bound.
+    let lost = |_| StartError::Thread(io::Error::other("the control thread ended"));
+    let Bound { admin, guard, egress } = reported.recv().map_err(lost)??;
     Ok(Running { shared, stop: Some(stop), control: Some(control), workers, admin, guard, egress })
 }
 
@@ -120,12 +122,7 @@ fn start_workers(args: &Args, shared: &Arc<Shared>) -> Result<Workers, StartErro
     Ok(started.into_iter().unzip())
 }
 
-async fn bind(
-    args: &Args,
-    shared: &Arc<Shared>,
-    workers: Vec<mpsc::UnboundedSender<Accepted>>,
-) -> Result<Bound, StartError> {
-    let listeners = Listeners::new(Arc::clone(shared), args.bind, workers);
+async fn bind(args: &Args, shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Result<Bound, StartError> {
     let bind = |port| listeners.bind(port).map_err(|error| StartError::Bind { port, error });
     let guard = args.guard_port.iter().map(|pair| bind(Port::Guard(pair.listen))).collect::<Result<_, _>>()?;
     let egress = args.egress_port.iter().map(|port| bind(Port::Egress(*port))).collect::<Result<_, _>>()?;
@@ -135,25 +132,35 @@ async fn bind(
     };
     if let Some(directory) = &args.guard {
         let (consumer, stream) = (Arc::clone(&shared.guard), source(directory));
-        Half { consumer, directory, file: GUARD_FILE, stream, port: Port::Guard }.start(&listeners, &shared.metrics);
+        Half { consumer, directory, file: GUARD_FILE, stream, port: Port::Guard }.start(listeners, &shared.metrics);
     }
     if let Some(directory) = &args.egress {
         let (consumer, stream) = (Arc::clone(&shared.egress), source(directory));
-        Half { consumer, directory, file: EGRESS_FILE, stream, port: Port::Egress }.start(&listeners, &shared.metrics);
+        Half { consumer, directory, file: EGRESS_FILE, stream, port: Port::Egress }.start(listeners, &shared.metrics);
     }
     let admin = Admin { shared: Arc::clone(shared), guard: args.guard.is_some(), egress: args.egress.is_some() };
     let address = args.admin;
     let admin = admin.start(address).await.map_err(|error| StartError::Admin { address, error })?;
-    Ok(Bound { listeners, admin, guard, egress })
+    Ok(Bound { admin, guard, egress })
 }
 
-/// Runs the control tasks until told to stop.
-fn control(runtime: Runtime, listeners: Arc<Listeners>, stopped: oneshot::Receiver<()>) {
-    runtime.block_on(async {
+/// The control thread: binds, reports, and runs its tasks until told to stop.
+async fn control(
+    args: Args,
+    shared: Arc<Shared>,
+    workers: Vec<mpsc::UnboundedSender<Accepted>>,
+    report: std::sync::mpsc::Sender<Result<Bound, StartError>>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let listeners = Listeners::new(Arc::clone(&shared), args.bind, workers);
+    let bound = bind(&args, &shared, &listeners).await;
+    let failed = bound.is_err();
+    let abandoned = report.send(bound).is_err();
+    if !failed && !abandoned {
         // A dropped sender means stop, too.
         let _ = stopped.await;
-        listeners.close();
-    });
+    }
+    listeners.close();
 }
 
 impl Running {

@@ -28,7 +28,9 @@ pub async fn follow_secret(
             Ok(Some(secret)) => match take(&certificates, &secret) {
                 Ok(()) => {
                     tracing::info!(secret = name, "serving with the certificate of the Secret");
-                    first.take().map(Pending::done);
+                    if let Some(first) = first.take() {
+                        first.done();
+                    }
                 }
                 Err(error) => tracing::error!(secret = name, %error, "keeping the last good certificate"),
             },

@@ -118,3 +118,6 @@ fn http() -> Builder<TokioExecutor> {
         .max_send_buf_size(BUFFER);
     http
 }
+
+#[cfg(test)]
+mod tests;

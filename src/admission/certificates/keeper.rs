@@ -63,6 +63,11 @@ impl CertificateKeeper {
         loop {
             let wait = match timeout(STEP, self.keep()).await {
                 Ok(Ok(until)) => wait(until),
+                // Another leader was faster; what it wrote is read at once.
+                Ok(Err(Error::Conflict(name))) => {
+                    tracing::info!(secret = name, "written by another replica meanwhile");
+                    Duration::ZERO
+                }
                 Ok(Err(error)) => {
                     tracing::error!(reason = <&str>::from(&error), %error, "cannot keep the certificates, will try again");
                     RETRY
@@ -155,8 +160,11 @@ impl CertificateKeeper {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let name = secret.metadata.name.as_deref().unwrap_or_default();
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let failed = |source| Error::Kube { what: "cannot write a certificate's Secret", source };
-        secrets.patch(name, &params, &Patch::Apply(secret)).await.map_err(failed)?;
+        match secrets.patch(name, &params, &Patch::Apply(secret)).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => return Err(Error::Conflict(name.to_owned())),
+            Err(source) => return Err(Error::Kube { what: "cannot write a certificate's Secret", source }),
+            Ok(_) => (),
+        }
         tracing::info!(secret = name, what, "stored");
         Ok(())
     }

@@ -37,6 +37,9 @@ pub enum Error {
         /// What the API server said.
         source: kube::Error,
     },
+    /// A Secret was written by somebody else since it was read.
+    #[error("Secret {0} was changed by somebody else meanwhile")]
+    Conflict(String),
     /// A certificate could not be made.
     #[error(transparent)]
     Issue(#[from] IssueError),

@@ -26,7 +26,7 @@ pub enum Conflict {
         /// Its internal id; for realms and identity providers the name again.
         id: String,
         /// Whose it is.
-        owner: Owner,
+        owner: Box<Owner>,
     },
     /// The realm has to exist, since its settings are someone else's, and does not.
     #[error("realm {realm} does not exist, and with management ClientsOnly it is not made")]
@@ -58,7 +58,7 @@ impl Claim<'_> {
         match self.owner {
             Some(found) if found.is_same_object(owner) => Ok(()),
             _ if adopt => Ok(()),
-            Some(found) => Err(Conflict::OwnedByAnother { object, name, id, owner: found }),
+            Some(found) => Err(Conflict::OwnedByAnother { object, name, id, owner: Box::new(found) }),
             None => Err(Conflict::Unowned { object, name, id }),
         }
     }

@@ -9,7 +9,7 @@ containerd_start() {
 	cni_config | write_file "$STATE/cni/conf/10-keywire.conflist"
 	containerd_config | write_file "$CONTAINERD_DIR/config.toml"
 	process_start containerd containerd --config "$CONTAINERD_DIR/config.toml"
-	process_ready containerd 30 ctr_k8s version
+	process_ready containerd 120 ctr_k8s version
 }
 
 # restrict_oom_score_adj: without CAP_SYS_RESOURCE (machines such as CI's) runc

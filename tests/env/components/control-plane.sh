@@ -21,7 +21,7 @@ apiserver_start() {
 		--kubelet-preferred-address-types=InternalIP \
 		--cert-dir="$STATE/apiserver" \
 		--profiling=false
-	process_ready kube-apiserver 120 kubectl get --raw /readyz
+	process_ready kube-apiserver 240 kubectl get --raw /readyz
 }
 
 controller_manager_start() {
@@ -38,7 +38,7 @@ controller_manager_start() {
 		--cluster-signing-key-file="$PKI/ca.key" \
 		--cert-dir="$STATE/controller-manager" \
 		--profiling=false
-	process_ready kube-controller-manager 60 curl -fsSk --noproxy '*' https://127.0.0.1:10257/healthz
+	process_ready kube-controller-manager 120 curl -fsSk --noproxy '*' https://127.0.0.1:10257/healthz
 }
 
 scheduler_start() {
@@ -50,7 +50,7 @@ scheduler_start() {
 		--leader-elect=false \
 		--cert-dir="$STATE/scheduler" \
 		--profiling=false
-	process_ready kube-scheduler 60 curl -fsSk --noproxy '*' https://127.0.0.1:10259/healthz
+	process_ready kube-scheduler 120 curl -fsSk --noproxy '*' https://127.0.0.1:10259/healthz
 }
 
 control_plane_start() {

@@ -10,7 +10,7 @@ coredns_start() {
 	coredns_corefile | write_file "$STATE/Corefile"
 	kubectl apply -f "$ENV_DIR/manifests/coredns.yaml"
 	process_start coredns "$(cache_path "$(coredns_entry)")/coredns" -conf "$STATE/Corefile"
-	process_ready coredns 30 curl -fsS --noproxy '*' http://127.0.0.1:8181/ready
+	process_ready coredns 120 curl -fsS --noproxy '*' http://127.0.0.1:8181/ready
 }
 
 # No upstream: a name outside the cluster does not exist, the same answer on

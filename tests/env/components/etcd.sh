@@ -19,7 +19,7 @@ etcd_start() {
 		--initial-cluster="$NODE_NAME=http://127.0.0.1:2380" \
 		--unsafe-no-fsync \
 		--log-level=warn
-	process_ready etcd 60 etcd_healthy
+	process_ready etcd 120 etcd_healthy
 }
 
 etcd_healthy() { curl -fsS --noproxy '*' -m 5 "$ETCD_URL/health"; }

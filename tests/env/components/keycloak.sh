@@ -49,8 +49,8 @@ keycloak_secrets() {
 keycloak_address() { cat "$KEYCLOAK_DIR/address" 2>/dev/null; }
 
 keycloak_wait() {
-	POLL=0.5 process_ready keycloak 180 keycloak_healthy
-	wait_for 20 "the administrator's token" keycloak_login
+	POLL=0.5 process_ready keycloak 420 keycloak_healthy
+	wait_for 60 "the administrator's token" keycloak_login
 }
 
 keycloak_healthy() {

@@ -14,7 +14,7 @@ kubelet_start() {
 		--kubeconfig="$KUBECONFIGS/kubelet.conf" \
 		--hostname-override="$NODE_NAME" \
 		--node-ip="$NODE_IP"
-	process_ready kubelet 60 curl -fsS --noproxy '*' http://127.0.0.1:10248/healthz
+	process_ready kubelet 120 curl -fsS --noproxy '*' http://127.0.0.1:10248/healthz
 }
 
 # Everything about the machine's size is switched off: a test node must not
@@ -62,13 +62,13 @@ kubelet_config() {
 	YAML
 }
 
-kubelet_node_ready() { kubectl wait --for=condition=Ready "node/$NODE_NAME" --timeout=60s; }
+kubelet_node_ready() { kubectl wait --for=condition=Ready "node/$NODE_NAME" --timeout=120s; }
 
 kube_proxy_start() {
 	kube_proxy_config | write_file "$KUBELET_DIR/kube-proxy.yaml"
 	process_start kube-proxy "$(kubernetes_bin kube-proxy)" \
 		--config="$KUBELET_DIR/kube-proxy.yaml" --hostname-override="$NODE_NAME"
-	process_ready kube-proxy 60 curl -fsS --noproxy '*' http://127.0.0.1:10256/healthz
+	process_ready kube-proxy 120 curl -fsS --noproxy '*' http://127.0.0.1:10256/healthz
 }
 
 # nftables: its rules are one table, so `down` can take all of them away.
@@ -91,7 +91,7 @@ kube_proxy_config() {
 node_start() {
 	kubelet_start
 	kube_proxy_start
-	wait_for 60 "node $NODE_NAME in the API" kubectl get node "$NODE_NAME"
+	wait_for 120 "node $NODE_NAME in the API" kubectl get node "$NODE_NAME"
 	kubelet_node_ready
 }
 

@@ -5,8 +5,6 @@
 # version; safe to keep, safe to delete) and STATE (what runs).
 
 REPO=$(cd "$ENV_DIR/../.." && pwd)
-CACHE=${KEYWIRE_CACHE:-$REPO/.cache/keywire}
-
 # Outside the clone, because one machine has one environment (the bridge and the
 # ports are fixed) and every clone must find it. Short, because unix sockets in
 # it have at most 108 bytes for their path.
@@ -15,6 +13,21 @@ RUN=$STATE/run       # pidfiles
 LOGS=$STATE/logs
 PKI=$STATE/pki
 KUBECONFIGS=$STATE/kubeconfig
+
+# What runs was started from one cache; from whichever clone it is looked after,
+# it is that cache's kubectl that must be used. `down` forgets it.
+CACHE_IN_USE=$STATE/cache
+settings_cache() {
+	local used
+	if [[ -n ${KEYWIRE_CACHE:-} ]]; then
+		echo "$KEYWIRE_CACHE"
+	elif used=$(cat "$CACHE_IN_USE" 2>/dev/null) && [[ -d $used ]]; then
+		echo "$used"
+	else
+		echo "$REPO/.cache/keywire"
+	fi
+}
+CACHE=$(settings_cache)
 
 # The network. The bridge is the node: its address is the API server's, the DNS
 # server's, Keycloak's and the gateway of every pod.

@@ -1,0 +1,11 @@
+//! Attacks on a running proxy over real sockets: each fails if its guard is taken out.
+
+#[path = "../support/proxy/mod.rs"]
+mod support;
+
+mod calls;
+mod conformance;
+mod documents;
+mod egress;
+mod smuggling;
+mod tokens;

@@ -1,0 +1,268 @@
+//! Tokens that are not what they claim to be.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::App,
+    client::{Connection, call},
+    issuer::{Issuer, KID},
+    keys,
+    proxy::{ENDPOINT, LABELER, Proxy},
+};
+
+const PATH: &str = "/v2/models/iris/infer";
+
+async fn infer(proxy: &Proxy, token: &str) -> u16 {
+    call(proxy.guard_address(), "POST", PATH, Some(token)).await.status
+}
+
+fn claims(issuer: &Issuer, proxy: &Proxy) -> Value {
+    issuer.claims(ENDPOINT, LABELER, &["read", "predict"], proxy.now(), 300)
+}
+
+fn header(alg: &str) -> Value {
+    json!({"alg": alg, "typ": "JWT", "kid": KID})
+}
+
+#[tokio::test]
+async fn forged_signatures_are_refused() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    let claims = claims(&issuer, &proxy);
+    let good = keys::token(keys::issuer(), &header("RS256"), &claims);
+    assert_eq!(infer(&proxy, &good).await, 200, "the counter-example");
+
+    let jwk = keys::attacker().jwk("mine", "RS256");
+    let with = |extra: Value| {
+        let mut header = header("RS256");
+        for (name, value) in extra.as_object().expect("object") {
+            header[name] = value.clone();
+        }
+        header
+    };
+    let (message, signature) = good.rsplit_once('.').expect("a token");
+    let public = keys::issuer().public_der();
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", URL_SAFE_NO_PAD.encode(&public));
+    let mut flipped = URL_SAFE_NO_PAD.decode(signature).expect("base64");
+    flipped[0] ^= 1;
+    for (what, token) in [
+        ("alg none", keys::unsigned_token(&header("none"), &claims, "")),
+        ("alg none with a signature", keys::unsigned_token(&header("none"), &claims, "c2ln")),
+        ("alg nOnE", keys::unsigned_token(&header("nOnE"), &claims, "c2ln")),
+        ("empty signature", format!("{message}.")),
+        ("no signature", message.to_owned()),
+        ("flipped signature", format!("{message}.{}", URL_SAFE_NO_PAD.encode(&flipped))),
+        ("HMAC by the public DER", keys::hmac_token(&public, &header("HS256"), &claims)),
+        ("HMAC by the public PEM", keys::hmac_token(pem.as_bytes(), &header("HS256"), &claims)),
+        ("HMAC tag under RS256", keys::hmac_token(&public, &header("RS256"), &claims)),
+        ("another's key under our kid", keys::token(keys::attacker(), &header("RS256"), &claims)),
+        ("a PS256 signature by an RS256 key", keys::token(keys::issuer(), &header("PS256"), &claims)),
+        ("an ES256 header for an RSA key", keys::token(keys::elliptic(), &header("ES256"), &claims)),
+        ("the encryption key", keys::token(keys::attacker(), &with(json!({"kid": "enc-1"})), &claims)),
+        ("embedded jwk", keys::token(keys::attacker(), &with(json!({"jwk": jwk})), &claims)),
+        ("embedded jwk, our signature", keys::token(keys::issuer(), &with(json!({"jwk": jwk})), &claims)),
+        ("jku", keys::token(keys::attacker(), &with(json!({"jku": "http://127.0.0.1:1/jwks"})), &claims)),
+        ("x5u", keys::token(keys::issuer(), &with(json!({"x5u": "http://127.0.0.1:1/x"})), &claims)),
+        ("crit", keys::token(keys::issuer(), &with(json!({"crit": ["exp"]})), &claims)),
+        ("no kid", keys::token(keys::issuer(), &json!({"alg": "RS256"}), &claims)),
+        ("kid traversal", keys::token(keys::issuer(), &with(json!({"kid": "../../../dev/null"})), &claims)),
+        ("giant kid", keys::token(keys::issuer(), &with(json!({"kid": "k".repeat(5000)})), &claims)),
+        ("four parts", format!("{good}.x")),
+        ("padding", format!("{good}==")),
+        ("payload swapped", {
+            let (head, _) = message.split_once('.').expect("parts");
+            let mut other = claims.clone();
+            other["azp"] = json!("other");
+            format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode(other.to_string()))
+        }),
+    ] {
+        assert_eq!(infer(&proxy, &token).await, 401, "{what}");
+    }
+    assert_eq!(app.heads().len(), 1, "only the good one came through");
+}
+
+#[tokio::test]
+async fn each_claim_is_checked() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    let now = proxy.now();
+    for (claim, value, status) in [
+        ("aud", json!([ENDPOINT]), 200),
+        ("nbf", json!(now + 9), 200),
+        ("exp", json!(now - 9), 200),
+        ("aud", json!("other.vision.endpoint"), 401),
+        ("aud", json!([ENDPOINT, "other"]), 401),
+        ("aud", json!([]), 401),
+        ("aud", Value::Null, 401),
+        ("iss", json!(format!("{}/", issuer.url())), 401),
+        ("iss", json!("http://evil/realms/ml"), 401),
+        ("exp", json!(now - 10), 401),
+        ("exp", json!((now + 300).to_string()), 401),
+        ("exp", json!(now as f64 + 300.5), 401),
+        ("exp", json!(1e30), 401),
+        ("exp", Value::Null, 401),
+        ("nbf", json!(now + 11), 401),
+        ("nbf", json!("0"), 401),
+        ("iat", json!(now + 11), 401),
+        ("typ", json!("ID"), 401),
+        ("typ", json!("Refresh"), 401),
+        ("typ", Value::Null, 401),
+        ("azp", Value::Null, 401),
+        ("azp", json!(""), 401),
+        ("azp", json!("a\r\nx-keywire-client: root"), 401),
+        ("sub", json!("a\nb"), 401),
+        ("cnf", json!({"jkt": "x"}), 401),
+        // A role of another client is no role here.
+        ("resource_access", json!({"other": {"roles": ["predict"]}}), 403),
+        ("resource_access", Value::Null, 401),
+        ("azp", json!("stranger"), 403),
+    ] {
+        let mut claims = claims(&issuer, &proxy);
+        claims[claim] = value.clone();
+        let token = issuer.signed(keys::issuer(), &claims);
+        assert_eq!(infer(&proxy, &token).await, status, "{claim}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn every_accepted_algorithm_verifies() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    issuer.set_keys(vec![
+        keys::issuer().jwk("rs", "RS256"),
+        keys::attacker().jwk("ps", "PS256"),
+        keys::elliptic().jwk("es", "ES256"),
+        keys::edwards().jwk("ed", "EdDSA"),
+    ]);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    let claims = claims(&issuer, &proxy);
+    for (signer, alg, kid, status) in [
+        (keys::issuer(), "RS256", "rs", 200),
+        (keys::attacker(), "PS256", "ps", 200),
+        (keys::elliptic(), "ES256", "es", 200),
+        (keys::edwards(), "EdDSA", "ed", 200),
+        (keys::attacker(), "RS256", "ps", 401),
+        (keys::elliptic(), "ES256", "rs", 401),
+        (keys::edwards(), "EdDSA", "es", 401),
+    ] {
+        let token = keys::token(signer, &json!({"alg": alg, "kid": kid}), &claims);
+        assert_eq!(infer(&proxy, &token).await, status, "{alg} {kid}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_verified_does_not_outlive_its_time() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    let token = issuer.signed(keys::issuer(), &claims(&issuer, &proxy));
+    let request =
+        format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n");
+    let mut same = Connection::open(proxy.guard_address()).await;
+    for _ in 0..2 {
+        same.send(request.as_bytes()).await;
+        assert_eq!(same.answer().await.map(|a| a.status), Some(200));
+    }
+    // Two workers: at least one of three connections finds the token in its cache.
+    for _ in 0..3 {
+        assert_eq!(infer(&proxy, &token).await, 200);
+    }
+    assert!(proxy.metric("keywire_guard_tokens_same_connection_total").await >= 1.0);
+    assert!(proxy.metric("keywire_guard_tokens_cached_total").await >= 1.0);
+    assert!(proxy.metric("keywire_guard_tokens_verified_total").await <= 2.0);
+
+    proxy.advance(309);
+    assert_eq!(infer(&proxy, &token).await, 200, "within the leeway");
+    proxy.advance(1);
+    same.send(request.as_bytes()).await;
+    assert_eq!(same.answer().await.map(|a| a.status), Some(401), "on the same connection");
+    for _ in 0..3 {
+        assert_eq!(infer(&proxy, &token).await, 401, "from the cache");
+    }
+}
+
+#[tokio::test]
+async fn a_token_on_the_same_connection_is_compared_whole() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    let token = issuer.signed(keys::issuer(), &claims(&issuer, &proxy));
+    let mut connection = Connection::open(proxy.guard_address()).await;
+    let mut ask = async |token: &str| {
+        let request =
+            format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n");
+        connection.send(request.as_bytes()).await;
+        connection.answer().await.map(|answer| answer.status)
+    };
+    assert_eq!(ask(&token).await, Some(200));
+    let last = if token.ends_with('A') { 'B' } else { 'A' };
+    let mut other = token.clone();
+    other.pop();
+    for forged in [format!("{other}{last}"), other, format!("{token}A"), "x".to_owned()] {
+        assert_eq!(ask(&forged).await, Some(401), "{forged}");
+        assert_eq!(ask(&token).await, Some(200));
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_is_found_and_a_flood_is_not_passed_on() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    assert_eq!(issuer.key_fetches(), 1);
+    // Keycloak rotates: its next token is taken at once.
+    issuer.set_keys(vec![keys::issuer().jwk(KID, "RS256"), keys::attacker().jwk("rsa-2", "RS256")]);
+    let claims = claims(&issuer, &proxy);
+    let rotated = keys::token(keys::attacker(), &json!({"alg": "RS256", "kid": "rsa-2"}), &claims);
+    assert_eq!(infer(&proxy, &rotated).await, 200);
+    assert_eq!(issuer.key_fetches(), 2);
+    // An attacker invents keys: Keycloak is asked a few times, not each time.
+    for n in 0..60 {
+        let invented = keys::token(keys::attacker(), &json!({"alg": "RS256", "kid": format!("x{n}")}), &claims);
+        assert_eq!(infer(&proxy, &invented).await, 401);
+    }
+    assert!((3..=5).contains(&issuer.key_fetches()), "{} fetches", issuer.key_fetches());
+}
+
+#[tokio::test]
+async fn a_revoked_key_takes_its_tokens_along() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    let token = issuer.signed(keys::issuer(), &claims(&issuer, &proxy));
+    assert_eq!(infer(&proxy, &token).await, 200);
+    issuer.set_keys(vec![keys::attacker().jwk("rsa-2", "RS256")]);
+    // Any unknown key makes the guard look; then the old one is gone, and the cache with it.
+    let other = keys::token(keys::attacker(), &json!({"alg": "RS256", "kid": "rsa-2"}), &claims(&issuer, &proxy));
+    assert_eq!(infer(&proxy, &other).await, 200);
+    assert_eq!(infer(&proxy, &token).await, 401);
+}
+
+#[tokio::test]
+async fn without_keys_nothing_passes_and_old_keys_serve_for_a_day() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let url = issuer.url().to_owned();
+    let policy = crate::support::proxy::policy(&issuer, &app);
+    let address = issuer.stop().await;
+    let proxy = Proxy::guard(Some(&policy), &[]);
+    let token = |lifetime: i64| {
+        let claims = json!({"iss": url, "aud": ENDPOINT, "exp": proxy.now() + lifetime, "typ": "Bearer", "azp": LABELER,
+            "sub": "s", "resource_access": {ENDPOINT: {"roles": ["predict"]}}});
+        keys::token(keys::issuer(), &header("RS256"), &claims)
+    };
+    let ready = proxy.admin("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("keys of issuer"), "{}", ready.body);
+    let answer = call(proxy.guard_address(), "POST", PATH, Some(&token(60))).await;
+    assert_eq!((answer.status, answer.reason().as_str()), (503, "keys_missing"));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    // It heals by itself.
+    let issuer = Issuer::start_at(address).await;
+    proxy.until_ready().await;
+    assert_eq!(infer(&proxy, &token(60)).await, 200);
+    // Keycloak is gone again. Its keys serve for a day…
+    issuer.stop().await;
+    proxy.advance(24 * 3600 - 60);
+    let long = token(9999);
+    assert_eq!(infer(&proxy, &long).await, 200);
+    // …and no longer, not even for a token that was verified.
+    proxy.advance(120);
+    let answer = call(proxy.guard_address(), "POST", PATH, Some(&long)).await;
+    assert_eq!((answer.status, answer.reason().as_str()), (503, "keys_stale"));
+}
