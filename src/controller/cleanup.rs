@@ -60,7 +60,7 @@ async fn delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &str)
 
 async fn try_delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &str) -> Result<(), ReconcileError> {
     let owner = owner(&ctx.cluster, trace.kind, &trace.name, uid);
-    let id = client_uuid(&ctx.cluster, trace.kind, &trace.name);
+    let id = client_uuid(&ctx.cluster, trace.realm, trace.kind, &trace.name);
     let plan = if trace.kind == kind::ENDPOINT {
         let client_id = trace.name.endpoint_client_id();
         let key = EndpointKey { id, client_id, permissions: Default::default(), scope_names: Default::default() };

@@ -8,7 +8,7 @@ use crate::core::{
 
 /// What an endpoint is in Keycloak.
 pub fn desired_endpoint(cluster: &str, endpoint: &Endpoint) -> DesiredEndpoint {
-    let id = client_uuid(cluster, kind::ENDPOINT, &endpoint.name);
+    let id = client_uuid(cluster, &endpoint.realm, kind::ENDPOINT, &endpoint.name);
     let client_id = endpoint.name.endpoint_client_id();
     let permissions = || endpoint.permissions.iter().map(|permission| permission.as_str());
     DesiredEndpoint {

@@ -45,9 +45,9 @@ pub fn cluster_owner(cluster: &str, kind: &str, name: &str, uid: &str) -> Owner 
     }
 }
 
-/// The id of the client of a namespaced object.
-pub fn client_uuid(cluster: &str, kind: &str, name: &Ref) -> uuid::Uuid {
-    object_id(cluster, kind, &name.namespace, &name.name)
+/// The id of the client of a namespaced object of this Realm.
+pub fn client_uuid(cluster: &str, realm: &str, kind: &str, name: &Ref) -> uuid::Uuid {
+    object_id(cluster, realm, kind, &name.namespace, &name.name)
 }
 
 /// The alias of a cluster's identity provider in a realm that names none.

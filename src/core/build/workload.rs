@@ -24,7 +24,7 @@ pub fn desired_workload(
     let targets = workload.targets.iter().filter_map(|target| endpoint(&target.endpoint));
     let granted = edges.iter().filter(|edge| edge.workload == workload.name && endpoint(&edge.endpoint).is_some());
     DesiredWorkload {
-        id: client_uuid(cluster, kind::WORKLOAD, &workload.name),
+        id: client_uuid(cluster, &workload.realm, kind::WORKLOAD, &workload.name),
         display_name: format!("{} (workload)", workload.name),
         owner: owner(cluster, kind::WORKLOAD, &workload.name, &workload.uid),
         enabled: !workload.suspended,
@@ -40,7 +40,7 @@ pub fn desired_workload(
 }
 
 fn scopes(cluster: &str, endpoint: &Endpoint) -> BTreeSet<ScopeRef> {
-    let id = client_uuid(cluster, kind::ENDPOINT, &endpoint.name);
+    let id = client_uuid(cluster, &endpoint.realm, kind::ENDPOINT, &endpoint.name);
     let client_id = endpoint.name.endpoint_client_id();
     let permissions = endpoint.permissions.iter();
     permissions
