@@ -21,7 +21,8 @@ pub fn kubectl(args: &[&str]) -> String {
 /// Runs `kubectl` with this standard input: what it prints, or its complaint.
 pub fn try_kubectl(args: &[&str], input: &str) -> Result<String, String> {
     assert!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG is not set: start it with make e2e");
-    let piped = Command::new("kubectl").args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = Command::new("kubectl");
+    let piped = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().expect("kubectl can be run: start it with make e2e");
     // A kubectl that ends early does not read it; its complaint says why.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
@@ -117,7 +118,8 @@ impl Object {
         let what = format!("{} has condition {type_}={status} with reason {reason}", self.name);
         eventually(&what, PATIENCE, || {
             let object = self.get()?;
-            let found = condition(&object, type_).ok_or_else(|| format!("no such condition in {}", object["status"]))?;
+            let found =
+                condition(&object, type_).ok_or_else(|| format!("no such condition in {}", object["status"]))?;
             let holds = found["status"] == status
                 && found["reason"] == reason
                 && found["observedGeneration"] == object["metadata"]["generation"];

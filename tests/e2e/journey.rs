@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::{Object, assert_says, kubectl, text},
     eventually::PATIENCE,
-    objects::{
-        caller_pod, grant, http_endpoint, http_pod, identity, model_endpoint, model_pod, MODEL_IMAGE, service_account,
-    },
+    objects::{caller_pod, grant, http_endpoint, http_pod, identity, model_endpoint, model_pod, service_account},
     pods::{Pod, Request, start},
     stage::{Stage, internal_url},
 };
@@ -217,7 +215,8 @@ fn a_pod_holds_no_secret_and_a_token_is_good_for_one_endpoint() {
 fn the_application_sees_no_secret(labeler: &Pod) {
     assert_eq!(labeler.run("echo $FIRST_URL").trim(), "http://127.0.0.1:15100", "the variable of the target");
     assert_eq!(labeler.run("env | grep -iE 'token|secret|password|eyJ' || true"), "", "secrets in the environment");
-    let files = labeler.run("find /var/run/secrets /run/secrets /var/run/keywire /etc/keywire -type f 2>/dev/null || true");
+    let files =
+        labeler.run("find /var/run/secrets /run/secrets /var/run/keywire /etc/keywire -type f 2>/dev/null || true");
     assert_eq!(files, "", "secrets in files");
 }
 

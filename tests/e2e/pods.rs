@@ -90,9 +90,8 @@ impl Pod {
 
     /// Calls until the answer has this status, and fails with the last answer where that does not come.
     pub fn call_until(&self, status: u16, request: &Request) -> Answer {
-        let other = format!(
-            "case $answer in \"HTTP/1.1 {status}\"*) false;; *) [ $(date +%s) -lt $end ] && sleep 0.1;; esac"
-        );
+        let other =
+            format!("case $answer in \"HTTP/1.1 {status}\"*) false;; *) [ $(date +%s) -lt $end ] && sleep 0.1;; esac");
         let answer = self.call_while(request, &other);
         assert_eq!(answer.status, status, "{} calls {}: {answer:?}", self.name, request.url);
         answer
