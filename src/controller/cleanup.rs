@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::{context::Context, error::Error, finalizer, servers::link_for_cleanup, status, sync};
 use crate::{
     core::{
-        build::{client_uuid, kind, owner},
+        build::{Site, kind, owner},
         diff::{plan_delete_endpoint, plan_delete_workload},
         graph::{Problem, ProblemReason},
         name::Ref,
@@ -60,7 +60,7 @@ async fn delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &str)
 
 async fn try_delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &str) -> Result<(), ReconcileError> {
     let owner = owner(&ctx.cluster, trace.kind, &trace.name, uid);
-    let id = client_uuid(&ctx.cluster, trace.realm, trace.kind, &trace.name);
+    let id = Site { cluster: &ctx.cluster, realm: realm.name() }.client_id(trace.kind, &trace.name);
     let plan = if trace.kind == kind::ENDPOINT {
         let client_id = trace.name.endpoint_client_id();
         let key = EndpointKey { id, client_id, permissions: Default::default(), scope_names: Default::default() };

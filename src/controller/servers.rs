@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{KeycloakServer, Realm},
     core::{
-        build::{RealmUrls, default_alias},
+        build::{RealmUrls, Site, default_alias},
         graph::{Problem, ProblemReason},
     },
     keycloak::{Admin, RealmAdmin},
@@ -66,6 +66,11 @@ pub struct RealmLink {
 }
 
 impl RealmLink {
+    /// The place in Keycloak that objects of this realm are built for.
+    pub fn site<'a>(&'a self, ctx: &'a Context) -> Site<'a> {
+        Site { cluster: &ctx.cluster, realm: self.admin.name() }
+    }
+
     /// What `Synced` says while Keycloak does not hold the realm: its becoming ready triggers the next pass.
     pub fn not_ready(&self) -> Verdict {
         Verdict::waiting(SYNCED, format!("for Realm {:?} to be ready", self.admin.name()))

@@ -8,11 +8,15 @@ use crate::core::desired::representation::{ClientRepresentation, ClientSettings,
 use crate::core::desired::{OWNER_ATTRIBUTE, Owner, WorkloadIssuer, object_id};
 
 use super::admin::{Admin, RealmAdmin};
+use super::clients::ScopeList;
 use super::error::ApiError;
-use super::reconcile::ReconcileError;
 
 /// The realm role that lets the operator create realms.
 const CREATE_REALM: &str = "create-realm";
+/// The realm from which others are administered.
+const MASTER: &str = "master";
+/// Without this scope in its token, the operator is refused by Keycloak 26.8.2 and later; earlier ones do not have it.
+const ADMIN_API_SCOPE: &str = "kc-admin-api";
 /// The kind in the owner mark of what is made here.
 const KIND: &str = "Bootstrap";
 
@@ -25,7 +29,8 @@ pub struct BootstrapSpec {
     pub login_realm: String,
     /// The operator's client.
     pub client_id: String,
-    /// The trust in the cluster's ServiceAccount tokens.
+    /// The trust in the cluster's ServiceAccount tokens. To follow the cluster's keys later by [`ensure_issuer`], the
+    /// operator needs a grant of `manage-identity-providers` in the login realm.
     pub issuer: WorkloadIssuer,
     /// `system:serviceaccount:NAMESPACE:NAME` of the operator.
     pub subject: String,
@@ -33,7 +38,8 @@ pub struct BootstrapSpec {
     pub grants: Vec<RealmGrant>,
 }
 
-/// Rights in one realm that exists already; the login realm has to be `master`.
+/// Rights in one realm that exists already. From `master` rights in any realm can be given; from another login realm only
+/// rights in itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RealmGrant {
     /// The realm.
@@ -60,7 +66,7 @@ pub struct BootstrapReport {
     pub identity_provider: Step,
     /// The operator's client.
     pub client: Step,
-    /// The role to create realms, and the roles in realms that exist, by role container.
+    /// The role to create realms (under `realm`), and the roles in realms that exist, by the client that has them.
     pub roles: BTreeMap<String, Step>,
 }
 
@@ -71,11 +77,14 @@ pub enum BootstrapError {
     /// A call failed.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// The identity provider could not be made.
-    #[error("the trust in the cluster's tokens: {0}")]
-    Issuer(#[from] ReconcileError),
-    /// The realm whose rights are to be given does not exist.
-    #[error("realm {realm} does not exist, so no rights in it can be given")]
+    /// The alias is that of an identity provider that Keywire did not make.
+    #[error("identity provider {alias} exists already and was not made by Keywire: choose another alias")]
+    AliasTaken {
+        /// The alias.
+        alias: String,
+    },
+    /// The realm whose rights are to be given does not exist, or is out of the login realm's reach.
+    #[error("no rights in realm {realm} can be given: it does not exist, or the login realm is neither it nor master")]
     RealmMissing {
         /// The realm.
         realm: String,
@@ -90,11 +99,13 @@ pub enum BootstrapError {
 /// [`BootstrapError`]; what was done before stays, and running it again goes on.
 pub async fn bootstrap_operator(admin: &Admin, spec: &BootstrapSpec) -> Result<BootstrapReport, BootstrapError> {
     let realm = admin.realm(&spec.login_realm);
-    let identity_provider = ensure_issuer(&realm, spec).await?;
+    let identity_provider = ensure_issuer(&realm, &spec.issuer, &spec.owner()).await?;
     let (id, client) = ensure_client(&realm, spec).await?;
     let account = realm.get_service_account(&id).await?.id;
     let mut roles = BTreeMap::new();
-    roles.insert("realm".to_owned(), ensure_create_realm(&realm, &account).await?);
+    if spec.login_realm == MASTER {
+        roles.insert("realm".to_owned(), ensure_create_realm(&realm, &account).await?);
+    }
     for grant in &spec.grants {
         let (container, step) = ensure_grant(&realm, &account, grant).await?;
         roles.insert(container, step);
@@ -127,7 +138,7 @@ impl BootstrapSpec {
             ..ClientSettings::closed(&self.client_id, "Keywire operator")
         };
         let id = object_id(&self.cluster, &self.login_realm, KIND, "", &self.client_id);
-        let default_client_scopes = Some(["basic", "roles"].map(ToOwned::to_owned).into());
+        let default_client_scopes = Some(["basic", "roles", ADMIN_API_SCOPE].map(ToOwned::to_owned).into());
         ClientRepresentation {
             id: Some(id.to_string()),
             settings,
@@ -137,14 +148,20 @@ impl BootstrapSpec {
     }
 }
 
-async fn ensure_issuer(realm: &RealmAdmin, spec: &BootstrapSpec) -> Result<Step, BootstrapError> {
-    let wanted = spec.issuer.identity_provider(&spec.owner());
+/// Makes a realm trust the cluster's current keys. The operator does this for its login realm whenever the cluster has a
+/// new key, before that key signs.
+///
+/// # Errors
+/// [`BootstrapError::AliasTaken`] if the alias is not ours.
+pub async fn ensure_issuer(realm: &RealmAdmin, issuer: &WorkloadIssuer, owner: &Owner) -> Result<Step, BootstrapError> {
+    let wanted = issuer.identity_provider(owner);
     let existing = realm.list_identity_providers().await?;
     match existing.iter().find(|found| found.alias == wanted.alias) {
         None => {
             realm.create_identity_provider(&wanted).await?;
             Ok(Step::Created)
         }
+        Some(found) if found.owner().is_none() => Err(BootstrapError::AliasTaken { alias: wanted.alias }),
         Some(found) if found.with_canonical_keys() == wanted => Ok(Step::Unchanged),
         Some(_) => {
             realm.update_identity_provider(&wanted).await?;
@@ -163,11 +180,29 @@ async fn ensure_client(realm: &RealmAdmin, spec: &BootstrapSpec) -> Result<(Stri
     let has_attributes =
         wanted.settings.attributes.iter().all(|(name, value)| found.settings.attributes.get(name) == Some(value));
     let rest = ClientSettings { attributes: wanted.settings.attributes.clone(), ..found.settings };
+    let has_scope = ensure_admin_api_scope(realm, &id, found.default_client_scopes.unwrap_or_default()).await?;
     if has_attributes && rest == wanted.settings {
-        return Ok((id, Step::Unchanged));
+        return Ok((id, has_scope));
     }
     realm.update_client(&id, &json!(wanted.settings)).await?;
     Ok((id, Step::Updated))
+}
+
+/// A client that was made before Keycloak was upgraded lacks the scope.
+async fn ensure_admin_api_scope(
+    realm: &RealmAdmin,
+    client: &str,
+    present: BTreeSet<String>,
+) -> Result<Step, BootstrapError> {
+    if present.contains(ADMIN_API_SCOPE) {
+        return Ok(Step::Unchanged);
+    }
+    let scopes = realm.list_client_scopes().await?;
+    let Some(scope) = scopes.iter().find(|scope| scope.settings.name == ADMIN_API_SCOPE) else {
+        return Ok(Step::Unchanged);
+    };
+    realm.add_scope_to_client(client, ScopeList::Default, &scope.reference().id).await?;
+    Ok(Step::Updated)
 }
 
 async fn ensure_create_realm(realm: &RealmAdmin, account: &str) -> Result<Step, BootstrapError> {
@@ -181,9 +216,13 @@ async fn ensure_create_realm(realm: &RealmAdmin, account: &str) -> Result<Step, 
 }
 
 async fn ensure_grant(realm: &RealmAdmin, account: &str, grant: &RealmGrant) -> Result<(String, Step), BootstrapError> {
-    let container = format!("{}-realm", grant.realm);
-    let client = realm.find_client(&container).await?;
-    let client = client.ok_or_else(|| BootstrapError::RealmMissing { realm: grant.realm.clone() })?.reference().id;
+    let missing = || BootstrapError::RealmMissing { realm: grant.realm.clone() };
+    let container = match realm.name() {
+        MASTER => format!("{}-realm", grant.realm),
+        login_realm if login_realm == grant.realm => "realm-management".to_owned(),
+        _ => return Err(missing()),
+    };
+    let client = realm.find_client(&container).await?.ok_or_else(missing)?.reference().id;
     let held = realm.list_role_mappings(account).await?.client_mappings.remove(&container);
     let held: BTreeSet<_> = held.iter().flat_map(|held| &held.mappings).map(|role| role.name.clone()).collect();
     let mut missing: Vec<RoleRepresentation> = Vec::new();

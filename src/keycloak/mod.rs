@@ -39,7 +39,9 @@ mod users;
 pub use admin::{Admin, AdminConfig, Limits, RealmAdmin, SetupError};
 pub use apply::ApplyError;
 pub use assertion::{AssertionSource, TokenFile};
-pub use bootstrap::{BootstrapError, BootstrapReport, BootstrapSpec, RealmGrant, Step, bootstrap_operator};
+pub use bootstrap::{
+    BootstrapError, BootstrapReport, BootstrapSpec, RealmGrant, Step, bootstrap_operator, ensure_issuer,
+};
 pub use credentials::Credentials;
 pub use error::ApiError;
 pub use login_error::LoginError;

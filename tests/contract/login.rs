@@ -1,8 +1,9 @@
 //! Logging in, and what is said when that fails.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keywire::keycloak::{ApiError, Credentials, LoginError};
+use keywire::keycloak::{ApiError, Credentials, LoginError, TokenFile};
 
 use crate::issuer::Issuer;
 use crate::keycloak::{Keycloak, admin_at, in_realm, unique};
@@ -79,7 +80,10 @@ async fn a_refused_kubernetes_token_is_diagnosed_without_being_shown() {
         let token_path = directory.path().join("token");
         let token = cluster.token("system:serviceaccount:agents:operator", &test.issuer().await);
         std::fs::write(&token_path, secrecy::ExposeSecret::expose_secret(&token)).unwrap();
-        let credentials = Credentials::KubernetesToken { client_id: desired.client_id.clone(), token_path };
+        let credentials = Credentials::KubernetesToken {
+            client_id: desired.client_id.clone(),
+            token: Arc::new(TokenFile(token_path)),
+        };
         let admin = test.keycloak.admin_with(&test.name, credentials);
         let error = admin.check().await.unwrap_err();
         assert!(matches!(&error, ApiError::Login(LoginError::AssertionRefused { .. })), "{error}");

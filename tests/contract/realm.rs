@@ -6,7 +6,7 @@ use keywire::keycloak::ReconcileError;
 use serde_json::json;
 
 use crate::issuer::Issuer;
-use crate::keycloak::{Keycloak, Raw, in_realm, owner, unique};
+use crate::keycloak::{Keycloak, Raw, deleting, in_realm, owner, unique};
 
 fn role(name: &str, composites: &[&str]) -> RealmRole {
     let composites = composites.iter().map(ToString::to_string).collect();
@@ -35,8 +35,12 @@ fn desired(name: &str) -> DesiredRealm {
 
 #[tokio::test]
 async fn a_realm_is_made_kept_and_deleted() {
-    let keycloak = Keycloak::from_env();
     let name = unique("contract-full");
+    deleting(vec![format!("/{name}")], make_keep_and_delete(name)).await;
+}
+
+async fn make_keep_and_delete(name: String) {
+    let keycloak = Keycloak::from_env();
     let realm = keycloak.admin().realm(&name);
     let mut desired = desired(&name);
 

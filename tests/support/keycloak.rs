@@ -86,8 +86,18 @@ where
     let raw = Raw::log_in(&keycloak, &format!("/{name}")).await;
     let admin = keycloak.admin();
     let realm = admin.realm(&name);
-    let outcome = tokio::spawn(test(TestRealm { keycloak, admin, realm, raw: raw.clone(), name })).await;
-    assert_eq!(raw.delete("").await.0, 204, "the test's realm is deleted");
+    let path = format!("/{name}");
+    deleting(vec![path], test(TestRealm { keycloak, admin, realm, raw, name })).await;
+}
+
+/// Runs a test, and deletes what is at these paths of the Admin API whatever the outcome.
+pub async fn deleting(paths: Vec<String>, test: impl Future<Output = ()> + Send + 'static) {
+    let outcome = tokio::spawn(test).await;
+    let raw = Raw::log_in(&Keycloak::from_env(), "").await;
+    for path in paths {
+        let (status, _) = raw.delete(&path).await;
+        assert!(matches!(status, 204 | 404), "{path} is left behind: {status}");
+    }
     if let Err(error) = outcome {
         resume_unwind(error.into_panic());
     }

@@ -80,6 +80,6 @@ async fn sync(ctx: &Context, gathered: &Gathered) -> Result<Verdict, Verdict> {
     if !gathered.realm.ready {
         return Ok(gathered.realm.not_ready());
     }
-    let desired = desired_endpoint(&ctx.cluster, &gathered.endpoint);
+    let desired = desired_endpoint(gathered.realm.site(ctx), &gathered.endpoint);
     verdict(ctx, gathered.realm.admin.reconcile_endpoint(&desired).await)
 }

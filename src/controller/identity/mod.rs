@@ -145,7 +145,8 @@ async fn sync(ctx: &Context, gathered: &Gathered) -> Result<Verdict, Verdict> {
         return Ok(gathered.realm.not_ready());
     }
     let there = |name: &Ref| in_keycloak(ctx, name).filter(|endpoint| endpoint.realm == gathered.workload.realm);
-    let desired = desired_workload(&ctx.cluster, &gathered.workload, &gathered.issuer_alias, there, &gathered.edges);
+    let site = gathered.realm.site(ctx);
+    let desired = desired_workload(site, &gathered.workload, &gathered.issuer_alias, there, &gathered.edges);
     verdict(ctx, gathered.realm.admin.reconcile_workload(&desired).await)
 }
 

@@ -45,9 +45,20 @@ pub fn cluster_owner(cluster: &str, kind: &str, name: &str, uid: &str) -> Owner 
     }
 }
 
-/// The id of the client of a namespaced object of this Realm.
-pub fn client_uuid(cluster: &str, realm: &str, kind: &str, name: &Ref) -> uuid::Uuid {
-    object_id(cluster, realm, kind, &name.namespace, &name.name)
+/// The place in Keycloak that an object is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// This cluster's name.
+    pub cluster: &'a str,
+    /// The realm's name in Keycloak.
+    pub realm: &'a str,
+}
+
+impl Site<'_> {
+    /// The id of the client of a namespaced object.
+    pub fn client_id(&self, kind: &str, name: &Ref) -> uuid::Uuid {
+        object_id(self.cluster, self.realm, kind, &name.namespace, &name.name)
+    }
 }
 
 /// The alias of a cluster's identity provider in a realm that names none.

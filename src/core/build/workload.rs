@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{client_uuid, kind, owner};
+use super::{Site, kind, owner};
 use crate::core::{
     desired::{Credential, DesiredWorkload, PermissionScope, ScopeRef},
     graph::{Edge, Endpoint, Workload},
@@ -14,7 +14,7 @@ use crate::core::{
 /// `endpoint` finds those that Keycloak holds already: the scope of one that it
 /// does not hold would be dropped without a word, and a role of it not be found.
 pub fn desired_workload(
-    cluster: &str,
+    site: Site<'_>,
     workload: &Workload,
     issuer_alias: &str,
     endpoint: impl Fn(&Ref) -> Option<Endpoint>,
@@ -24,23 +24,23 @@ pub fn desired_workload(
     let targets = workload.targets.iter().filter_map(|target| endpoint(&target.endpoint));
     let granted = edges.iter().filter(|edge| edge.workload == workload.name && endpoint(&edge.endpoint).is_some());
     DesiredWorkload {
-        id: client_uuid(cluster, &workload.realm, kind::WORKLOAD, &workload.name),
+        id: site.client_id(kind::WORKLOAD, &workload.name),
         display_name: format!("{} (workload)", workload.name),
-        owner: owner(cluster, kind::WORKLOAD, &workload.name, &workload.uid),
+        owner: owner(site.cluster, kind::WORKLOAD, &workload.name, &workload.uid),
         enabled: !workload.suspended,
         credential: Credential::Federated {
             issuer_alias: issuer_alias.to_owned(),
             subject: service_account_subject(&workload.name.namespace, &workload.service_account),
         },
-        optional_scopes: targets.flat_map(|endpoint| scopes(cluster, &endpoint)).collect(),
+        optional_scopes: targets.flat_map(|endpoint| scopes(site, &endpoint)).collect(),
         grants: roles(granted),
         adopt: workload.adopt,
         client_id,
     }
 }
 
-fn scopes(cluster: &str, endpoint: &Endpoint) -> BTreeSet<ScopeRef> {
-    let id = client_uuid(cluster, &endpoint.realm, kind::ENDPOINT, &endpoint.name);
+fn scopes(site: Site<'_>, endpoint: &Endpoint) -> BTreeSet<ScopeRef> {
+    let id = site.client_id(kind::ENDPOINT, &endpoint.name);
     let client_id = endpoint.name.endpoint_client_id();
     let permissions = endpoint.permissions.iter();
     permissions
@@ -65,10 +65,12 @@ mod tests {
         test_objects::{endpoint, grant, workload},
     };
 
+    const EAST: Site<'_> = Site { cluster: "east", realm: "ml" };
+
     fn build(workload: &Workload, endpoint_known: bool) -> DesiredWorkload {
         let find = |_: &Ref| endpoint_known.then(endpoint);
         let edges = in_force([&grant()], |_| Some(endpoint()), |_| Some(workload.clone()), 0);
-        desired_workload("east", workload, "keywire-east", find, &edges)
+        desired_workload(EAST, workload, "keywire-east", find, &edges)
     }
 
     #[test]
@@ -89,7 +91,7 @@ mod tests {
     #[test]
     fn the_scopes_are_the_endpoints_own() {
         let made: BTreeSet<_> =
-            super::super::desired_endpoint("east", &endpoint()).scopes.iter().map(PermissionScope::reference).collect();
+            super::super::desired_endpoint(EAST, &endpoint()).scopes.iter().map(PermissionScope::reference).collect();
         assert_eq!(build(&workload(), true).optional_scopes, made);
     }
 

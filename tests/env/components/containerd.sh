@@ -84,7 +84,7 @@ containerd_stop() {
 containerd_kill_pods() {
 	ctr_k8s tasks list -q | xargs -r -P 8 -I{} ctr --address "$CONTAINERD_SOCKET" --namespace k8s.io tasks rm --force {} || true
 	ctr_k8s containers list -q | xargs -r -n 20 ctr --address "$CONTAINERD_SOCKET" --namespace k8s.io containers rm || true
-	images_forget_keywire || true
+	images_prune || true
 }
 
 # Shims outlive containerd by design. Ours are told by the socket's path on

@@ -47,12 +47,17 @@ image_import() {
 	touch "$(image_stamp "$entry")"
 }
 
-# Forgets Keywire's own images, of which every change of the code makes two. Also
-# under the names by digest that the kubelet's interface adds.
-images_forget_keywire() {
+# Forgets every image but the environment's own: Keywire's, of which every change
+# of the code makes two, and what was replaced under its name and lives on under
+# the name by digest that the kubelet's interface adds. Only for `down`: a pod
+# that starts would miss its image.
+images_prune() {
+	images_superfluous | xargs -r ctr --address "$CONTAINERD_SOCKET" --namespace k8s.io images rm
+}
+
+images_superfluous() {
 	ctr_k8s images list | awk '
-		{reference[NR] = $1; digest[NR] = $3}
-		$1 ~ "^localhost/keywire/" {ours[$3] = 1}
-		END {for (i in reference) if (digest[i] in ours) print reference[i]}' |
-		xargs -r ctr --address "$CONTAINERD_SOCKET" --namespace k8s.io images rm
+		NR > 1 {digest[$1] = $3}
+		$1 ~ "^localhost/keywire-env/" {kept[$3] = 1}
+		END {for (name in digest) if (!(digest[name] in kept)) print name}'
 }

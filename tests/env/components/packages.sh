@@ -4,12 +4,14 @@
 # second run asks neither apt nor dpkg.
 
 declare -A PACKAGE_FILES=(
+	[buildah]=/usr/bin/buildah
 	[busybox-static]=/bin/busybox
 	[ca-certificates]=/etc/ssl/certs/ca-certificates.crt
 	[conntrack]=/usr/sbin/conntrack
 	[containerd]=/usr/bin/containerd
 	[containernetworking-plugins]=/usr/lib/cni/bridge
 	[curl]=/usr/bin/curl
+	[default-jre-headless]=/usr/bin/java
 	[debootstrap]=/usr/sbin/debootstrap
 	[gcc]=/usr/bin/gcc
 	[iproute2]=/sbin/ip

@@ -42,7 +42,7 @@ main() {
 make_image() {
 	local name=$1 binary=$2 tag=$3 image
 	[[ -x $binary ]] || die "$binary is missing: cargo build --release"
-	image=localhost/keywire/$name:${tag:-$(hash_of "$binary" "$ENV_DIR/images/keywire.sh")}
+	image=localhost/keywire/$name:${tag:-$(hash_of "$binary" "$REPO/deploy/images/Containerfile" "$ENV_DIR/images/keywire.sh")}
 	if ! image_known "$image" || [[ -n $tag ]]; then
 		step "image: $image" images keywire_image "$image" "$binary" >&2
 	fi
@@ -58,9 +58,18 @@ keywire_image() {
 	trap "rm -rf '$folder'" EXIT
 	rootfs_basics "$folder/root"
 	rootfs_binary "$folder/root" "$(realpath "$binary")" "/usr/local/bin/${binary##*/}"
-	rootfs_image "$folder/root" "$image" "$folder/image.tar" \
-		"{\"Entrypoint\": [\"/usr/local/bin/${binary##*/}\"], \"User\": \"65532:65532\"}"
+	buildah_image "$folder" "$image" "${binary##*/keywire-}"
 	ctr_k8s images import "$folder/image.tar"
+}
+
+# The same recipe as a release's. `vfs` and `chroot` need neither kernel modules
+# nor a user namespace; the storage lies in the folder, so nothing stays behind.
+buildah_image() {
+	local folder=$1 image=$2 target=$3
+	local buildah=(buildah --storage-driver vfs --root "$folder/storage" --runroot "$folder/run")
+	"${buildah[@]}" build --isolation chroot --target "$target" --tag "$image" \
+		--file "$REPO/deploy/images/Containerfile" "$folder"
+	"${buildah[@]}" push "$image" "docker-archive:$folder/image.tar:$image"
 }
 
 main "$@"

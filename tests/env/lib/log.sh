@@ -10,7 +10,7 @@ die() {
 	exit 1
 }
 
-# The process group of the step that is running, for the traps in run_steps.
+# The process group of the step that is running, for the trap below.
 STEP_PID=
 
 # step NAME LOGNAME FUNCTION [ARG...]: runs the function with its output in
@@ -24,12 +24,13 @@ step() {
 	shift 2
 	mkdir -p "$LOGS"
 	# Job control gives the step a process group, so an interrupt ends all of it.
+	# The lock (descriptor 9) is the script's alone.
 	set -m
 	(
 		set -euo pipefail
 		printf -- '--- %s: %s\n' "$(date -u +%FT%TZ)" "$*"
 		"$@"
-	) >>"$logfile" 2>&1 </dev/null &
+	) >>"$logfile" 2>&1 </dev/null 9>&- &
 	STEP_PID=$!
 	set +m
 	step_wait "$name" "$logfile" "$start" || status=$?
@@ -42,7 +43,7 @@ step() {
 step_wait() {
 	local name=$1 logfile=$2 start=$3 next=20
 	while kill -0 "$STEP_PID" 2>/dev/null; do
-		sleep 0.05
+		sleep 0.1
 		if ((SECONDS - start >= next)); then
 			log "$name: still running after $((SECONDS - start)) s (log: $logfile)"
 			next=$((next + 20))
@@ -66,11 +67,20 @@ step_failed() {
 # Ends the running step's processes when the script is interrupted.
 step_interrupted() {
 	trap - INT TERM
-	if [[ -n $STEP_PID ]]; then
-		kill -TERM -- "-$STEP_PID" 2>/dev/null || true
-		wait "$STEP_PID" 2>/dev/null || true
-	fi
+	if [[ -n $STEP_PID ]]; then step_end; fi
 	printf '\ninterrupted; run %s again to go on, or tests/env/down to stop everything\n' "$0" >&2
 	exit 130
+}
+
+# The whole process group, and not returning before it is gone: the next run must
+# not meet a compiler that still writes.
+step_end() {
+	local end=$((SECONDS + 3))
+	kill -TERM -- "-$STEP_PID" 2>/dev/null || true
+	wait "$STEP_PID" 2>/dev/null || true
+	while kill -0 -- "-$STEP_PID" 2>/dev/null; do
+		((SECONDS < end)) || kill -KILL -- "-$STEP_PID" 2>/dev/null || true
+		sleep 0.05
+	done
 }
 trap step_interrupted INT TERM
