@@ -69,7 +69,8 @@ crds: ## Write the CustomResourceDefinitions from the Rust types
 	charts/keywire-crds/sync
 
 images: ## Build the binaries and import their images into the test cluster
-	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked --bin keywire --bin keywire-operator
+	$(CARGO) build --profile sidecar --locked --no-default-features --features proxy --bin keywire-proxy
 	tests/env/images/keywire.sh
 
 install: ## Install or upgrade Keywire in the test cluster, from its charts

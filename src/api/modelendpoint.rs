@@ -157,7 +157,7 @@ pub struct ModelEndpointStatus {
     /// The generation that this status tells of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The one audience of tokens for this endpoint, and its client in Keycloak.
+    /// The one audience of tokens for this endpoint, and its client in Keycloak: from when it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// URL of the guarded Service within the cluster.

@@ -7,7 +7,7 @@ use super::Gathered;
 use crate::{
     api::{ModelEndpoint, ModelEndpointStatus},
     controller::{
-        condition::{ACCEPTED, SYNCED, Verdict, conditions},
+        condition::{ACCEPTED, SYNCED, State, Verdict, conditions},
         context::Context,
         error::Error,
         objects::ObjectError,
@@ -52,6 +52,7 @@ pub async fn accepted(
     synced: &Result<Verdict, Verdict>,
 ) -> Result<(), Error> {
     let before = object.status.clone().unwrap_or_default();
+    let in_keycloak = matches!(synced, Ok(verdict) if verdict.state == State::True);
     let (Ok(synced) | Err(synced)) = synced;
     let verdicts = [
         Verdict::good(ACCEPTED, "Valid", "the endpoint is valid and its realm admits it"),
@@ -62,7 +63,8 @@ pub async fn accepted(
     let ready = format!("guarded; {} in force", count(gathered.edges.len(), "grant"));
     let new = ModelEndpointStatus {
         observed_generation: object.metadata.generation,
-        audience: Some(endpoint.name.endpoint_client_id()),
+        // Once there it stays: a Keycloak that is away for a while takes no caller's roles.
+        audience: before.audience.or_else(|| in_keycloak.then(|| endpoint.name.endpoint_client_id())),
         url: endpoint.ports.first().map(|port| endpoint.url(port)),
         permissions: endpoint.permissions.iter().map(|name: &Permission| name.to_string()).collect(),
         grants: i32::try_from(gathered.edges.len()).ok(),

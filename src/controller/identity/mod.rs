@@ -9,7 +9,7 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::{
     cleanup::{self, Trace},
-    condition::{Verdict, is_ready},
+    condition::Verdict,
     context::Context,
     documents::{self, Kind},
     error::Error,
@@ -150,9 +150,9 @@ async fn sync(ctx: &Context, gathered: &Gathered) -> Result<Verdict, Verdict> {
     verdict(ctx, gathered.realm.admin.reconcile_workload(&desired).await)
 }
 
-/// The endpoint, where Keycloak holds its client, roles and scopes.
+/// The endpoint, once Keycloak holds its client, roles and scopes.
 fn in_keycloak(ctx: &Context, name: &Ref) -> Option<Endpoint> {
     let object = Caches::namespaced(&ctx.caches.endpoints, name)?;
-    let synced = object.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
-    synced.then(|| ctx.caches.endpoint(name)).flatten()
+    object.status.as_ref()?.audience.as_ref()?;
+    ctx.caches.endpoint(name)
 }

@@ -139,8 +139,10 @@ impl Queues {
             self.endpoint(&name);
             change.old.iter().chain(&change.new).for_each(|endpoint| self.realm(&endpoint.spec.realm));
         }
-        if asks_anew(change) || readiness(change, |endpoint| endpoint.status.as_ref().map(|status| &*status.conditions))
-        {
+        let is_readier = readiness(change, |endpoint| endpoint.status.as_ref().map(|status| &*status.conditions));
+        let audience = |endpoint: &Option<Arc<ModelEndpoint>>| endpoint.as_ref()?.status.as_ref()?.audience.clone();
+        let reached_keycloak = audience(&change.old) != audience(&change.new);
+        if asks_anew(change) || reached_keycloak || is_readier {
             caches.identities_by_target.get(&name).iter().for_each(|identity| self.identity(identity));
             for grant in caches.grants_by_endpoint.get(&name) {
                 self.grant_and_subjects(caches, &grant);

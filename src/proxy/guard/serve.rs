@@ -1,14 +1,10 @@
 //! One incoming call: what it asks for, who asks, whether they may; then on.
 
-use std::{
-    cell::RefCell,
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, StatusCode, Version, request::Parts};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::{
     audit::{Audit, Record},

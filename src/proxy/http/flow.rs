@@ -1,11 +1,9 @@
 //! What one server connection is doing, shared by the three that need to know:
 //! the gate below hyper, the service above it, and the task around it.
 
-use std::{
-    cell::Cell,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use tokio::time::Instant;
 
 use super::scan::Violation;
 

@@ -7,24 +7,21 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{flow::Flow, scan::Scanner};
 
 /// A server-side socket with a [`Scanner`] on its reading half.
 #[derive(Debug)]
-pub struct Gate {
-    stream: TcpStream,
+pub struct Gate<S> {
+    stream: S,
     scanner: Scanner,
     flow: Rc<Flow>,
 }
 
-impl Gate {
+impl<S> Gate<S> {
     /// Wraps an accepted socket. What is found is told to `flow`.
-    pub fn new(stream: TcpStream, flow: Rc<Flow>) -> Self {
+    pub fn new(stream: S, flow: Rc<Flow>) -> Self {
         Self { stream, scanner: Scanner::default(), flow }
     }
 
@@ -39,7 +36,7 @@ impl Gate {
     }
 }
 
-impl AsyncRead for Gate {
+impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
@@ -49,7 +46,7 @@ impl AsyncRead for Gate {
     }
 }
 
-impl AsyncWrite for Gate {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
     }

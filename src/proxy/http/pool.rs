@@ -1,14 +1,11 @@
 //! Connections to one upstream, kept open between requests. One pool per worker
 //! thread, so taking one costs no lock.
 
-use std::{
-    cell::RefCell,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
+use tokio::time::Instant;
 
 use super::{
     body::{AnswerBody, RequestBody},

@@ -7,16 +7,16 @@ use std::{
     rc::Rc,
     sync::atomic::{AtomicBool, Ordering},
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::TcpStream,
+    io::{AsyncRead, AsyncWrite},
     sync::Notify,
-    time::{Sleep, sleep_until},
+    time::{Instant, Sleep, sleep_until},
 };
 
 use super::{answer::Refusal, body::AnswerBody, flow::Flow, gate::Gate, scan::MAX_HEAD};
@@ -66,7 +66,10 @@ pub trait Handler {
 }
 
 /// Serves a connection until it ends, is idle for too long, or is drained.
-pub async fn serve(stream: TcpStream, flow: Rc<Flow>, handler: Rc<impl Handler>, drain: &Drain) {
+pub async fn serve<S>(stream: S, flow: Rc<Flow>, handler: Rc<impl Handler>, drain: &Drain)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let io = TokioIo::new(Gate::new(stream, Rc::clone(&flow)));
     let service = service_fn(|request| answer(Rc::clone(&flow), Rc::clone(&handler), request));
     // Time limits are the watch's: hyper's would set up a timer per request.
@@ -135,7 +138,7 @@ enum Verdict {
 impl Watch {
     fn new(flow: &Flow) -> Self {
         let armed = flow.due().unwrap_or_else(Instant::now);
-        Self { sleep: Box::pin(sleep_until(armed.into())), armed, registered: false }
+        Self { sleep: Box::pin(sleep_until(armed)), armed, registered: false }
     }
 
     fn poll(&mut self, flow: &Flow, cx: &mut Context<'_>) -> Verdict {
@@ -156,8 +159,115 @@ impl Watch {
     }
 
     fn arm(&mut self, at: Instant) {
-        self.sleep.as_mut().reset(at.into());
+        self.sleep.as_mut().reset(at);
         self.armed = at;
         self.registered = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::StatusCode;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        task::LocalSet,
+    };
+
+    use super::{
+        super::flow::{HEAD_TIMEOUT, IDLE_TIMEOUT},
+        *,
+    };
+
+    /// Answers `/fast` at once, anything else never.
+    struct Probe;
+
+    impl Handler for Probe {
+        async fn handle(&self, request: Request<Incoming>, _: Instant) -> Response<AnswerBody> {
+            if request.uri().path() != "/fast" {
+                std::future::pending::<()>().await;
+            }
+            Response::new(AnswerBody::full(Bytes::from_static(b"ok")))
+        }
+
+        fn too_slow(&self) -> Refusal {
+            Refusal::new(StatusCode::GATEWAY_TIMEOUT, "upstream", "too_slow", "")
+        }
+
+        fn patience(&self) -> Duration {
+            Duration::from_secs(30)
+        }
+    }
+
+    /// Sends `bytes`, then waits for the end: what came back, and after how long
+    /// of the paused clock's time.
+    async fn exchange(bytes: &'static str, drain: Option<Duration>) -> (String, Duration) {
+        let (ours, theirs): (DuplexStream, _) = duplex(64 * 1024);
+        let all = LocalSet::new();
+        let started = Instant::now();
+        let drained = Rc::new(Drain::default());
+        let serving = Rc::clone(&drained);
+        all.spawn_local(async move { serve(theirs, Flow::new(), Rc::new(Probe), &serving).await });
+        let text = all
+            .run_until(async move {
+                let (mut reader, mut writer) = tokio::io::split(ours);
+                assert!(writer.write_all(bytes.as_bytes()).await.is_ok());
+                if let Some(after) = drain {
+                    tokio::time::sleep(after).await;
+                    drained.begin();
+                }
+                let mut text = String::new();
+                let _ = reader.read_to_string(&mut text).await;
+                text
+            })
+            .await;
+        (text, started.elapsed())
+    }
+
+    fn about(found: Duration, expected: Duration) -> bool {
+        // The wheel of tokio's timer turns in milliseconds.
+        (expected..expected + Duration::from_millis(5)).contains(&found)
+    }
+
+    const FAST: &str = "GET /fast HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_drips_is_cut_off() {
+        let (text, after) = exchange("GET / HTTP/1.1\r\nHost:", None).await;
+        assert!(text.is_empty() && about(after, HEAD_TIMEOUT), "{text} {after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_head_that_drips_is_cut_off_too() {
+        let (text, after) = exchange("GET /fast HTTP/1.1\r\nHost: a\r\n\r\nGET /", None).await;
+        assert!(text.starts_with("HTTP/1.1 200") && about(after, HEAD_TIMEOUT), "{text} {after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_ends() {
+        for bytes in ["", FAST] {
+            let (_, after) = exchange(bytes, None).await;
+            assert!(about(after, IDLE_TIMEOUT), "{bytes:?} {after:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_with_an_upstream_ends_with_an_answer() {
+        let (text, after) = exchange("GET /never HTTP/1.1\r\nHost: a\r\n\r\n", None).await;
+        assert!(text.starts_with("HTTP/1.1 504") && text.contains("too_slow"), "{text}");
+        // Answered after 30 s, then idle to the end.
+        assert!(about(after, Duration::from_secs(30) + IDLE_TIMEOUT), "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_ends_an_idle_connection_at_once() {
+        let (text, after) = exchange(FAST, Some(Duration::from_secs(1))).await;
+        assert!(text.starts_with("HTTP/1.1 200") && about(after, Duration::from_secs(1)), "{text} {after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_lets_the_request_in_flight_have_its_answer() {
+        let (text, after) = exchange("GET /never HTTP/1.1\r\nHost: a\r\n\r\n", Some(Duration::from_secs(1))).await;
+        assert!(text.starts_with("HTTP/1.1 504") && about(after, Duration::from_secs(30)), "{text} {after:?}");
     }
 }

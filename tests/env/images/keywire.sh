@@ -10,7 +10,7 @@ usage() {
 		usage: tests/env/images/keywire.sh [--tag TAG] [FOLDER]
 
 		FOLDER holds keywire-operator and keywire-proxy, built for this machine
-		(default: target/release). Prints one line per image on standard output:
+		(default: target/release for the one, target/sidecar for the other). Prints one line per image on standard output:
 
 		  operator=localhost/keywire/operator:TAG
 		  proxy=localhost/keywire/proxy:TAG
@@ -21,7 +21,7 @@ usage() {
 }
 
 main() {
-	local folder=$REPO/target/release tag=
+	local folder= tag=
 	while (($#)); do
 		case $1 in
 		--tag) tag=${2:?--tag needs a value}; shift ;;
@@ -32,16 +32,14 @@ main() {
 		shift
 	done
 	process_alive containerd || die "containerd does not run: tests/env/up first"
-	local name
-	for name in operator proxy; do
-		make_image "$name" "$folder/keywire-$name" "$tag"
-	done
+	make_image operator "${folder:-$REPO/target/release}/keywire-operator" "$tag"
+	make_image proxy "${folder:-$REPO/target/sidecar}/keywire-proxy" "$tag"
 }
 
 # The lines on standard output are for scripts; the rest goes to standard error.
 make_image() {
 	local name=$1 binary=$2 tag=$3 image
-	[[ -x $binary ]] || die "$binary is missing: cargo build --release"
+	[[ -x $binary ]] || die "$binary is missing: make images builds it"
 	image=localhost/keywire/$name:${tag:-$(hash_of "$binary" "$REPO/deploy/images/Containerfile" "$ENV_DIR/images/keywire.sh")}
 	if ! image_known "$image" || [[ -n $tag ]]; then
 		step "image: $image" images keywire_image "$image" "$binary" >&2
