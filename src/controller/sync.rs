@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     core::diff::Change,
-    keycloak::{ApiError, ReconcileError},
+    keycloak::{ApiError, LoginError, ReconcileError},
 };
 
 /// Counts and logs what was changed, and tells how `Synced` stands.
@@ -44,6 +44,10 @@ fn reason(error: &ReconcileError) -> &'static str {
 /// The condition's reason of a failed call.
 pub fn api_reason(error: &ApiError) -> &'static str {
     match error {
+        // Nobody was there to refuse the login.
+        ApiError::Login(LoginError::Transport(_)) => "KeycloakUnreachable",
+        ApiError::Login(LoginError::Busy { .. }) => "KeycloakBusy",
+        ApiError::Login(LoginError::Server { .. }) => "KeycloakFailed",
         ApiError::Login(_) => "LoginFailed",
         ApiError::Unreachable(_) => "KeycloakUnreachable",
         ApiError::Timeout { .. } => "KeycloakTimeout",

@@ -97,6 +97,16 @@ impl Object {
         kubectl(&self.args("delete", &["--wait=false"]));
     }
 
+    /// Says that it may go without a clean-up.
+    pub fn release_by_hand(&self) {
+        kubectl(&self.args("annotate", &["keywire.dev/force-release=true"]));
+    }
+
+    /// Its kind and its name.
+    pub fn kind_and_name(&self) -> (&str, &str) {
+        self.name.split_once('/').expect("kind/name")
+    }
+
     /// Waits until it is gone.
     pub fn wait_gone(&self) {
         self.wait("--for=delete", PATIENCE);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    cluster::{Object, apply, kubectl, text, try_apply, try_kubectl},
+    cluster::{Object, kubectl, text, try_apply, try_kubectl},
     eventually::{PATIENCE, POD_PATIENCE, eventually},
 };
 
@@ -136,10 +136,4 @@ impl Answer {
     pub fn message(&self) -> &str {
         self.body["message"].as_str().unwrap_or_default()
     }
-}
-
-/// Applies the ServiceAccount, if any, and the pod.
-pub fn start_with_account(account: &Value, pod: &Value) -> Pod {
-    apply(account);
-    start(pod)
 }

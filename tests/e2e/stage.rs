@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Object, apply, kubectl, try_kubectl},
+    cluster::{Object, apply, kubectl, text, try_kubectl},
     eventually::PATIENCE,
     keycloak::Administrator,
     objects::cluster_object,
@@ -108,6 +108,20 @@ impl Stage {
         let made = self.keycloak.client("master", &self.id);
         self.logins.push(made["id"].as_str().expect("an id").to_owned());
         self.id.clone()
+    }
+
+    /// What an administrator gives the operator in a realm that it did not make.
+    pub fn may_manage_realm(&self) {
+        let operator = self.keycloak.client("master", "keywire-operator");
+        let of_realm = self.keycloak.client("master", &format!("{}-realm", self.id));
+        let get = |path: String| self.keycloak.get(&path).1;
+        let account = get(format!("/master/clients/{}/service-account-user", text(&operator["id"])));
+        let of_realm = text(&of_realm["id"]);
+        let roles = ["manage-realm", "manage-clients", "manage-users", "manage-identity-providers"];
+        let roles = roles.map(|role| get(format!("/master/clients/{of_realm}/roles/{role}")));
+        let path = format!("/master/users/{}/role-mappings/clients/{of_realm}", text(&account["id"]));
+        let (status, answer) = self.keycloak.post(&path, &json!(roles));
+        assert_eq!(status, 204, "rights of the operator in realm {}: {answer}", self.id);
     }
 
     /// Removes everything. An error is what could not be removed.
