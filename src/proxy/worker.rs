@@ -24,7 +24,7 @@ use super::{
         serve::EgressConnection,
         state::{EgressState, EgressView, TargetState},
     },
-    guard::{audit::Audit, identity::Caller, serve::GuardConnection, state::GuardState},
+    guard::{audit::Audit, identity::Caller, recognise::LastToken, serve::GuardConnection, state::GuardState},
     http::{
         connect::Origin,
         flow::Flow,
@@ -142,7 +142,7 @@ impl Worker {
             Port::Guard(listen) => {
                 let guard = Arc::clone(&self.shared.guard);
                 let Ok(peer) = HeaderValue::from_str(&peer.ip().to_canonical().to_string()) else { return };
-                let last = RefCell::default();
+                let last = LastToken::default();
                 let handler = GuardConnection { worker, guard, flow: Rc::clone(&flow), listen, peer, last };
                 serve(stream, flow, Rc::new(handler), &self.shared.drain).await;
             }

@@ -127,6 +127,8 @@ async fn a_revocation_is_pushed_and_the_cache_does_not_outlive_it() {
     proxy.write("guard/guard.json", &numbered(&granted, 103).to_string());
     operator.push(&numbered(&granted, 105));
     at(105.0).await;
+    // Its issuer is new to the guard, too: the keys are fetched again.
+    proxy.until_ready().await;
     assert_eq!(infer(&proxy, &token).await.status, 200, "made anew");
 }
 
@@ -154,6 +156,37 @@ async fn the_stream_is_trusted_only_by_its_ca_and_only_with_a_token() {
     // The kubelet rotates the token; it is read anew.
     proxy.write("tokens/policy", crate::support::operator::TOKEN);
     proxy.until_ready().await;
+}
+
+#[tokio::test]
+async fn an_operator_that_forgot_the_object_takes_nothing_away() {
+    let (issuer, app, operator) = (Issuer::start().await, App::start().await, Operator::start().await);
+    operator.forget();
+    let mut proxy = Proxy::prepare();
+    proxy.trust(&operator);
+    proxy.write("guard/guard.json", &proxy.with_ports(&policy(&issuer, &app)).to_string());
+    proxy.start(&Setup { guard: true, stream: Some(operator.url()), ..Setup::default() });
+    proxy.until_ready().await;
+    let missing = "keywire_policy_streams_total{half=\"guard\",result=\"not_found\"}";
+    until("the 404", || async { proxy.metric(missing).await >= 2.0 }).await;
+    let token = issuer.token(ENDPOINT, LABELER, &["predict"], proxy.now());
+    assert_eq!(infer(&proxy, &token).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_port_that_only_the_document_names_is_bound_when_it_arrives() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::guard(None, &[]);
+    let mut document = proxy.with_ports(&policy(&issuer, &app));
+    let extra = crate::support::proxy::free_port();
+    let listener = json!({"name": "extra", "listen": extra, "upstream": app.address.port()});
+    document["listeners"].as_array_mut().expect("listeners").push(listener);
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], extra));
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    proxy.write("guard/guard.json", &document.to_string());
+    proxy.until_ready().await;
+    assert_eq!(call(address, "GET", "/v2/health/live", None).await.status, 200);
+    assert_eq!(call(address, "GET", "/v2", None).await.status, 401);
 }
 
 #[tokio::test]

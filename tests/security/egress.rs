@@ -268,5 +268,7 @@ async fn a_deleted_identity_makes_no_calls() {
     assert_eq!(out(&proxy).await.status, 200);
     operator.push(&json!({"deleted": true, "number": 101}));
     until("the deletion", || async { out(&proxy).await.reason() == "identity_deleted" }).await;
-    assert_eq!(app.heads().len(), issuer.token_fetches());
+    let before = app.heads().len();
+    assert_eq!(out(&proxy).await.status, 403);
+    assert_eq!(app.heads().len(), before);
 }

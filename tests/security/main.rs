@@ -3,6 +3,7 @@
 #[path = "../support/proxy/mod.rs"]
 mod support;
 
+mod binary;
 mod calls;
 mod conformance;
 mod documents;

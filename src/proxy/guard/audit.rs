@@ -66,3 +66,93 @@ impl Audit {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        borrow::Cow,
+        io,
+        sync::{Arc, Mutex, PoisonError},
+    };
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Where the lines go.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(audit: Audit, record: &Record<'_>) -> Option<Value> {
+        let paper = Paper::default();
+        let copy = paper.clone();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || copy.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || audit.write(record));
+        let text = paper.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        serde_json::from_slice(&text).ok()
+    }
+
+    #[test]
+    fn a_record_says_who_what_and_why() {
+        let principal = Principal {
+            client: "labeler.agents.workload".into(),
+            subject: "9f6e".into(),
+            token_id: Some("trrtcc:1".into()),
+            roles: Box::new([]),
+            expires_at: 0,
+            not_before: 0,
+        };
+        let models = ModelUse::One(Cow::Borrowed("iris"));
+        let record = Record {
+            decision: "denied",
+            reason: "role_missing",
+            principal: Some(&principal),
+            permission: Some("predict"),
+            models: Some(&models),
+            route: Some("/v2/models/{model}/infer"),
+            grant: None,
+        };
+        let Some(line) = written(Audit::Denied, &record) else { panic!("nothing was written") };
+        for (field, value) in [
+            ("target", "audit"),
+            ("decision", "denied"),
+            ("reason", "role_missing"),
+            ("client", "labeler.agents.workload"),
+            ("sub", "9f6e"),
+            ("jti", "trrtcc:1"),
+            ("permission", "predict"),
+            ("model", "iris"),
+            ("route", "/v2/models/{model}/infer"),
+        ] {
+            assert_eq!(line[field], json!(value), "{field}");
+        }
+        assert_eq!(line.get("grant"), None);
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_written() {
+        for (audit, decision, expected) in [
+            (Audit::All, "allowed", true),
+            (Audit::All, "denied", true),
+            (Audit::Denied, "allowed", false),
+            (Audit::Denied, "refused", true),
+            (Audit::Denied, "unavailable", true),
+            (Audit::Off, "denied", false),
+        ] {
+            let record = Record { decision, ..Record::default() };
+            assert_eq!(written(audit, &record).is_some(), expected, "{audit:?} {decision}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod identity;
+pub mod recognise;
 pub mod refuse;
 pub mod serve;
 pub mod state;

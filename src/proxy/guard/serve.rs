@@ -1,14 +1,15 @@
 //! One incoming call: what it asks for, who asks, whether they may; then on.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, StatusCode, Version, request::Parts};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
-    audit::{Audit, Record},
+    audit::Record,
     identity::{self, Caller},
+    recognise::LastToken,
     refuse,
     state::{GuardState, PolicyState, View},
 };
@@ -29,8 +30,6 @@ use crate::{
         },
         metrics::DecisionLabels,
         tokens::{
-            cache::Fingerprint,
-            compact,
             jwks::Issuer,
             verify::{Trust, VerifyError},
         },
@@ -51,15 +50,7 @@ pub struct GuardConnection {
     /// The caller's address, ready for the application.
     pub peer: HeaderValue,
     /// The token of the request before.
-    pub last: RefCell<Option<LastToken>>,
-}
-
-/// Clients send the same token again and again on a connection: comparing it
-/// whole is cheaper than hashing it, and as strict.
-pub struct LastToken {
-    generation: u64,
-    authorization: Box<[u8]>,
-    caller: Rc<Caller>,
+    pub last: LastToken,
 }
 
 /// A call that may pass.
@@ -170,54 +161,20 @@ impl GuardConnection {
             return Err(self.stop("denied", refuse::no_token(policy)));
         };
         let now = self.guard.clock().now();
-        self.caller(trust, authorization.as_bytes(), now).map_err(|error| match (error, may_fetch) {
-            (VerifyError::UnknownKey(issuer), true) if trust.issuers.len() > issuer => {
-                Stop::FetchKeys(Arc::clone(&trust.issuers[issuer].issuer))
-            }
-            _ => {
-                let refusal = refuse::token(policy, &error);
-                let unavailable = refusal.status() == StatusCode::SERVICE_UNAVAILABLE;
-                let decision = if unavailable { "unavailable" } else { "denied" };
-                self.record(decision, error.reason(), &Record::default());
-                Stop::Refused(refusal)
+        self.last.recognise(trust, authorization.as_bytes(), now, &self.worker, self.guard.metrics()).map_err(|error| {
+            match (error, may_fetch) {
+                (VerifyError::UnknownKey(issuer), true) if trust.issuers.len() > issuer => {
+                    Stop::FetchKeys(Arc::clone(&trust.issuers[issuer].issuer))
+                }
+                _ => {
+                    let refusal = refuse::token(policy, &error);
+                    let unavailable = refusal.status() == StatusCode::SERVICE_UNAVAILABLE;
+                    let decision = if unavailable { "unavailable" } else { "denied" };
+                    self.record(decision, error.reason(), &Record::default());
+                    Stop::Refused(refusal)
+                }
             }
         })
-    }
-
-    /// The caller of a token: as on this connection before, as on this worker
-    /// before, or verified now. Times count each time.
-    fn caller(&self, trust: &Trust, authorization: &[u8], now: i64) -> Result<Rc<Caller>, VerifyError> {
-        let metrics = self.guard.metrics();
-        if let Some(last) = &*self.last.borrow()
-            && last.generation == trust.generation
-            && *last.authorization == *authorization
-        {
-            trust.still_good(&last.caller.verified, now)?;
-            metrics.tokens_same_connection.inc();
-            return Ok(Rc::clone(&last.caller));
-        }
-        let token = compact::bearer(authorization)?;
-        let fingerprint = Fingerprint::of(token.as_bytes());
-        let cached = self.worker.tokens().get(trust.generation, &fingerprint);
-        let caller = match cached {
-            Some(caller) => {
-                trust.still_good(&caller.verified, now)?;
-                metrics.tokens_cached.inc();
-                caller
-            }
-            None => {
-                let verified = trust.verify(token, now)?;
-                metrics.tokens_verified.inc();
-                let expires_at = verified.principal.expires_at;
-                let caller = Rc::new(Caller::new(verified).ok_or(VerifyError::BadSignature)?);
-                self.worker.tokens().insert(trust.generation, fingerprint, Rc::clone(&caller), expires_at, now);
-                caller
-            }
-        };
-        let generation = trust.generation;
-        let last = LastToken { generation, authorization: authorization.into(), caller: Rc::clone(&caller) };
-        *self.last.borrow_mut() = Some(last);
-        Ok(caller)
     }
 
     fn authorize(
@@ -244,14 +201,8 @@ impl GuardConnection {
         match decide::decide(policy, &asks, permission, models, self.guard.clock().now()) {
             Ok(grant) => {
                 view.count_allowed(permission);
-                if self.worker.audit() == Audit::All {
-                    self.worker.audit().write(&Record {
-                        decision: "allowed",
-                        reason: "granted",
-                        grant: Some(&grant.name),
-                        ..record
-                    });
-                }
+                let (decision, reason) = ("allowed", "granted");
+                self.worker.audit().write(&Record { decision, reason, grant: Some(&grant.name), ..record });
                 Ok(())
             }
             Err(denial) => {

@@ -17,6 +17,8 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 #[derive(Debug)]
 pub struct Flow {
     phase: Cell<Phase>,
+    /// Bytes of a head have come, but not all.
+    in_head: Cell<bool>,
     violation: Cell<Option<Violation>>,
     overdue: Cell<bool>,
 }
@@ -38,6 +40,7 @@ impl Flow {
     pub fn new() -> Rc<Self> {
         Rc::new(Self {
             phase: Cell::new(Phase::Idle(Instant::now())),
+            in_head: Cell::new(false),
             violation: Cell::new(None),
             overdue: Cell::new(false),
         })
@@ -52,9 +55,11 @@ impl Flow {
         self.violation.set(Some(violation));
     }
 
-    /// The gate saw a head that is not complete. Only the first counts.
-    pub(super) fn head_began(&self) {
-        if let Phase::Idle(_) = self.phase.get() {
+    /// What the gate saw last: a head that is not complete, or not. A head's
+    /// time runs from its first byte, or from the end of the answer before it.
+    pub(super) fn in_head(&self, in_head: bool) {
+        self.in_head.set(in_head);
+        if let (true, Phase::Idle(_)) = (in_head, self.phase.get()) {
             self.phase.set(Phase::Head(Instant::now()));
         }
     }
@@ -109,6 +114,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.phase.set(Phase::Idle(Instant::now()));
+        let now = Instant::now();
+        self.0.phase.set(if self.0.in_head.get() { Phase::Head(now) } else { Phase::Idle(now) });
     }
 }

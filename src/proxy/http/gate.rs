@@ -28,10 +28,9 @@ impl<S> Gate<S> {
     /// The bytes pass even so: hyper then calls the service, which sees the
     /// flow's mark and answers 400. (A malformed chunk hyper refuses itself.)
     fn inspect(&mut self, bytes: &[u8]) {
-        if let Err(violation) = self.scanner.feed(bytes) {
-            self.flow.violate(violation);
-        } else if self.scanner.in_head() {
-            self.flow.head_began();
+        match self.scanner.feed(bytes) {
+            Ok(()) => self.flow.in_head(self.scanner.in_head()),
+            Err(violation) => self.flow.violate(violation),
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -31,6 +34,7 @@ pub struct Operator {
     /// The CA that signed its certificate, PEM.
     pub ca: String,
     document: watch::Sender<Option<String>>,
+    unknown: Arc<AtomicBool>,
     /// The targets of the requests so far.
     pub asked: watch::Receiver<Vec<String>>,
 }
@@ -51,17 +55,28 @@ impl Operator {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let (document, documents) = watch::channel(None);
         let (asking, asked) = watch::channel(Vec::new());
+        let unknown = Arc::<AtomicBool>::default();
+        let not_found = Arc::clone(&unknown);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, documents, asking) = (acceptor.clone(), documents.clone(), asking.clone());
+                let not_found = Arc::clone(&not_found);
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let service = service_fn(move |request| answer(request, documents.clone(), asking.clone()));
+                    let service = service_fn(move |request| {
+                        let documents = (!not_found.load(Ordering::SeqCst)).then(|| documents.clone());
+                        answer(request, documents, asking.clone())
+                    });
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
             }
         });
-        Self { address, ca: made.cert.pem(), document, asked }
+        Self { address, ca: made.cert.pem(), document, unknown, asked }
+    }
+
+    /// From now on it answers 404: it knows no such object.
+    pub fn forget(&self) {
+        self.unknown.store(true, Ordering::SeqCst);
     }
 
     pub fn url(&self) -> String {
@@ -80,17 +95,18 @@ impl Operator {
 
 async fn answer(
     request: Request<Incoming>,
-    documents: watch::Receiver<Option<String>>,
+    documents: Option<watch::Receiver<Option<String>>>,
     asking: watch::Sender<Vec<String>>,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     asking.send_modify(|asked| asked.push(request.uri().to_string()));
     let authorized = request.headers().get("authorization").is_some_and(|value| *value == format!("Bearer {TOKEN}"));
-    if !authorized {
-        let mut response = Response::new(http_body_util::Empty::new().boxed());
-        *response.status_mut() = StatusCode::UNAUTHORIZED;
-        return Ok(response);
+    let status = if authorized { StatusCode::NOT_FOUND } else { StatusCode::UNAUTHORIZED };
+    if let (true, Some(documents)) = (authorized, documents) {
+        return Ok(Response::new(lines(documents).boxed()));
     }
-    Ok(Response::new(lines(documents).boxed()))
+    let mut response = Response::new(http_body_util::Empty::new().boxed());
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 fn lines(documents: watch::Receiver<Option<String>>) -> impl Body<Data = Bytes, Error = Infallible> {
