@@ -5,7 +5,7 @@ use super::{
     context::Context,
 };
 use crate::{
-    core::diff::Change,
+    core::diff::{Change, Conflict},
     keycloak::{ApiError, LoginError, ReconcileError},
 };
 
@@ -35,6 +35,8 @@ pub fn count(ctx: &Context, changes: &[Change]) {
 
 fn reason(error: &ReconcileError) -> &'static str {
     match error {
+        ReconcileError::Conflict(Conflict::RealmHidden { .. }) => "MissingRight",
+        ReconcileError::Conflict(Conflict::RealmMissing { .. }) => "NotFound",
         ReconcileError::Conflict(_) => "Conflict",
         ReconcileError::Observe(error) => api_reason(error),
         ReconcileError::Apply(partial) => api_reason(&partial.source),
