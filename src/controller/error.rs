@@ -16,7 +16,7 @@ pub enum Error {
     /// Keycloak does not hold what it should yet; the status says why.
     #[error("Keycloak is not as it should be: {0}")]
     Keycloak(String),
-    /// The clean-up is not done; the status says why.
+    /// The clean-up is not done; an Event says why.
     #[error("not cleaned up yet: {0}")]
     Cleanup(String),
     /// A pass took longer than [`super::run::LIMIT`].

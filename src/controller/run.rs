@@ -9,11 +9,13 @@ use kube::{
         applier,
         controller::Action,
         controller::Config,
+        events::EventType,
         reflector::{ObjectRef, Store},
     },
 };
 
-use super::{context::Context, error::Error};
+use super::{context::Context, error::Error, status};
+use crate::api::BREAK_GLASS;
 
 /// The longest that one pass over one object may take: kube's client retries for up to a quarter of an hour by itself.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -61,6 +63,13 @@ async fn one<K: Resource<DynamicType = ()>>(
     match result {
         Ok(sooner) => Ok(ctx.pace.settled(&name, sooner)),
         Err(error) => {
+            if let Error::Cleanup(why) = &error {
+                // An object that goes has no pass that would write its status.
+                let way_out = format!(
+                    "{why}; tried again until it succeeds, or until the annotation {BREAK_GLASS}=true lets the object go as it is"
+                );
+                status::tell(&ctx.events, object, EventType::Warning, "CleanupFailed", "Cleanup", way_out).await;
+            }
             tracing::warn!(object = name, %error, "reconcile failed; it will be tried again");
             Err(error)
         }

@@ -5,8 +5,8 @@ use super::{
     context::Context,
 };
 use crate::{
-    core::diff::Change,
-    keycloak::{ApiError, ReconcileError},
+    core::diff::{Change, Conflict},
+    keycloak::{ApiError, LoginError, ReconcileError},
 };
 
 /// Counts and logs what was changed, and tells how `Synced` stands.
@@ -35,6 +35,8 @@ pub fn count(ctx: &Context, changes: &[Change]) {
 
 fn reason(error: &ReconcileError) -> &'static str {
     match error {
+        ReconcileError::Conflict(Conflict::RealmHidden { .. }) => "MissingRight",
+        ReconcileError::Conflict(Conflict::RealmMissing { .. }) => "NotFound",
         ReconcileError::Conflict(_) => "Conflict",
         ReconcileError::Observe(error) => api_reason(error),
         ReconcileError::Apply(partial) => api_reason(&partial.source),
@@ -44,6 +46,10 @@ fn reason(error: &ReconcileError) -> &'static str {
 /// The condition's reason of a failed call.
 pub fn api_reason(error: &ApiError) -> &'static str {
     match error {
+        // Nobody was there to refuse the login.
+        ApiError::Login(LoginError::Transport(_)) => "KeycloakUnreachable",
+        ApiError::Login(LoginError::Busy { .. }) => "KeycloakBusy",
+        ApiError::Login(LoginError::Server { .. }) => "KeycloakFailed",
         ApiError::Login(_) => "LoginFailed",
         ApiError::Unreachable(_) => "KeycloakUnreachable",
         ApiError::Timeout { .. } => "KeycloakTimeout",

@@ -53,8 +53,9 @@ pub enum TransportError {
         /// The system's words.
         reason: String,
     },
-    /// Nothing was sent: the server was down a moment ago.
-    #[error("Keycloak is not asked again for {} s; the last time: {reason}", retry_after.as_secs().max(1))]
+    /// Nothing was sent: the server was down a moment ago. Says what was said then, so that a status that tells of it
+    /// stays the same until something is new.
+    #[error("{reason}")]
     Paused {
         /// When the next request is let through.
         retry_after: Duration,

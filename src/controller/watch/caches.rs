@@ -56,9 +56,17 @@ impl Caches {
         alive(Self::namespaced(&self.endpoints, name)?)?.parse().ok()
     }
 
-    /// The workload of this name, where it exists, is valid and is not being deleted.
+    /// The workload of this name, where it exists, is valid, is not being deleted and its realm admits its namespace:
+    /// a namespace that is shut out of the realm takes its grants with it.
     pub fn workload(&self, name: &Ref) -> Option<Workload> {
-        alive(Self::namespaced(&self.identities, name)?)?.parse().ok()
+        let workload = alive(Self::namespaced(&self.identities, name)?)?.parse().ok()?;
+        self.admits(&workload.realm, &name.namespace).then_some(workload)
+    }
+
+    /// Whether a Realm exists and admits objects of a namespace.
+    fn admits(&self, realm: &str, namespace: &str) -> bool {
+        let allowed = Self::cluster(&self.realms, realm).and_then(|realm| realm.spec.namespaces.clone());
+        allowed.is_some_and(|allowed| allowed.allows(&self.namespace_labels(namespace)))
     }
 
     /// The valid grants on an endpoint.

@@ -111,7 +111,7 @@ impl Queues {
             identities
                 .iter()
                 .filter(|identity| identity.spec.realm == name)
-                .for_each(|found| self.identity(&name_of(found.as_ref())));
+                .for_each(|found| self.identity_and_grants(caches, &name_of(found.as_ref())));
         }
     }
 
@@ -127,7 +127,9 @@ impl Queues {
         of_endpoints.filter(|found| found.namespace == name).for_each(|found| self.endpoint(&found));
         let identities = caches.identities.state();
         let of_identities = identities.iter().map(|found| name_of(found.as_ref()));
-        of_identities.filter(|found| found.namespace == name).for_each(|found| self.identity(&found));
+        of_identities
+            .filter(|found| found.namespace == name)
+            .for_each(|found| self.identity_and_grants(caches, &found));
     }
 
     /// A ModelEndpoint changed.
@@ -164,16 +166,10 @@ impl Queues {
         if !asks_anew(change) {
             return;
         }
-        self.identity(&name);
+        self.identity_and_grants(caches, &name);
         change.old.iter().chain(&change.new).for_each(|identity| self.realm(&identity.spec.realm));
         for claim in claims(&change.old).into_iter().chain(claims(&change.new)) {
             caches.claimants(&claim).iter().for_each(|other| self.identity(&name_of(other.as_ref())));
-        }
-        for grant in caches.grants_by_subject.get(&name) {
-            self.grant(&grant);
-            if let Some(grant) = Caches::namespaced(&caches.grants, &grant) {
-                self.endpoint(&endpoint_of(&grant));
-            }
         }
     }
 
@@ -191,6 +187,17 @@ impl Queues {
         // The endpoint first: its guards refuse at once, Keycloak's roles only stop new tokens.
         endpoint(&change.old).iter().chain(&endpoint(&change.new)).for_each(|endpoint| self.endpoint(endpoint));
         subjects(&change.old).iter().chain(&subjects(&change.new)).for_each(|subject| self.identity(subject));
+    }
+
+    /// An identity, the grants to it and the endpoints whose policies they are in.
+    fn identity_and_grants(&self, caches: &Caches, name: &Ref) {
+        self.identity(name);
+        for grant in caches.grants_by_subject.get(name) {
+            self.grant(&grant);
+            if let Some(grant) = Caches::namespaced(&caches.grants, &grant) {
+                self.endpoint(&endpoint_of(&grant));
+            }
+        }
     }
 
     fn grant_and_subjects(&self, caches: &Caches, name: &Ref) {

@@ -145,7 +145,7 @@ fn known_subjects(
         match workload(subject) {
             None => problems.push(Problem::new(
                 ProblemReason::SubjectNotFound,
-                format!("WorkloadIdentity {subject} does not exist (or is invalid); create it or remove the subject"),
+                format!("WorkloadIdentity {subject} does not exist (or is not accepted: see its conditions); create it or remove the subject"),
             )),
             Some(found) if found.realm != endpoint.realm => problems.push(Problem::new(
                 ProblemReason::RealmMismatch,

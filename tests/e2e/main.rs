@@ -1,0 +1,19 @@
+//! Keywire as a user meets it: real pods, a real Keycloak, `kubectl`.
+//!
+//! Needs a running test environment with Keywire installed (`make e2e` starts
+//! it). Each test has namespaces, a realm and a KeycloakServer of its own, and
+//! removes them whatever the outcome, so tests run side by side.
+
+mod cluster;
+mod eventually;
+mod keycloak;
+mod objects;
+mod pods;
+mod stage;
+
+mod admission;
+mod journey;
+mod operator;
+mod ownership;
+mod references;
+mod trouble;
