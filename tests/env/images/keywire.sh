@@ -32,8 +32,8 @@ main() {
 		shift
 	done
 	process_alive containerd || die "containerd does not run: tests/env/up first"
-	make_image operator "${folder:-$REPO/target/release}/keywire-operator" "$tag"
-	make_image proxy "${folder:-$REPO/target/sidecar}/keywire-proxy" "$tag"
+	make_image operator "${folder:-${CARGO_TARGET_DIR:-$REPO/target}/release}/keywire-operator" "$tag"
+	make_image proxy "${folder:-${CARGO_TARGET_DIR:-$REPO/target}/sidecar}/keywire-proxy" "$tag"
 }
 
 # The lines on standard output are for scripts; the rest goes to standard error.
