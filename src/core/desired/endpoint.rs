@@ -150,13 +150,13 @@ impl DesiredEndpoint {
 
 /// Whether a client with this id is an endpoint by its name alone.
 #[must_use]
-pub(crate) fn is_endpoint_client_id(client_id: &str) -> bool {
+pub fn is_endpoint_client_id(client_id: &str) -> bool {
     client_id.ends_with(ENDPOINT_SUFFIX)
 }
 
 /// Whether a client scope of this name is a permission of an endpoint.
 #[must_use]
-pub(crate) fn is_permission_scope_name(name: &str) -> bool {
+pub fn is_permission_scope_name(name: &str) -> bool {
     name.rsplit_once(':').is_some_and(|(prefix, _)| is_endpoint_client_id(prefix))
 }
 
