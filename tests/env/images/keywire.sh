@@ -21,7 +21,7 @@ usage() {
 }
 
 main() {
-	local folder= tag=
+	local folder='' tag=''
 	while (($#)); do
 		case $1 in
 		--tag) tag=${2:?--tag needs a value}; shift ;;
