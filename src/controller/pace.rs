@@ -36,11 +36,6 @@ impl Pace {
         *count = count.saturating_add(1);
         Action::requeue(spread(FIRST.saturating_mul(1 << (*count - 1).min(16)).min(LONGEST), key, *count))
     }
-
-    /// The object is gone.
-    pub fn forget(&self, key: &str) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
 }
 
 /// Up to a quarter less, different for each object and attempt: objects that failed together do not return together.
