@@ -54,7 +54,7 @@ contract: ## Tests against a real Keycloak on loopback (left running; stop: test
 
 e2e: ## Tests with real pods in a real cluster (root; left running; stop: make env-down)
 	tests/env/up
-	tests/env/keywire install
+	tests/env/keywire install --debug
 	tests/env/images/mlserver.sh
 	$(ENV); $(CARGO) test --test e2e
 

@@ -7,10 +7,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib/all.sh"
 
 usage() {
 	cat <<-TEXT
-		usage: tests/env/images/keywire.sh [--tag TAG] [FOLDER]
+		usage: tests/env/images/keywire.sh [--tag TAG] [--operator BINARY] [--proxy BINARY]
 
-		FOLDER holds keywire-operator and keywire-proxy, built for this machine
-		(default: target/release for the one, target/sidecar for the other). Prints one line per image on standard output:
+		The binaries are built for this machine (default:
+		target/release/keywire-operator and target/sidecar/keywire-proxy). Prints one line per image on standard output:
 
 		  operator=localhost/keywire/operator:TAG
 		  proxy=localhost/keywire/proxy:TAG
@@ -21,19 +21,21 @@ usage() {
 }
 
 main() {
-	local folder='' tag=''
+	local target=${CARGO_TARGET_DIR:-$REPO/target} tag=''
+	local operator=$target/release/keywire-operator proxy=$target/sidecar/keywire-proxy
 	while (($#)); do
 		case $1 in
 		--tag) tag=${2:?--tag needs a value}; shift ;;
+		--operator) operator=${2:?--operator needs a file}; shift ;;
+		--proxy) proxy=${2:?--proxy needs a file}; shift ;;
 		-h | --help) usage; exit 0 ;;
-		-*) usage >&2; exit 2 ;;
-		*) folder=$1 ;;
+		*) usage >&2; exit 2 ;;
 		esac
 		shift
 	done
 	process_alive containerd || die "containerd does not run: tests/env/up first"
-	make_image operator "${folder:-${CARGO_TARGET_DIR:-$REPO/target}/release}/keywire-operator" "$tag"
-	make_image proxy "${folder:-${CARGO_TARGET_DIR:-$REPO/target}/sidecar}/keywire-proxy" "$tag"
+	make_image operator "$operator" "$tag"
+	make_image proxy "$proxy" "$tag"
 }
 
 # The lines on standard output are for scripts; the rest goes to standard error.
@@ -56,6 +58,8 @@ keywire_image() {
 	trap "rm -rf '$folder'" EXIT
 	rootfs_basics "$folder/root"
 	rootfs_binary "$folder/root" "$(realpath "$binary")" "/usr/local/bin/${binary##*/}"
+	# A debug build's symbols would be most of the image.
+	strip "$folder/root/usr/local/bin/${binary##*/}"
 	buildah_image "$folder" "$image" "${binary##*/keywire-}"
 	ctr_k8s images import "$folder/image.tar"
 }
