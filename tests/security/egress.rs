@@ -123,11 +123,17 @@ async fn a_refused_token_is_replaced_once() {
         app.heads().iter().filter_map(|head| head.split("bearer ").nth(1).map(str::to_owned)).collect();
     assert_ne!(tokens[0].split("\r\n").next(), tokens[1].split("\r\n").next(), "the second try has a fresh token");
     // An upstream that never takes any: its answer is passed on, and Keycloak is left alone.
+    let (started, before) = (std::time::Instant::now(), issuer.token_fetches());
     for _ in 0..10 {
+        // Twice, for a second try that may come.
+        app.script(unauthorized);
         app.script(unauthorized);
         assert_eq!(out(&proxy).await.status, 401);
+        app.forget_script();
     }
-    assert!(issuer.token_fetches() <= 4, "{}", issuer.token_fetches());
+    // One replacement a second, however many calls there are.
+    let fetches = issuer.token_fetches() - before;
+    assert!(fetches as u64 <= 1 + started.elapsed().as_secs(), "{fetches} fetches in {:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -218,11 +218,14 @@ async fn a_new_key_is_found_and_a_flood_is_not_passed_on() {
     assert_eq!(infer(&proxy, &rotated).await, 200);
     assert_eq!(issuer.key_fetches(), 2);
     // An attacker invents keys: Keycloak is asked a few times, not each time.
+    let started = std::time::Instant::now();
     for n in 0..60 {
         let invented = keys::token(keys::attacker(), &json!({"alg": "RS256", "kid": format!("x{n}")}), &claims);
         assert_eq!(infer(&proxy, &invented).await, 401);
     }
-    assert!((3..=5).contains(&issuer.key_fetches()), "{} fetches", issuer.key_fetches());
+    // A burst of three (one is spent), then one in ten seconds.
+    let allowed = 2 + 2 + started.elapsed().as_secs() / 10 + 1;
+    assert!(issuer.key_fetches() as u64 <= allowed, "{} fetches in {:?}", issuer.key_fetches(), started.elapsed());
 }
 
 #[tokio::test]
@@ -231,11 +234,18 @@ async fn a_revoked_key_takes_its_tokens_along() {
     let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
     let token = issuer.signed(keys::issuer(), &claims(&issuer, &proxy));
     assert_eq!(infer(&proxy, &token).await, 200);
+    let request =
+        format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n");
+    let mut same = Connection::open(proxy.guard_address()).await;
+    same.send(request.as_bytes()).await;
+    assert_eq!(same.answer().await.map(|a| a.status), Some(200));
     issuer.set_keys(vec![keys::attacker().jwk("rsa-2", "RS256")]);
     // Any unknown key makes the guard look; then the old one is gone, and the cache with it.
     let other = keys::token(keys::attacker(), &json!({"alg": "RS256", "kid": "rsa-2"}), &claims(&issuer, &proxy));
     assert_eq!(infer(&proxy, &other).await, 200);
     assert_eq!(infer(&proxy, &token).await, 401);
+    same.send(request.as_bytes()).await;
+    assert_eq!(same.answer().await.map(|a| a.status), Some(401), "on the connection that knew it");
 }
 
 #[tokio::test]

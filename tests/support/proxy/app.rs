@@ -62,6 +62,11 @@ impl App {
     pub fn script(&self, answer: &str) {
         self.state.scripted.lock().expect("lock").push(answer.to_owned());
     }
+
+    /// What was scripted and not used is dropped.
+    pub fn forget_script(&self) {
+        self.state.scripted.lock().expect("lock").clear();
+    }
 }
 
 async fn converse(mut stream: TcpStream, state: Arc<State>) {
