@@ -3,7 +3,7 @@
 
 network_start() {
 	network_sysctl net.ipv4.ip_forward 1
-	ip link show "$BRIDGE" >/dev/null 2>&1 || ip link add "$BRIDGE" type bridge
+	network_present || ip link add "$BRIDGE" type bridge
 	ip address replace "$NODE_IP/16" dev "$BRIDGE"
 	ip link set "$BRIDGE" up
 	# Frames between two pods must pass the rules of kube-proxy too, or answers
@@ -29,6 +29,8 @@ network_loopback_keycloak() {
 		}
 	RULES
 }
+
+network_loopback_direct() { nft delete table ip keywire-env 2>/dev/null || true; }
 
 # network_sysctl NAME VALUE: sets it and remembers what it was.
 network_sysctl() {
@@ -61,4 +63,5 @@ network_restore_sysctls() {
 	done
 }
 
+network_present() { ip link show "$BRIDGE" >/dev/null 2>&1; }
 network_alive() { ip -o -4 address show dev "$BRIDGE" 2>/dev/null | grep -q " $NODE_IP/"; }
