@@ -9,6 +9,7 @@ mod owner;
 mod realm;
 mod reference;
 pub mod representation;
+mod sealed;
 mod workload;
 
 pub use endpoint::{ClientRole, DesiredEndpoint, PermissionScope};
@@ -17,4 +18,5 @@ pub use identifier::{mapper_id, object_id, permission_scope_id};
 pub use owner::{OWNER_ATTRIBUTE, Owner};
 pub use realm::{DesiredRealm, Management, RealmRole, RealmSettings, Seconds, SslRequired, WorkloadIssuer};
 pub use reference::{ClientRef, ScopeRef};
+pub use sealed::Sealed;
 pub use workload::{Credential, DEFAULT_SCOPES, DesiredWorkload};

@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{PodSelector, Seconds, conditions_schema};
+use crate::api::common::{PodSelector, Seconds, conditions_schema};
 
 /// A Keycloak realm. Cluster-scoped: the platform team's.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]

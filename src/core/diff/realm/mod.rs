@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use crate::core::desired::representation::RealmRepresentation;
 use crate::core::desired::{DesiredRealm, Management, Owner, RealmRole};
 
-use super::change::Change;
-use super::conflict::{Claim, Conflict, is_ours};
-use super::endpoint::merged;
-use super::fields::compare;
-use super::observed::{ObservedRealm, ObservedRealmRole};
-use super::plan::{Plan, by_name};
+use crate::core::diff::change::Change;
+use crate::core::diff::conflict::{Claim, Conflict, is_ours};
+use crate::core::diff::endpoint::merged;
+use crate::core::diff::fields::compare;
+use crate::core::diff::observed::{ObservedRealm, ObservedRealmRole};
+use crate::core::diff::plan::{Plan, by_name};
 
 /// What becomes of what was made when the object that asked for it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

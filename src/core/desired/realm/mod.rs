@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::endpoint::text_map;
-use super::owner::{OWNER_ATTRIBUTE, Owner};
-use super::representation::{IdentityProviderRepresentation, PUSHED_KEYS, RealmRepresentation, RoleRepresentation};
+use crate::core::desired::endpoint::text_map;
+use crate::core::desired::owner::{OWNER_ATTRIBUTE, Owner};
+use crate::core::desired::representation::{
+    IdentityProviderRepresentation, PUSHED_KEYS, RealmRepresentation, RoleRepresentation,
+};
 
 /// How far a Kubernetes node's clock may be from Keycloak's, in seconds. Keycloak's own default is none at all.
 const ALLOWED_CLOCK_SKEW: Seconds = Seconds(30);
