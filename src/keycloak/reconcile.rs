@@ -131,3 +131,32 @@ where
         result => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::core::build::{Site, desired_endpoint, desired_workload};
+    use crate::core::fingerprint::Fingerprint;
+    use crate::core::graph::test_objects::{endpoint, workload};
+
+    const EAST: Site<'_> = Site { cluster: "east", realm: "ml" };
+
+    /// What has no fingerprint would be looked at again and again.
+    #[test]
+    fn every_fresh_plan_has_a_fingerprint_of_its_own() {
+        let of = |held: &dyn Fn() -> Result<Plan, Conflict>| {
+            serde_json::to_string(&held().expect("no conflict in an empty realm")).expect("JSON");
+            Fingerprint::of(&held().expect("no conflict in an empty realm")).expect("a fingerprint")
+        };
+        let endpoint = desired_endpoint(EAST, &endpoint());
+        let workload = desired_workload(EAST, &workload(), "keywire-east", |_| None, &[]);
+        let granted = DesiredWorkload {
+            grants: BTreeMap::from([("iris.vision.endpoint".to_owned(), BTreeSet::from(["read".to_owned()]))]),
+            ..workload.clone()
+        };
+        let all = [of(&|| endpoint.fresh_plan()), of(&|| workload.fresh_plan()), of(&|| granted.fresh_plan())];
+        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
+    }
+}

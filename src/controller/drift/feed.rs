@@ -26,7 +26,8 @@ impl Feed {
             self.seen.extend(newest.iter().map(AdminEvent::key));
             return Ok(Vec::new());
         };
-        let from = newest - OVERLAP;
+        // Keycloak refuses what is before 1970.
+        let from = (newest - OVERLAP).max(0);
         let mut read = Vec::new();
         loop {
             let page = realm.list_admin_events(from, read.len(), PAGE).await?;

@@ -44,6 +44,8 @@ pub struct Intervals {
 const LOOKED_UP: usize = 50;
 /// How soon a sweep follows a change that could not be told what it was about.
 const SOON: Duration = Duration::from_secs(2);
+/// How long a realm's word is believed that it records changes, or does not.
+const RECORDED: Duration = Duration::from_secs(120);
 /// How soon the first sweep follows the start: what changed while nobody looked is found, after everything else is up.
 const FIRST: Duration = Duration::from_secs(15);
 
@@ -82,7 +84,8 @@ struct Watched {
     sweep: Sweep,
     sweep_at: Instant,
     was_ready: bool,
-    is_recorded: Option<bool>,
+    /// Whether changes are recorded, and until when that is believed.
+    recorded: Option<(bool, Instant)>,
 }
 
 impl Default for Watched {
@@ -92,7 +95,7 @@ impl Default for Watched {
             sweep: Sweep::default(),
             sweep_at: Instant::now() + FIRST,
             was_ready: true,
-            is_recorded: None,
+            recorded: None,
         }
     }
 }
@@ -154,12 +157,7 @@ async fn read(
     admin: &RealmAdmin,
     watched: &mut Watched,
 ) -> Result<bool, ApiError> {
-    // Somebody may switch it off or on at any time: it is looked at again with each sweep.
-    if watched.is_recorded.is_none() || Instant::now() >= watched.sweep_at {
-        let settings = admin.get_realm().await?.settings;
-        watched.is_recorded = Some(settings.admin_events_enabled == Some(true));
-    }
-    if watched.is_recorded == Some(false) {
+    if !is_recorded(admin, watched).await? {
         return Ok(false);
     }
     let own = admin.admin().own_subject().await?;
@@ -182,6 +180,18 @@ async fn read(
         }
     }
     Ok(true)
+}
+
+/// Whether the realm records changes. Somebody may switch that off or on at any time.
+async fn is_recorded(admin: &RealmAdmin, watched: &mut Watched) -> Result<bool, ApiError> {
+    if let Some((is_recorded, until)) = watched.recorded
+        && Instant::now() < until
+    {
+        return Ok(is_recorded);
+    }
+    let is_recorded = admin.get_realm().await?.settings.admin_events_enabled == Some(true);
+    watched.recorded = Some((is_recorded, Instant::now() + RECORDED));
+    Ok(is_recorded)
 }
 
 async fn sweep_now(
