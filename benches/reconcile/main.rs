@@ -24,7 +24,9 @@ const IN_FLIGHT: usize = 8;
 /// One size's objects: where they are and how many.
 #[derive(Clone)]
 pub struct Size {
+    /// Identities, each with a grant.
     pub identities: usize,
+    /// Endpoints that they share.
     pub endpoints: usize,
     /// Realm, and prefix of the namespaces.
     pub name: String,

@@ -102,7 +102,7 @@ mod tests {
         let fields_changed = vec![FieldChange { path, from: json!(["*"]), to: json!([]) }];
         let update = Change::UpdateClient { client: client(), fields: fields_changed };
         let delete = Change::DeleteClient { client: client() };
-        let told = told(&[update.clone()], &Actor::Known("alice".into()));
+        let told = told(std::slice::from_ref(&update), &Actor::Known("alice".into()));
         assert!(told.contains("alice") && told.contains("redirectUris"), "{told}");
         assert_eq!(fields(&[update, delete]), BTreeSet::from(["delete_client".into(), "redirectUris".into()]));
     }
