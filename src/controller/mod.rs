@@ -10,6 +10,7 @@ mod finalizer;
 mod grant;
 mod identity;
 mod leader;
+mod login;
 mod metrics;
 mod objects;
 mod pace;
@@ -21,6 +22,7 @@ mod service_account;
 mod start;
 mod status;
 mod sync;
+mod trust;
 mod watch;
 
 pub use start::{Args, Error, run};

@@ -17,6 +17,7 @@ use super::{
     pace::Pace,
     realm, run as kinds, server,
     servers::Servers,
+    trust,
     watch::{Receivers, Watches, queues},
 };
 use crate::{
@@ -99,12 +100,13 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
     let keeping = keeper.run();
     let watches = Watches::new(&client);
     let (queues, receivers) = queues();
+    let (servers, mut turned) = Servers::new();
     let ctx = Arc::new(Context {
         caches: watches.caches(),
         client: client.clone(),
         cluster: args.cluster_name.clone(),
         namespace: args.namespace.clone(),
-        servers: Servers::default(),
+        servers,
         events: Recorder::new(client, Reporter::from("keywire")),
         stream_ca: stream_ca.clone(),
         pace: Pace::default(),
@@ -124,7 +126,12 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
             }
             future::pending::<()>().await;
         };
-        future::join(reconcile_all(&ctx, receivers), republish).await
+        let recheck = async {
+            while let Some(server) = turned.recv().await {
+                queues.server(&server);
+            }
+        };
+        future::join4(reconcile_all(&ctx, receivers), republish, recheck, trust::follow(&ctx, &queues)).await
     };
     tokio::select! {
         () = keeping => Ok(()),

@@ -9,6 +9,9 @@ use crate::{
     keycloak::{ApiError, LoginError, ReconcileError},
 };
 
+/// The reason where another identity provider has this cluster's issuer.
+pub const ISSUER_TAKEN: &str = "IssuerTaken";
+
 /// Counts and logs what was changed, and tells how `Synced` stands.
 pub fn verdict(ctx: &Context, result: Result<Vec<Change>, ReconcileError>) -> Result<Verdict, Verdict> {
     match result {
@@ -37,6 +40,7 @@ fn reason(error: &ReconcileError) -> &'static str {
     match error {
         ReconcileError::Conflict(Conflict::RealmHidden { .. }) => "MissingRight",
         ReconcileError::Conflict(Conflict::RealmMissing { .. }) => "NotFound",
+        ReconcileError::Conflict(Conflict::IssuerTaken { .. }) => ISSUER_TAKEN,
         ReconcileError::Conflict(_) => "Conflict",
         ReconcileError::Observe(error) => api_reason(error),
         ReconcileError::Apply(partial) => api_reason(&partial.source),

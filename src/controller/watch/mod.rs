@@ -8,5 +8,5 @@ mod triggers;
 mod watches;
 
 pub use caches::Caches;
-pub use triggers::{Receivers, claim, queues};
+pub use triggers::{Queues, Receivers, claim, queues};
 pub use watches::Watches;

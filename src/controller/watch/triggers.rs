@@ -60,10 +60,12 @@ fn send<K: Resource<DynamicType = ()>>(queue: &mpsc::UnboundedSender<ObjectRef<K
 }
 
 impl Queues {
-    fn server(&self, name: &str) {
+    /// Looks at a KeycloakServer again.
+    pub fn server(&self, name: &str) {
         send(&self.servers, ObjectRef::new(name));
     }
-    fn realm(&self, name: &str) {
+    /// Looks at a Realm again.
+    pub fn realm(&self, name: &str) {
         send(&self.realms, ObjectRef::new(name));
     }
     fn endpoint(&self, name: &Ref) {

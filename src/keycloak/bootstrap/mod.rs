@@ -1,24 +1,17 @@
 //! Giving the operator its first login, and mending it after a lock-out. Run once, with an administrator's password.
 
+mod client;
+mod grants;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use crate::core::desired::representation::RealmRepresentation;
+use crate::core::desired::{RealmSettings, SslRequired, WorkloadIssuer};
+use crate::core::diff::Conflict;
 
-use crate::core::desired::representation::{ClientRepresentation, ClientSettings, RoleRepresentation};
-use crate::core::desired::{OWNER_ATTRIBUTE, Owner, WorkloadIssuer, object_id};
-
-use super::admin::{Admin, RealmAdmin};
-use super::clients::ScopeList;
+use super::admin::Admin;
 use super::error::ApiError;
-
-/// The realm role that lets the operator create realms.
-const CREATE_REALM: &str = "create-realm";
-/// The realm from which others are administered.
-const MASTER: &str = "master";
-/// Without this scope in its token, the operator is refused by Keycloak 26.8.2 and later; earlier ones do not have it.
-const ADMIN_API_SCOPE: &str = "kc-admin-api";
-/// The kind in the owner mark of what is made here.
-const KIND: &str = "Bootstrap";
+use super::issuer::ensure_issuer;
 
 /// What the operator's login consists of.
 #[derive(Clone, Debug)]
@@ -29,12 +22,15 @@ pub struct BootstrapSpec {
     pub login_realm: String,
     /// The operator's client.
     pub client_id: String,
-    /// The trust in the cluster's ServiceAccount tokens. To follow the cluster's keys later by [`ensure_issuer`], the
-    /// operator needs a grant of `manage-identity-providers` in the login realm.
+    /// The trust in the cluster's ServiceAccount tokens. To follow the cluster's keys later by
+    /// [`follow_issuer`](super::RealmAdmin::follow_issuer), the operator needs a grant of `manage-identity-providers` in
+    /// the login realm.
     pub issuer: WorkloadIssuer,
     /// `system:serviceaccount:NAMESPACE:NAME` of the operator.
     pub subject: String,
-    /// Rights in realms that exist already. Those that the operator makes it has all rights in.
+    /// Whether it may make realms, in which it has all rights then. From `master` only.
+    pub creates_realms: bool,
+    /// Rights in realms that exist already.
     pub grants: Vec<RealmGrant>,
 }
 
@@ -68,6 +64,8 @@ pub struct BootstrapReport {
     pub client: Step,
     /// The role to create realms (under `realm`), and the roles in realms that exist, by the client that has them.
     pub roles: BTreeMap<String, Step>,
+    /// Administrative roles that the account holds beyond these, under the same names. Nobody took them away.
+    pub surplus: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Why the operator has no login.
@@ -77,11 +75,35 @@ pub enum BootstrapError {
     /// A call failed.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// The alias is that of an identity provider that Keywire did not make.
-    #[error("identity provider {alias} exists already and was not made by Keywire: choose another alias")]
+    /// The alias is that of an identity provider that this cluster's operator did not make.
+    #[error(
+        "identity provider {alias} exists already and is not this cluster's: give the cluster another name \
+         (--cluster-name, and clusterName in the chart), or remove it"
+    )]
     AliasTaken {
         /// The alias.
         alias: String,
+    },
+    /// The client is the way in of another cluster's operator.
+    #[error("client {client_id} is that of the operator of cluster {cluster}: choose another with --client-id")]
+    ClientTaken {
+        /// The client id.
+        client_id: String,
+        /// The cluster.
+        cluster: String,
+    },
+    /// The cluster's issuer is another identity provider's.
+    #[error(transparent)]
+    IssuerTaken(Box<Conflict>),
+    /// The account does not hold what it was given a moment ago.
+    #[error(
+        "the operator's account does not hold {roles} of {container} although they were given to it: see Keycloak's log"
+    )]
+    NotHeld {
+        /// The roles.
+        roles: String,
+        /// The client that has them.
+        container: String,
     },
     /// The realm whose rights are to be given does not exist, or is out of the login realm's reach.
     #[error("no rights in realm {realm} can be given: it does not exist, or the login realm is neither it nor master")]
@@ -91,147 +113,44 @@ pub enum BootstrapError {
     },
 }
 
+/// Makes sure that a realm is there to log in at. One that is made has nothing but a name: the Realm object that adopts
+/// it says the rest.
+///
+/// # Errors
+/// [`BootstrapError::RealmMissing`] if there is none and it may not be made.
+pub async fn ensure_realm(admin: &Admin, name: &str, may_make: bool) -> Result<Step, BootstrapError> {
+    let realm = admin.realm(name);
+    if ApiError::none_if_missing(realm.get_realm().await)?.is_some() {
+        return Ok(Step::Unchanged);
+    }
+    if !may_make {
+        return Err(BootstrapError::RealmMissing { realm: name.to_owned() });
+    }
+    let settings =
+        RealmSettings { enabled: Some(true), ssl_required: Some(SslRequired::External), ..RealmSettings::default() };
+    realm.create_realm(&RealmRepresentation { realm: name.to_owned(), settings, attributes: BTreeMap::new() }).await?;
+    Ok(Step::Created)
+}
+
 /// Makes the operator able to log in with its own ServiceAccount token. Can be run again at any time.
 ///
-/// A client of this id is taken over whoever made it: the administrator who runs this says so.
+/// A client of this id is taken over unless another cluster's operator made it: the administrator who runs this says so.
 ///
 /// # Errors
 /// [`BootstrapError`]; what was done before stays, and running it again goes on.
 pub async fn bootstrap_operator(admin: &Admin, spec: &BootstrapSpec) -> Result<BootstrapReport, BootstrapError> {
     let realm = admin.realm(&spec.login_realm);
     let identity_provider = ensure_issuer(&realm, &spec.issuer, &spec.owner()).await?;
-    let (id, client) = ensure_client(&realm, spec).await?;
-    let account = realm.get_service_account(&id).await?.id;
+    let (id, client) = client::ensure_client(&realm, spec).await?;
+    let operator = grants::Operator { account: realm.get_service_account(&id).await?.id, client: id };
     let mut roles = BTreeMap::new();
-    if spec.login_realm == MASTER {
-        roles.insert("realm".to_owned(), ensure_create_realm(&realm, &account).await?);
+    if spec.creates_realms {
+        roles.insert("realm".to_owned(), grants::ensure_create_realm(&realm, &operator).await?);
     }
     for grant in &spec.grants {
-        let (container, step) = ensure_grant(&realm, &account, grant).await?;
+        let (container, step) = grants::ensure_grant(&realm, &operator, grant, !spec.creates_realms).await?;
         roles.insert(container, step);
     }
-    Ok(BootstrapReport { identity_provider, client, roles })
-}
-
-impl BootstrapSpec {
-    fn owner(&self) -> Owner {
-        Owner {
-            cluster: self.cluster.clone(),
-            kind: KIND.to_owned(),
-            namespace: None,
-            name: self.client_id.clone(),
-            uid: String::new(),
-        }
-    }
-
-    fn client(&self) -> ClientRepresentation {
-        let attributes = [
-            ("jwt.credential.issuer", self.issuer.alias.clone()),
-            ("jwt.credential.sub", self.subject.clone()),
-            (OWNER_ATTRIBUTE, self.owner().to_attribute()),
-        ];
-        let settings = ClientSettings {
-            service_accounts_enabled: true,
-            // Its rights grow with each realm that it makes, and all of them have to be in its tokens.
-            full_scope_allowed: true,
-            attributes: attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            ..ClientSettings::closed(&self.client_id, "Keywire operator")
-        };
-        let id = object_id(&self.cluster, &self.login_realm, KIND, "", &self.client_id);
-        let default_client_scopes = Some(["basic", "roles", ADMIN_API_SCOPE].map(ToOwned::to_owned).into());
-        ClientRepresentation {
-            id: Some(id.to_string()),
-            settings,
-            default_client_scopes,
-            optional_client_scopes: Some(BTreeSet::new()),
-        }
-    }
-}
-
-/// Makes a realm trust the cluster's current keys. The operator does this for its login realm whenever the cluster has a
-/// new key, before that key signs.
-///
-/// # Errors
-/// [`BootstrapError::AliasTaken`] if the alias is not ours.
-pub async fn ensure_issuer(realm: &RealmAdmin, issuer: &WorkloadIssuer, owner: &Owner) -> Result<Step, BootstrapError> {
-    let wanted = issuer.identity_provider(owner);
-    let existing = realm.list_identity_providers().await?;
-    match existing.iter().find(|found| found.alias == wanted.alias) {
-        None => {
-            realm.create_identity_provider(&wanted).await?;
-            Ok(Step::Created)
-        }
-        Some(found) if found.owner().is_none() => Err(BootstrapError::AliasTaken { alias: wanted.alias }),
-        Some(found) if found.with_canonical_keys() == wanted => Ok(Step::Unchanged),
-        Some(_) => {
-            realm.update_identity_provider(&wanted).await?;
-            Ok(Step::Updated)
-        }
-    }
-}
-
-async fn ensure_client(realm: &RealmAdmin, spec: &BootstrapSpec) -> Result<(String, Step), BootstrapError> {
-    let wanted = spec.client();
-    let Some(found) = realm.find_client(&spec.client_id).await? else {
-        realm.create_client(&wanted).await?;
-        return Ok((wanted.reference().id, Step::Created));
-    };
-    let id = found.reference().id;
-    let has_attributes =
-        wanted.settings.attributes.iter().all(|(name, value)| found.settings.attributes.get(name) == Some(value));
-    let rest = ClientSettings { attributes: wanted.settings.attributes.clone(), ..found.settings };
-    let has_scope = ensure_admin_api_scope(realm, &id, found.default_client_scopes.unwrap_or_default()).await?;
-    if has_attributes && rest == wanted.settings {
-        return Ok((id, has_scope));
-    }
-    realm.update_client(&id, &json!(wanted.settings)).await?;
-    Ok((id, Step::Updated))
-}
-
-/// A client that was made before Keycloak was upgraded lacks the scope.
-async fn ensure_admin_api_scope(
-    realm: &RealmAdmin,
-    client: &str,
-    present: BTreeSet<String>,
-) -> Result<Step, BootstrapError> {
-    if present.contains(ADMIN_API_SCOPE) {
-        return Ok(Step::Unchanged);
-    }
-    let scopes = realm.list_client_scopes().await?;
-    let Some(scope) = scopes.iter().find(|scope| scope.settings.name == ADMIN_API_SCOPE) else {
-        return Ok(Step::Unchanged);
-    };
-    realm.add_scope_to_client(client, ScopeList::Default, &scope.reference().id).await?;
-    Ok(Step::Updated)
-}
-
-async fn ensure_create_realm(realm: &RealmAdmin, account: &str) -> Result<Step, BootstrapError> {
-    let held = realm.list_role_mappings(account).await?.realm_mappings;
-    if held.iter().any(|role| role.name == CREATE_REALM) {
-        return Ok(Step::Unchanged);
-    }
-    let role = realm.get_realm_role(CREATE_REALM).await?;
-    realm.map_realm_roles(account, &[role]).await?;
-    Ok(Step::Created)
-}
-
-async fn ensure_grant(realm: &RealmAdmin, account: &str, grant: &RealmGrant) -> Result<(String, Step), BootstrapError> {
-    let missing = || BootstrapError::RealmMissing { realm: grant.realm.clone() };
-    let container = match realm.name() {
-        MASTER => format!("{}-realm", grant.realm),
-        login_realm if login_realm == grant.realm => "realm-management".to_owned(),
-        _ => return Err(missing()),
-    };
-    let client = realm.find_client(&container).await?.ok_or_else(missing)?.reference().id;
-    let held = realm.list_role_mappings(account).await?.client_mappings.remove(&container);
-    let held: BTreeSet<_> = held.iter().flat_map(|held| &held.mappings).map(|role| role.name.clone()).collect();
-    let mut missing: Vec<RoleRepresentation> = Vec::new();
-    for role in grant.roles.difference(&held) {
-        missing.push(realm.get_client_role(&client, role).await?);
-    }
-    if missing.is_empty() {
-        return Ok((container, Step::Unchanged));
-    }
-    realm.map_client_roles(account, &client, &missing).await?;
-    Ok((container, Step::Created))
+    let surplus = grants::check(&realm, &operator, spec).await?;
+    Ok(BootstrapReport { identity_provider, client, roles, surplus })
 }
