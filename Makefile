@@ -19,7 +19,7 @@ demo-down: ## Stop the demo and everything it started
 
 ##@ Check
 
-.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit contract e2e deny
+.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit contract contract-matrix e2e deny
 test: ## Everything below, in order; stops whatever servers it had to start
 	tests/env/scoped $(MAKE) test-all
 
@@ -51,6 +51,9 @@ unit: ## Tests without any server of others: units, and attacks on the proxy ove
 contract: ## Tests against a real Keycloak on loopback (left running; stop: tests/env/keycloak down)
 	tests/env/keycloak up
 	$(ENV); $(CARGO) test --test contract
+
+contract-matrix: ## The same against each supported Keycloak, beside one that may run; leaves none behind
+	tests/env/matrix $(CARGO) test --test contract
 
 e2e: ## Tests with real pods in a real cluster (root; left running; stop: make env-down)
 	tests/env/up
@@ -106,4 +109,4 @@ clean: ## Remove Cargo's results (the environment's cache, .cache/, is kept)
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -42,7 +42,7 @@ pub struct KeycloakServerSpec {
     pub trust: Option<Trust>,
     /// How the operator logs in: exactly one way.
     pub credentials: Credentials,
-    /// The realm that the operator's own client lives in.
+    /// The realm that the operator's own client lives in. A Realm with `credentials` of its own logs in at itself.
     #[serde(default = "master")]
     #[schemars(length(min = 1, max = 63))]
     pub login_realm: String,
@@ -88,8 +88,8 @@ pub struct ConfigMapKey {
 /// How the operator logs in: exactly one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.kubernetesToken) != has(self.clientSecret)")
-    .message("spec.credentials needs exactly one of kubernetesToken and clientSecret"))]
+#[x_kube(validation = Rule::new("[has(self.kubernetesToken), has(self.clientSecret), has(self.privateKeyJwt)].exists_one(given, given)")
+    .message("spec.credentials needs exactly one of kubernetesToken, clientSecret and privateKeyJwt"))]
 pub struct Credentials {
     /// With the operator's own ServiceAccount token (RFC 7523): no secret at all.
     /// `keywire bootstrap` prepares Keycloak for it.
@@ -98,6 +98,10 @@ pub struct Credentials {
     /// With a client secret (RFC 6749, section 4.4): a Secret with the keys `clientId` and `clientSecret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretRef>,
+    /// With an assertion that a private key signs (RFC 7523, `private_key_jwt`): a Secret with the keys `clientId`,
+    /// `privateKey` (PEM: RSA, P-256, P-384 or Ed25519) and, where the client has several keys, `keyId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_key_jwt: Option<SecretRef>,
 }
 
 /// Login with the operator's ServiceAccount token.

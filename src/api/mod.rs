@@ -8,6 +8,8 @@ mod keycloakserver;
 mod modelendpoint;
 pub mod parse;
 mod realm;
+#[cfg(test)]
+mod tenancy_tests;
 mod workloadidentity;
 
 pub use accessgrant::{AccessGrant, AccessGrantSpec, AccessGrantStatus, GrantSubject};

@@ -12,6 +12,7 @@ mod grant;
 mod identity;
 mod leader;
 mod ledger;
+mod login;
 mod metrics;
 mod objects;
 mod pace;
@@ -23,6 +24,7 @@ mod service_account;
 mod start;
 mod status;
 mod sync;
+mod trust;
 mod watch;
 
 pub use start::{Args, Error, run};

@@ -5,6 +5,8 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
+use tokio::sync::mpsc;
+
 use super::{
     condition::{SYNCED, Verdict, is_ready},
     context::Context,
@@ -12,6 +14,7 @@ use super::{
 };
 use crate::{
     api::{DriftPolicy, KeycloakServer, Realm},
+    controller::trust::Told,
     core::{
         build::{RealmUrls, Site, default_alias},
         graph::{Problem, ProblemReason},
@@ -19,7 +22,7 @@ use crate::{
     keycloak::{Admin, RealmAdmin},
 };
 
-/// A server that can be used.
+/// An account at a server that can be used.
 #[derive(Clone)]
 pub struct Login {
     /// The Admin API.
@@ -28,28 +31,64 @@ pub struct Login {
     pub ca: Option<String>,
     /// What the login was made from: made anew when it changes.
     pub fingerprint: u64,
+    /// What the login realm was last told of the cluster's keys.
+    pub told: Told,
 }
 
-/// Every login, by the name of its KeycloakServer.
-#[derive(Default)]
+/// Whose login it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Account {
+    /// A KeycloakServer's, by name: for every Realm that names none.
+    Server(String),
+    /// A Realm's own, by name.
+    Realm(String),
+}
+
+impl Account {
+    /// The account by which a realm is administered.
+    pub fn of(realm: &Realm) -> Self {
+        match &realm.spec.credentials {
+            Some(_) => Self::Realm(realm.metadata.name.clone().unwrap_or_default()),
+            None => Self::Server(realm.spec.server.clone()),
+        }
+    }
+}
+
+/// Every login.
 pub struct Servers {
-    logins: RwLock<HashMap<String, Login>>,
+    logins: RwLock<HashMap<Account, Login>>,
+    turns: mpsc::UnboundedSender<String>,
 }
 
 impl Servers {
-    /// The login at a server; `None` until the server was looked at.
-    pub fn get(&self, server: &str) -> Option<Login> {
-        self.logins.read().unwrap_or_else(PoisonError::into_inner).get(server).cloned()
+    /// No login yet; the receiver is told the name of each KeycloakServer that is lost or found again.
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<String>) {
+        let (turns, turned) = mpsc::unbounded_channel();
+        (Self { logins: RwLock::default(), turns }, turned)
+    }
+
+    /// The login of an account; `None` until its object was looked at.
+    pub fn get(&self, account: &Account) -> Option<Login> {
+        self.logins.read().unwrap_or_else(PoisonError::into_inner).get(account).cloned()
     }
 
     /// Keeps a login.
-    pub fn put(&self, server: &str, login: Login) {
-        self.logins.write().unwrap_or_else(PoisonError::into_inner).insert(server.to_owned(), login);
+    pub fn put(&self, account: Account, login: Login) {
+        if let Account::Server(name) = &account {
+            self.follow(name.clone(), &login.admin);
+        }
+        self.logins.write().unwrap_or_else(PoisonError::into_inner).insert(account, login);
     }
 
     /// Forgets a login.
-    pub fn remove(&self, server: &str) {
-        self.logins.write().unwrap_or_else(PoisonError::into_inner).remove(server);
+    pub fn remove(&self, account: &Account) {
+        self.logins.write().unwrap_or_else(PoisonError::into_inner).remove(account);
+    }
+
+    /// Tells of each time that the server is lost or found again, until the login is replaced by another.
+    fn follow(&self, server: String, admin: &Admin) {
+        let (mut is_down, turns) = (admin.is_down(), self.turns.clone());
+        tokio::spawn(async move { while is_down.changed().await.is_ok() && turns.send(server.clone()).is_ok() {} });
     }
 }
 
@@ -98,7 +137,7 @@ pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Pr
         ));
     }
     let server = server_of(&ctx.caches, &found)?;
-    let login = ctx.servers.get(&found.spec.server).ok_or_else(|| not_ready(&server))?;
+    let login = login_of(ctx, &found, &server)?;
     Ok(RealmLink {
         urls: RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &found.spec.realm, login.ca),
         admin: login.admin.realm(&found.spec.realm),
@@ -112,8 +151,19 @@ pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Pr
 pub fn link_for_cleanup(ctx: &Context, realm: &str) -> Result<RealmAdmin, Problem> {
     let found = realm_of(&ctx.caches, realm)?;
     let server = server_of(&ctx.caches, &found)?;
-    let login = ctx.servers.get(&found.spec.server).ok_or_else(|| not_ready(&server))?;
+    let login = login_of(ctx, &found, &server)?;
     Ok(login.admin.realm(&found.spec.realm))
+}
+
+/// The login by which a realm is administered, once there is one.
+fn login_of(ctx: &Context, realm: &Realm, server: &KeycloakServer) -> Result<Login, Problem> {
+    ctx.servers.get(&Account::of(realm)).ok_or_else(|| match realm.spec.credentials {
+        None => not_ready(server),
+        Some(_) => Problem::new(
+            ProblemReason::ServerNotReady,
+            format!("Realm {:?} cannot log in by its spec.credentials; see its conditions", realm.spec.realm),
+        ),
+    })
 }
 
 fn realm_of(caches: &Caches, name: &str) -> Result<std::sync::Arc<Realm>, Problem> {
@@ -136,7 +186,8 @@ pub fn server_of(caches: &Caches, realm: &Realm) -> Result<std::sync::Arc<Keyclo
     })
 }
 
-fn not_ready(server: &KeycloakServer) -> Problem {
+/// Why a server's login cannot be used yet.
+pub fn not_ready(server: &KeycloakServer) -> Problem {
     let name = server.metadata.name.as_deref().unwrap_or_default();
     let message = server.status.as_ref().and_then(|status| super::condition::ready(&status.conditions));
     let message = message.map_or("it was not looked at yet", |ready| ready.message.as_str());

@@ -20,6 +20,7 @@ use super::{
     pace::Pace,
     realm, run as kinds, server,
     servers::Servers,
+    trust,
     watch::{Receivers, Watches, queues},
 };
 use crate::{
@@ -116,12 +117,13 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
     let keeping = keeper.run();
     let watches = Watches::new(&client);
     let (queues, receivers) = queues();
+    let (servers, mut turned) = Servers::new();
     let ctx = Arc::new(Context {
         caches: watches.caches(),
         client: client.clone(),
         cluster: args.cluster_name.clone(),
         namespace: args.namespace.clone(),
-        servers: Servers::default(),
+        servers,
         events: Recorder::new(client, Reporter::from("keywire")),
         stream_ca: stream_ca.clone(),
         ledger: Ledger::default(),
@@ -150,8 +152,18 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
             future::pending::<()>().await;
         };
         let intervals = Intervals { feed: args.feed_interval, sweep: args.sweep_interval };
-        let drift = drift::watch(&ctx, &queues, intervals);
-        future::join3(reconcile_all(&ctx, receivers), republish, drift).await
+        let recheck = async {
+            while let Some(server) = turned.recv().await {
+                queues.server(&server);
+            }
+        };
+        tokio::join!(
+            reconcile_all(&ctx, receivers),
+            republish,
+            recheck,
+            trust::follow(&ctx, &queues),
+            drift::watch(&ctx, &queues, intervals),
+        )
     };
     tokio::select! {
         () = keeping => Ok(()),

@@ -14,3 +14,4 @@ pub mod path;
 pub mod permission;
 pub mod policy;
 pub mod protocol;
+pub mod rights;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reqwest::{Certificate, Method};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use url::Url;
 
 use super::call::Call;
@@ -13,8 +14,9 @@ use super::error::ApiError;
 use super::limiter::Limiter;
 use super::locks::ClientLocks;
 use super::rights::Area;
+use super::server_info::LastVersion;
 use super::session::Session;
-use super::transport::Transport;
+use super::transport::{Timeouts, Transport};
 
 /// What it takes to administer a server.
 #[derive(Clone, Debug)]
@@ -67,15 +69,23 @@ pub enum SetupError {
 /// The handle to one server. Cheap to clone; all clones share one login, one limiter and one set of locks.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    shared: Arc<Shared>,
+    server: Arc<Server>,
+    account: Arc<Account>,
 }
 
+/// What all accounts at a server share: it has one capacity, and one writer per client.
 #[derive(Debug)]
-struct Shared {
+struct Server {
     url: Url,
     transport: Transport,
-    session: Session,
     locks: ClientLocks,
+    version: LastVersion,
+}
+
+/// What is one account's own. What it sees of a realm, another one need not see.
+#[derive(Debug)]
+struct Account {
+    session: Session,
     directories: Directories,
 }
 
@@ -95,41 +105,74 @@ impl Admin {
     /// # Errors
     /// [`SetupError`] for a URL or certificates that cannot be used.
     pub fn new(config: AdminConfig) -> Result<Self, SetupError> {
+        Self::with_timeouts(config, Timeouts::default())
+    }
+
+    pub(super) fn with_timeouts(config: AdminConfig, timeouts: Timeouts) -> Result<Self, SetupError> {
         let AdminConfig { url, login_realm, credentials, trust, limits } = config;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
             return Err(SetupError::Url { url: url.to_string() });
         }
         let roots = Certificate::from_pem_bundle(&trust.unwrap_or_default()).map_err(SetupError::Trust)?;
         let limiter = Limiter::new(limits.requests_per_second, limits.concurrent);
-        let transport = Transport::new(&url, roots, limiter).map_err(SetupError::Client)?;
-        let token_url = token_url(&url, &login_realm);
-        let session = Session::new(login_realm, token_url, credentials);
-        let (locks, directories) = (ClientLocks::new(), Directories::default());
-        Ok(Self { shared: Arc::new(Shared { url, transport, session, locks, directories }) })
+        let transport = Transport::new(&url, roots, limiter, timeouts).map_err(SetupError::Client)?;
+        let account = Account::new(&url, login_realm, credentials);
+        let server = Server { url, transport, locks: ClientLocks::new(), version: LastVersion::default() };
+        Ok(Self { server: Arc::new(server), account: Arc::new(account) })
+    }
+
+    /// Another account at the same server: one limiter and one breaker for both.
+    #[must_use]
+    pub fn logged_in_at(&self, login_realm: &str, credentials: Credentials) -> Self {
+        let account = Account::new(self.server_url(), login_realm.to_owned(), credentials);
+        Self { server: Arc::clone(&self.server), account: Arc::new(account) }
     }
 
     /// The handle to the realm of this name, whether it exists or not.
     #[must_use]
     pub fn realm(&self, realm: &str) -> RealmAdmin {
-        RealmAdmin { admin: self.clone(), realm: realm.into(), directory: self.shared.directories.of(realm) }
+        RealmAdmin { admin: self.clone(), realm: realm.into(), directory: self.account.directories.of(realm) }
     }
 
     /// Where the server is reached.
     #[must_use]
     pub fn server_url(&self) -> &Url {
-        &self.shared.url
+        &self.server.url
+    }
+
+    /// Whether the server is taken for dead, and each change of that: nothing is sent then but one request per interval.
+    #[must_use]
+    pub fn is_down(&self) -> watch::Receiver<bool> {
+        self.transport().is_down()
+    }
+
+    /// The realm in which the operator has its account.
+    #[must_use]
+    pub fn login_realm(&self) -> &str {
+        self.session().realm()
     }
 
     pub(super) fn transport(&self) -> &Transport {
-        &self.shared.transport
+        &self.server.transport
     }
 
     pub(super) fn session(&self) -> &Session {
-        &self.shared.session
+        &self.account.session
+    }
+
+    pub(super) fn last_version(&self) -> &LastVersion {
+        &self.server.version
     }
 
     pub(super) fn locks(&self) -> &ClientLocks {
-        &self.shared.locks
+        &self.server.locks
+    }
+}
+
+impl Account {
+    fn new(server: &Url, login_realm: String, credentials: Credentials) -> Self {
+        let token_url = token_url(server, &login_realm);
+        Self { session: Session::new(login_realm, token_url, credentials), directories: Directories::default() }
     }
 }
 

@@ -22,6 +22,12 @@ pub trait AssertionSource: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`LoginError::NoToken`] or [`LoginError::TokenFile`].
     fn assertion(&self) -> BoxFuture<'_, Result<SecretString, LoginError>>;
+
+    /// An earlier assertion that is still good. Where the cluster has begun to sign with a key that Keycloak was not
+    /// told of, it is the way in, to tell it.
+    fn spare(&self) -> Option<SecretString> {
+        None
+    }
 }
 
 /// A file in which the kubelet keeps a projected token, which it replaces from time to time.

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use super::admin::{Admin, RealmAdmin};
@@ -16,6 +17,8 @@ use super::rights::{Area, MissingRole};
 use super::session::Login;
 use super::transport::{Answer, TransportError};
 
+/// After how long a call is not repeated any more, whatever it waited for: whoever calls has others to look after.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a call is repeated that is safe to repeat.
 const RETRIES: usize = 3;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
@@ -72,7 +75,7 @@ impl Call {
     }
 
     fn is_idempotent(&self) -> bool {
-        matches!(self.method, Method::GET | Method::PUT | Method::DELETE)
+        matches!(self.method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE)
     }
 
     fn url(&self, server: &Url) -> Url {
@@ -126,6 +129,9 @@ impl Call {
             TransportError::Timeout { .. } | TransportError::Broken { .. } => {
                 ApiError::Timeout { call: self.describe(), source }
             }
+            TransportError::Patience { retry_after } => {
+                ApiError::Throttled { call: self.describe(), retry_after: Some(retry_after) }
+            }
             _ => ApiError::Unreachable(source),
         }
     }
@@ -150,8 +156,9 @@ impl Admin {
             .with_max_delay(LONGEST_DELAY)
             .with_max_times(RETRIES)
             .with_jitter();
-        let attempt = || self.attempt(&call);
-        attempt.retry(delays).when(|error| call.may_repeat(error)).adjust(wait_as_told).await
+        let (attempt, begun) = (|| self.attempt(&call), Instant::now());
+        let may_repeat = |error: &ApiError| begun.elapsed() < PATIENCE && call.may_repeat(error);
+        attempt.retry(delays).when(may_repeat).adjust(wait_as_told).await
     }
 
     /// The id of our own account, as admin events name it; none if our tokens do not tell.
@@ -176,7 +183,11 @@ impl Admin {
             Err(ApiError::Unauthorized { .. }) => {
                 self.session().discard(&login);
                 let fresh = self.session().login(self.transport()).await?;
-                self.once(call, &fresh).await
+                let result = self.once(call, &fresh).await;
+                if matches!(result, Err(ApiError::Unauthorized { .. })) {
+                    self.session().distrust(&fresh);
+                }
+                result
             }
             result => result,
         }

@@ -169,3 +169,49 @@ async fn a_name_never_leads_to_the_parent() {
     }
     assert!(fake.received("").is_empty());
 }
+
+#[tokio::test]
+async fn a_list_that_ends_half_way_is_no_list() {
+    let provider = |index: usize| json!({"alias": format!("p{index}"), "providerId": "oidc", "enabled": true});
+    let page = move |from: usize, to: usize| {
+        Reply::Answer(200, "", json!((from..to).map(provider).collect::<Vec<_>>()).to_string())
+    };
+    let half: [fn() -> Reply; 4] = [
+        || Reply::Answer(500, "", String::new()),
+        || Reply::Answer(200, "", r#"[{"alias": "p100", "providerId""#.to_owned()),
+        || Reply::Answer(200, "", r#"{"error": "try later"}"#.to_owned()),
+        || Reply::HangUp,
+    ];
+    for second in half {
+        let fake = Fake::start(move |count, request| match request.line.as_str() {
+            line if line.contains("/token") => login(count, 60),
+            line if line.contains("first=0") => page(0, 100),
+            line if line.contains("first=100") => second(),
+            _ => ok(),
+        })
+        .await;
+        let realm = fake.admin().realm("ml");
+        assert!(realm.list_identity_providers().await.is_err());
+        // What depends on the whole list is not planned, so nothing is written.
+        assert!(realm.observe_realm(&Default::default()).await.is_err());
+        let issuer = crate::core::desired::WorkloadIssuer {
+            alias: "p100".into(),
+            issuer: "https://main.example".into(),
+            jwks: json!({"keys": []}),
+            max_assertion_age: crate::core::desired::Seconds(3700),
+        };
+        assert!(realm.follow_issuer(&issuer, "test").await.is_err());
+        for method in ["POST /admin", "PUT /admin", "DELETE /admin"] {
+            assert!(fake.received(method).is_empty(), "{method}");
+        }
+    }
+    // A page that is not full is the last one; a full one is not.
+    let fake = Fake::start(move |count, request| match request.line.as_str() {
+        line if line.contains("/token") => login(count, 60),
+        line if line.contains("first=0") => page(0, 100),
+        line if line.contains("first=100") => page(100, 200),
+        _ => page(200, 200),
+    })
+    .await;
+    assert_eq!(fake.admin().realm("ml").list_identity_providers().await.unwrap().len(), 200);
+}

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::assertion::{AssertionSource, CLIENT_ASSERTION_TYPE};
 use super::login_error::LoginError;
+use super::signing_key::{SigningKey, SigningKeyError};
 
 /// The public client that Keycloak keeps for the password of an administrator.
 const ADMIN_CLIENT: &str = "admin-cli";
@@ -27,6 +28,15 @@ pub enum Credentials {
         /// Its secret.
         secret: SecretString,
     },
+    /// An assertion that our private key signs.
+    PrivateKeyJwt {
+        /// The operator's client in the login realm.
+        client_id: String,
+        /// The key.
+        key: Arc<SigningKey>,
+        /// The login realm's issuer URL, as its discovery document has it.
+        audience: String,
+    },
     /// An administrator's password, for bootstrapping only.
     Password {
         /// The administrator.
@@ -45,12 +55,12 @@ impl Credentials {
     /// The form to send, with the token file read now.
     pub(super) async fn login_form(&self) -> Result<LoginForm, LoginError> {
         let fields = match self {
-            Self::KubernetesToken { client_id, token } => vec![
-                ("grant_type", "client_credentials".into()),
-                ("client_id", client_id.as_str().into()),
-                ("client_assertion_type", CLIENT_ASSERTION_TYPE.into()),
-                ("client_assertion", token.assertion().await?),
-            ],
+            Self::KubernetesToken { client_id, token } => by_assertion(client_id, token.assertion().await?),
+            Self::PrivateKeyJwt { client_id, key, audience } => {
+                let unsigned =
+                    |error: SigningKeyError| LoginError::Signing { name: client_id.clone(), reason: error.to_string() };
+                by_assertion(client_id, key.assertion(client_id, audience).map_err(unsigned)?)
+            }
             Self::ClientSecret { client_id, secret } => vec![
                 ("grant_type", "client_credentials".into()),
                 ("client_id", client_id.as_str().into()),
@@ -66,13 +76,30 @@ impl Credentials {
         Ok(LoginForm { fields })
     }
 
+    /// Another form to try where the first one's assertion was refused: that of an earlier one which is still good.
+    pub(super) fn spare_form(&self) -> Option<LoginForm> {
+        let Self::KubernetesToken { client_id, token } = self else { return None };
+        Some(LoginForm { fields: by_assertion(client_id, token.spare()?) })
+    }
+
     /// Who logs in, for error messages.
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::KubernetesToken { client_id, .. } | Self::ClientSecret { client_id, .. } => client_id,
+            Self::KubernetesToken { client_id, .. }
+            | Self::ClientSecret { client_id, .. }
+            | Self::PrivateKeyJwt { client_id, .. } => client_id,
             Self::Password { username, .. } => username,
         }
     }
+}
+
+fn by_assertion(client_id: &str, assertion: SecretString) -> Vec<(&'static str, SecretString)> {
+    vec![
+        ("grant_type", "client_credentials".into()),
+        ("client_id", client_id.into()),
+        ("client_assertion_type", CLIENT_ASSERTION_TYPE.into()),
+        ("client_assertion", assertion),
+    ]
 }
 
 impl LoginForm {

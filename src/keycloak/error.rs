@@ -22,7 +22,8 @@ pub enum ApiError {
     Timeout { call: String, source: TransportError },
     /// Keycloak does not accept a fresh login.
     #[error(
-        "{call}: Keycloak refuses a token that it has just issued: check that its hostname settings and our URL agree"
+        "{call}: Keycloak refuses a token that it has just issued: check that its hostname settings and our URL agree, and, \
+         from Keycloak 26.8.2 on, that the client has the client scope kc-admin-api among its default scopes"
     )]
     Unauthorized { call: String },
     /// The operator's service account lacks a role.

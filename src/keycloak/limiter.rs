@@ -17,10 +17,10 @@ pub(super) struct Limiter {
     next: Mutex<Option<Instant>>,
 }
 
-/// Leave to send one request; given back when dropped.
+/// A place among the requests in flight; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Permit {
-    _place: Option<OwnedSemaphorePermit>,
+pub(super) struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Limiter {
@@ -30,12 +30,15 @@ impl Limiter {
         Self { in_flight: Arc::new(Semaphore::new(concurrent.max(1))), interval, next: Mutex::new(None) }
     }
 
-    /// Waits for a place and for the rate, in this order, so that a slot of the rate is not lost while waiting.
-    pub async fn acquire(&self) -> Permit {
+    /// Waits for a place. Before [`rate`](Self::rate), so that a slot of the rate is not lost while waiting.
+    pub async fn place(&self) -> Place {
         // The semaphore is never closed; if it were, requests would go on at the rate alone.
-        let place = Arc::clone(&self.in_flight).acquire_owned().await.ok();
+        Place { _permit: Arc::clone(&self.in_flight).acquire_owned().await.ok() }
+    }
+
+    /// Waits until the rate admits one more request.
+    pub async fn rate(&self, _: &Place) {
         sleep_until(self.reserve()).await;
-        Permit { _place: place }
     }
 
     fn reserve(&self) -> Instant {
@@ -57,7 +60,7 @@ mod tests {
         let limiter = Limiter::new(100, 8);
         let start = Instant::now();
         for _ in 0..210 {
-            limiter.acquire().await;
+            limiter.rate(&limiter.place().await).await;
         }
         let taken = start.elapsed();
         assert!((Duration::from_millis(1900)..=Duration::from_millis(2100)).contains(&taken), "{taken:?}");
@@ -66,10 +69,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_more_than_allowed_at_once() {
         let limiter = Limiter::new(0, 2);
-        let (_first, second) = (limiter.acquire().await, limiter.acquire().await);
-        let third = tokio::time::timeout(Duration::from_secs(1), limiter.acquire()).await;
+        let (_first, second) = (limiter.place().await, limiter.place().await);
+        let third = tokio::time::timeout(Duration::from_secs(1), limiter.place()).await;
         assert!(third.is_err());
         drop(second);
-        limiter.acquire().await;
+        limiter.place().await;
     }
 }

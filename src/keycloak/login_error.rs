@@ -11,7 +11,7 @@ use super::transport::TransportError;
 pub enum LoginError {
     /// No answer at all.
     #[error("{0}")]
-    Transport(#[from] TransportError),
+    Transport(TransportError),
     /// The realm to log in at does not exist.
     #[error("there is no realm {realm} to log in at: correct the login realm, or create it")]
     RealmMissing {
@@ -34,6 +34,20 @@ pub enum LoginError {
         /// Keycloak's own words.
         message: String,
     },
+    /// Keycloak refuses the assertion that our private key has signed.
+    #[error(
+        "Keycloak refuses the signed assertion of client {name} ({message}); it has {claims}: check that the client \
+         authenticates by signed JWT, with the public key of the private key that is used here, and that the audience \
+         is the login realm's issuer (spec.url)"
+    )]
+    SignatureRefused {
+        /// The client id.
+        name: String,
+        /// Keycloak's own words.
+        message: String,
+        /// What the assertion says of itself.
+        claims: Box<AssertionClaims>,
+    },
     /// Keycloak refuses the ServiceAccount token, without saying why.
     #[error(
         "Keycloak refuses the Kubernetes token of client {name} ({message}); the token has {claims}: check that the \
@@ -48,8 +62,11 @@ pub enum LoginError {
         /// What the token says of itself.
         claims: Box<AssertionClaims>,
     },
-    /// Keycloak finds fault with the ServiceAccount token itself: its audience, its lifetime or its form.
-    #[error("the Kubernetes token of client {name} will not do ({message}); it has {claims}: correct its audience")]
+    /// Keycloak finds fault with the assertion itself: its audience, its lifetime or its form.
+    #[error(
+        "the assertion of client {name} will not do ({message}); it has {claims}: its audience has to be the login \
+         realm's issuer, so correct the KeycloakServer's spec.url"
+    )]
     AssertionInvalid {
         /// The client id.
         name: String,
@@ -65,6 +82,24 @@ pub enum LoginError {
         name: String,
         /// Keycloak's own words.
         message: String,
+    },
+    /// Keycloak gave a token and then did not accept it.
+    #[error(
+        "Keycloak refuses the token that it has just issued to {name}: check that its hostname settings and our URL \
+         agree, and, from Keycloak 26.8.2 on, that the client has the client scope kc-admin-api among its default \
+         scopes (`keywire bootstrap` adds it)"
+    )]
+    TokenRefused {
+        /// Client id or user name.
+        name: String,
+    },
+    /// The private key cannot sign.
+    #[error("the private key of client {name} cannot sign ({reason}): give another one")]
+    Signing {
+        /// The client id.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The ServiceAccount token cannot be read.
     #[error("the Kubernetes token {path} cannot be read ({reason}): mount a projected token there")]
@@ -87,7 +122,7 @@ pub enum LoginError {
     /// Keycloak, or something before it, asks for patience.
     #[error("Keycloak takes no login right now (status {status}): nothing to do but wait")]
     Busy {
-        /// The HTTP status.
+        /// The HTTP status; 429 where nothing was sent because of what was said before.
         status: u16,
         /// How long to wait, if it was said.
         retry_after: Option<Duration>,
@@ -100,6 +135,15 @@ pub enum LoginError {
         /// Keycloak's own words.
         message: String,
     },
+}
+
+impl From<TransportError> for LoginError {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::Patience { retry_after } => Self::Busy { status: 429, retry_after: Some(retry_after) },
+            error => Self::Transport(error),
+        }
+    }
 }
 
 impl LoginError {

@@ -17,11 +17,15 @@ mod clients;
 mod credentials;
 mod directory;
 mod error;
+mod held;
 mod identity_providers;
+mod issuer;
 mod limiter;
 mod locks;
 mod login_error;
 mod observe;
+#[cfg(test)]
+mod outage_tests;
 mod pages;
 mod realm_roles;
 mod realms;
@@ -31,6 +35,7 @@ mod role_mappings;
 mod scope_mappings;
 mod server_info;
 mod session;
+mod signing_key;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -42,14 +47,16 @@ pub use admin_events::{AdminEvent, AuthDetails};
 pub use apply::ApplyError;
 pub use assertion::{AssertionSource, TokenFile};
 pub use bootstrap::{
-    BootstrapError, BootstrapReport, BootstrapSpec, RealmGrant, Step, bootstrap_operator, ensure_issuer,
+    BootstrapError, BootstrapReport, BootstrapSpec, RealmGrant, Step, bootstrap_operator, ensure_realm,
 };
 pub use credentials::Credentials;
 pub use error::ApiError;
+pub use issuer::{IssuerStep, ensure_issuer};
 pub use login_error::LoginError;
 pub use observe::{EndpointKey, WorkloadKey};
 pub use reconcile::{Held, ReconcileError};
 pub use role_mappings::{ClientMappings, RoleMappings};
 pub use server_info::ServerCheck;
+pub use signing_key::{SigningKey, SigningKeyError};
 pub use token::{TokenAnswer, TokenError, TokenRequest};
 pub use users::{RoleHolder, ServiceAccount, UserSummary};

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::core::desired::representation::{ClientRepresentation, ClientScopeRepresentation, RoleRepresentation};
+use crate::core::desired::representation::{
+    ClientRepresentation, ClientScopeRepresentation, IdentityProviderRepresentation, RoleRepresentation,
+};
 use crate::core::desired::{ClientRef, DesiredEndpoint, DesiredWorkload, is_endpoint_client_id, permission_scope_id};
 use crate::core::diff::{
     ObservedEndpoint, ObservedRealm, ObservedRealmRole, ObservedRoleMapping, ObservedScope, ObservedScopeMapping,
@@ -65,7 +67,7 @@ impl RealmAdmin {
         let Some(realm) = ApiError::none_if_missing(self.get_realm().await)? else {
             return Ok(ObservedRealm::default());
         };
-        let (all, identity_providers) = tokio::join!(self.visible_roles(roles), self.list_identity_providers());
+        let (all, identity_providers) = tokio::join!(self.visible_roles(roles), self.visible_identity_providers());
         let mut observed =
             ObservedRealm { realm: Some(realm), roles: Vec::new(), identity_providers: identity_providers? };
         for role in all? {
@@ -130,6 +132,14 @@ impl RealmAdmin {
     async fn visible_roles(&self, wanted: &BTreeSet<String>) -> Result<Vec<RoleRepresentation>, ApiError> {
         match self.list_realm_roles().await {
             Err(ApiError::Forbidden { .. }) if wanted.is_empty() => Ok(Vec::new()),
+            result => result,
+        }
+    }
+
+    /// Where none is wanted, an account that may not see them need not; where one is, its creation names the right.
+    async fn visible_identity_providers(&self) -> Result<Vec<IdentityProviderRepresentation>, ApiError> {
+        match self.list_identity_providers().await {
+            Err(ApiError::Forbidden { .. }) => Ok(Vec::new()),
             result => result,
         }
     }

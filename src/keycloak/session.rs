@@ -32,6 +32,9 @@ pub(super) struct Session {
 struct State {
     login: Option<Arc<Login>>,
     refused: Option<(Instant, LoginError)>,
+    /// How many login requests have ended, and how the last one failed, if it did.
+    flights: u64,
+    failure: Option<LoginError>,
 }
 
 /// An access token and its times.
@@ -64,13 +67,21 @@ impl Session {
         Self { realm, token_url, credentials, state: Mutex::default(), flight }
     }
 
-    /// A login that is good for now. One caller logs in; the others use the old one as long as it lasts, or wait.
+    /// The realm to log in at.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// A login that is good for now. One caller logs in; the others use the old one as long as it lasts, or wait and
+    /// share the outcome: a Keycloak that answers nobody is asked once, not once by each who waits.
     pub async fn login(&self, transport: &Transport) -> Result<Arc<Login>, LoginError> {
         let Some(current) = self.usable() else {
+            let flights = self.state().flights;
             let _flight = self.flight.lock().await;
-            return match self.usable() {
-                Some(login) => Ok(login),
-                None => self.log_in(transport).await,
+            return match (self.usable(), self.failed_since(flights)) {
+                (Some(login), _) => Ok(login),
+                (None, Some(error)) => Err(error),
+                (None, None) => self.log_in(transport).await,
             };
         };
         if Instant::now() < current.renew_at {
@@ -79,6 +90,13 @@ impl Session {
         let Ok(_flight) = self.flight.try_lock() else { return Ok(current) };
         // A renewal ahead of time that fails has no consequence yet.
         Ok(self.log_in(transport).await.unwrap_or(current))
+    }
+
+    /// Keycloak refused a login that it had given a moment ago. Another one would fare no better.
+    pub fn distrust(&self, login: &Arc<Login>) {
+        self.discard(login);
+        let error = LoginError::TokenRefused { name: self.credentials.name().to_owned() };
+        self.state().refused = Some((Instant::now() + REFUSAL_PAUSE, error));
     }
 
     /// Keycloak no longer accepts this login.
@@ -94,6 +112,11 @@ impl Session {
         self.state().login.clone().filter(|login| now < login.ends_at)
     }
 
+    fn failed_since(&self, flights: u64) -> Option<LoginError> {
+        let state = self.state();
+        state.failure.clone().filter(|_| state.flights > flights)
+    }
+
     async fn log_in(&self, transport: &Transport) -> Result<Arc<Login>, LoginError> {
         if let Some((until, error)) = &self.state().refused
             && Instant::now() < *until
@@ -102,16 +125,32 @@ impl Session {
         }
         let result = self.request(transport).await;
         let mut state = self.state();
+        state.flights += 1;
+        state.failure = result.as_ref().err().cloned();
         match &result {
-            Ok(login) => *state = State { login: Some(Arc::clone(login)), refused: None },
+            Ok(login) => {
+                state.login = Some(Arc::clone(login));
+                state.refused = None;
+            }
             Err(error) if error.is_lasting() => state.refused = Some((Instant::now() + REFUSAL_PAUSE, error.clone())),
             Err(_) => {}
         }
         result
     }
 
+    /// Logs in; with an assertion of before, should the newest one be refused.
     async fn request(&self, transport: &Transport) -> Result<Arc<Login>, LoginError> {
-        let form = self.credentials.login_form().await?;
+        let refused = match self.send(transport, self.credentials.login_form().await?).await {
+            Err(error @ LoginError::AssertionRefused { .. }) => error,
+            result => return result,
+        };
+        match self.credentials.spare_form() {
+            Some(spare) => self.send(transport, spare).await.map_err(|_| refused),
+            None => Err(refused),
+        }
+    }
+
+    async fn send(&self, transport: &Transport, form: LoginForm) -> Result<Arc<Login>, LoginError> {
         let asked_at = Instant::now();
         let request = transport.client().post(self.token_url.clone()).form(&form.exposed());
         let answer = transport.send(request).await?;
@@ -144,6 +183,9 @@ impl Session {
             (429 | 503, _, _) => LoginError::Busy { status, retry_after: answer.retry_after() },
             (500.., _, _) => LoginError::Server { status, message },
             (_, "unauthorized_client", _) => LoginError::NotAllowed { name, message },
+            (_, _, Some(claims)) if matches!(self.credentials, Credentials::PrivateKeyJwt { .. }) => {
+                LoginError::SignatureRefused { name, message, claims }
+            }
             (400, _, Some(claims)) => LoginError::AssertionInvalid { name, message, claims },
             (_, _, Some(claims)) => LoginError::AssertionRefused { name, message, claims },
             (_, _, None) => LoginError::WrongCredentials { name, message },

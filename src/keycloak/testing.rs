@@ -1,12 +1,14 @@
 //! A scripted Keycloak, for tests of what a real one cannot be made to do.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::admin::{Admin, AdminConfig, Limits};
 use super::credentials::Credentials;
+use super::transport::Timeouts;
 
 /// A request as it was received.
 #[derive(Clone, Debug)]
@@ -23,6 +25,10 @@ pub enum Reply {
     Answer(u16, &'static str, String),
     /// Nothing: the connection is closed.
     HangUp,
+    /// Nothing, ever; the connection stays.
+    Silence,
+    /// The beginning of an answer that never ends.
+    Trickle,
 }
 
 /// The server; it ends with the test's runtime.
@@ -49,10 +55,24 @@ impl Fake {
 
     /// A handle that logs in with a client secret.
     pub fn admin(&self) -> Admin {
-        let url = self.url.parse().unwrap();
-        let credentials = Credentials::ClientSecret { client_id: "operator".into(), secret: "s3cr3t".into() };
         let limits = Limits { requests_per_second: 0, concurrent: 64 };
-        Admin::new(AdminConfig { url, login_realm: "master".into(), credentials, trust: None, limits }).unwrap()
+        self.admin_with(Fake::credentials(), limits, Timeouts::default())
+    }
+
+    /// A handle that waits for an answer this long at most, with the limits that a KeycloakServer has by default.
+    pub fn impatient_admin(&self, answer: Duration) -> Admin {
+        self.admin_with(Fake::credentials(), Limits::default(), Timeouts { answer, ..Timeouts::default() })
+    }
+
+    /// A handle that logs in like this.
+    pub fn admin_with(&self, credentials: Credentials, limits: Limits, timeouts: Timeouts) -> Admin {
+        let url = self.url.parse().unwrap();
+        let config = AdminConfig { url, login_realm: "master".into(), credentials, trust: None, limits };
+        Admin::with_timeouts(config, timeouts).unwrap()
+    }
+
+    pub fn credentials() -> Credentials {
+        Credentials::ClientSecret { client_id: "operator".into(), secret: "s3cr3t".into() }
     }
 
     /// All requests so far whose line contains this.
@@ -80,7 +100,15 @@ async fn serve(
             all.push(request.clone());
             all.iter().filter(|other| other.line == request.line).count() - 1
         };
-        let Reply::Answer(status, headers, body) = script(earlier, &request) else { return None };
+        let (status, headers, body) = match script(earlier, &request) {
+            Reply::Answer(status, headers, body) => (status, headers, body),
+            Reply::HangUp => return None,
+            Reply::Silence => std::future::pending().await,
+            Reply::Trickle => {
+                stream.write_all(b"HTTP/1.1 200 Scripted\r\ncontent-length: 10\r\n\r\n[").await.ok()?;
+                std::future::pending().await
+            }
+        };
         let length = body.len();
         let answer = format!(
             "HTTP/1.1 {status} Scripted\r\ncontent-length: {length}\r\ncontent-type: application/json\r\n{headers}\r\n{body}"

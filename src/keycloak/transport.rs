@@ -3,19 +3,33 @@
 use std::error::Error;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use url::Url;
 
-use super::breaker::{Breaker, Paused};
+use super::breaker::{Breaker, Closed};
 use super::limiter::Limiter;
 
-/// How long to wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait for a whole answer.
-const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a server may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    /// To take a connection, TLS included.
+    pub connect: Duration,
+    /// To answer a request to its last byte.
+    pub answer: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), answer: Duration::from_secs(15) }
+    }
+}
+
 /// The largest answer that is read, in bytes. Far above the largest page.
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -62,6 +76,12 @@ pub enum TransportError {
         /// What went wrong the last time.
         reason: String,
     },
+    /// Nothing was sent: the server answered a moment ago that it wants no more for now.
+    #[error("Keycloak, or a gateway before it, asks for patience")]
+    Patience {
+        /// For how much longer.
+        retry_after: Duration,
+    },
 }
 
 /// An HTTP answer, read to its end.
@@ -83,10 +103,15 @@ pub(super) struct Transport {
 
 impl Transport {
     /// A way to `url` that also trusts `extra_roots`.
-    pub fn new(url: &Url, extra_roots: Vec<Certificate>, limiter: Limiter) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        url: &Url,
+        extra_roots: Vec<Certificate>,
+        limiter: Limiter,
+        timeouts: Timeouts,
+    ) -> Result<Self, reqwest::Error> {
         let builder = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
+            .connect_timeout(timeouts.connect)
+            .timeout(timeouts.answer)
             // A redirect would carry our token to wherever it points.
             .redirect(Policy::none())
             .user_agent(concat!("keywire/", env!("CARGO_PKG_VERSION")));
@@ -96,7 +121,7 @@ impl Transport {
             _ => builder.tls_certs_only(extra_roots),
         };
         let server = url.origin().ascii_serialization();
-        Ok(Self { client: builder.build()?, server, breaker: Breaker::default(), limiter })
+        Ok(Self { client: builder.build()?, server, breaker: Breaker::new(), limiter })
     }
 
     /// The HTTP client, to build requests with.
@@ -104,19 +129,35 @@ impl Transport {
         &self.client
     }
 
+    /// Whether the server is taken for dead, and each change of that.
+    pub fn is_down(&self) -> watch::Receiver<bool> {
+        self.breaker.is_down()
+    }
+
     /// Sends a request and reads the answer, whatever its status.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, TransportError> {
+        // Asked before each wait: the server may die while thousands stand in line, and none of them is to be sent then.
+        self.breaker.check()?;
+        let place = self.limiter.place().await;
+        self.breaker.check()?;
+        self.limiter.rate(&place).await;
         self.breaker.admit()?;
-        let _permit = self.limiter.acquire().await;
         let answer = read(request).await.map_err(|error| self.describe(&error));
         match &answer {
-            Ok(answer) if is_gateway_failure(answer.status) => {
-                self.breaker.failed(&format!("status {}", answer.status))
-            }
-            Ok(_) => self.breaker.succeeded(),
+            Ok(answer) => self.take_note(answer),
             Err(error) => self.breaker.failed(&error.to_string()),
         }
         answer
+    }
+
+    fn take_note(&self, answer: &Answer) {
+        match (answer.status, answer.retry_after()) {
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => {
+                self.breaker.asked_for_patience(wait)
+            }
+            (status, _) if is_gateway_failure(status) => self.breaker.failed(&format!("status {status}")),
+            _ => self.breaker.succeeded(),
+        }
     }
 
     fn describe(&self, error: &reqwest::Error) -> TransportError {
@@ -141,9 +182,12 @@ impl TransportError {
     }
 }
 
-impl From<Paused> for TransportError {
-    fn from(Paused { retry_after, reason }: Paused) -> Self {
-        Self::Paused { retry_after, reason }
+impl From<Closed> for TransportError {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Down { retry_after, reason } => Self::Paused { retry_after, reason },
+            Closed::Patience { retry_after } => Self::Patience { retry_after },
+        }
     }
 }
 
@@ -153,10 +197,9 @@ impl Answer {
         serde_json::from_slice(&self.body)
     }
 
-    /// How long to wait, where the server says so in seconds (RFC 9110, section 10.2.3).
+    /// How long to wait, where the server says so, in seconds or as a date (RFC 9110, section 10.2.3).
     pub fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
+        retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim(), Timestamp::now())
     }
 }
 
@@ -171,6 +214,14 @@ async fn read(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         }
     }
     Ok(Answer { status, headers, body })
+}
+
+fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Duration::try_from(until.duration_since(now)).unwrap_or_default())
 }
 
 /// Keycloak is behind something that answers in its place.
@@ -195,4 +246,24 @@ fn caused_by_tls(error: &reqwest::Error) -> bool {
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_tls(wrapped))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_read_in_seconds_and_as_a_date() {
+        let now: Timestamp = "1994-11-06T08:49:37Z".parse().unwrap();
+        let cases = [
+            ("120", Some(120)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:49:07 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(retry_after(text, now), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
 }

@@ -26,6 +26,7 @@ async fn the_operator_logs_in_with_its_own_token_and_makes_realms() {
             client_id: unique("keywire-operator"),
             issuer: cluster.trusted_as(&unique("cluster")),
             subject: SUBJECT.into(),
+            creates_realms: true,
             grants: vec![RealmGrant {
                 realm: test.name.clone(),
                 roles: ["manage-clients", "manage-users"].map(Into::into).into(),
@@ -105,6 +106,7 @@ async fn an_operator_without_master_has_rights_in_its_own_realm() {
             client_id: "keywire-operator".into(),
             issuer: cluster.trusted_as("cluster"),
             subject: SUBJECT.into(),
+            creates_realms: false,
             grants: vec![grant(&test.name)],
         };
         let report = bootstrap_operator(&test.admin, &spec).await.unwrap();

@@ -8,10 +8,15 @@ mod client_scopes;
 mod clients;
 mod endpoint;
 mod identity_providers;
+mod least_privilege;
 mod login;
 mod realm;
 mod rights;
+mod session;
+mod tenancy;
+mod tls;
 mod tokens;
+mod trust;
 mod workload;
 
 #[path = "../support/issuer.rs"]

@@ -71,7 +71,7 @@ fn a_bad_keycloak_server_is_refused_by_field() {
             (
                 "spec.credentials",
                 json!({}),
-                &["spec.credentials needs exactly one of kubernetesToken and clientSecret"],
+                &["spec.credentials needs exactly one of kubernetesToken, clientSecret and privateKeyJwt"],
             ),
             ("spec.credentials.clientSecret", secret, &["spec.credentials needs exactly one of"]),
             ("spec.limits", json!({"requestsPerSecond": 0}), &["spec.limits.requestsPerSecond"]),

@@ -125,9 +125,13 @@ fn nothing_is_lost_while_keycloak_is_away() {
     for object in [stage.server_object(), stage.realm_object()] {
         object.wait_condition("Ready", "False", "KeycloakUnreachable");
     }
+    // What Keycloak holds already is no news to anybody; what it does not hold yet waits.
+    stage.apply(identity(&stage.id, &team.namespace, "coming", &[]));
+    let coming = Object::in_namespace(&team.namespace, "workloadidentity", "coming");
+    assert_says(&coming.wait_condition("Ready", "False", "Waiting"), &[&format!("Realm \"{}\"", stage.id)]);
     for object in [&team.staying, &team.leaving, &team.endpoint] {
         object.touch("while Keycloak is away");
-        assert_says(&object.wait_condition("Ready", "False", "Waiting"), &[&format!("Realm \"{}\"", stage.id)]);
+        object.wait_ready(PATIENCE);
     }
     team.leaving.begin_deletion();
     eventually_told(&team.leaving, &team.namespace, "CleanupFailed", "127.0.0.1:9");
@@ -137,10 +141,14 @@ fn nothing_is_lost_while_keycloak_is_away() {
 
     stage.apply(stage.server());
     team.leaving.wait_gone();
-    [&team.staying, &team.endpoint].iter().for_each(|object| object.wait_ready(PATIENCE));
+    [&team.staying, &team.endpoint, &coming].iter().for_each(|object| object.wait_ready(PATIENCE));
     assert_eq!(team.state(), [before[0].clone(), Value::Null, before[2].clone()], "clients afterwards");
-    let gone = format!("DELETE clients/{}", text(&before[1]["id"]));
-    assert_eq!(changes(&stage), [gone], "everything that was written to Keycloak since");
+    let made = stage.keycloak.client(&stage.id, &format!("coming.{}.workload", team.namespace));
+    let expected = [("CREATE", &made), ("DELETE", &before[1])];
+    let expected = expected.map(|(verb, client)| format!("{verb} clients/{}", text(&client["id"])));
+    let mut found = changes(&stage);
+    found.sort();
+    assert_eq!(found, expected, "everything that was written to Keycloak since");
 }
 
 /// An endpoint and two identities with grants.

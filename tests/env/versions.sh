@@ -10,8 +10,10 @@ ETCD_VERSION=3.7.3
 COREDNS_VERSION=1.15.0
 HELM_VERSION=4.3.1
 
-# Maven.
-KEYCLOAK_VERSION=26.7.3
+# Maven. Another Keycloak can be had by the variable; tests/env/matrix goes
+# through all that are supported.
+KEYCLOAK_VERSION=${KEYCLOAK_VERSION:-26.7.3}
+KEYCLOAK_SUPPORTED="26.5.0 26.7.3"
 MAVEN_DEPENDENCY_PLUGIN_VERSION=3.8.1
 
 # PyPI.

@@ -55,6 +55,9 @@ pub fn admin_at(url: Url, login_realm: &str, credentials: Credentials) -> Admin 
     Admin::new(config).expect("a client")
 }
 
+/// The secret of the clients that tests make.
+pub const SECRET: &str = "only-for-this-test";
+
 /// A name that no other test has, in this run or another.
 pub fn unique(prefix: &str) -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -145,6 +148,19 @@ impl Raw {
         self.send(Method::DELETE, path, None).await
     }
 
+    /// The same with another token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// The status and the length of the body that came with it.
+    pub async fn head(&self, path: &str) -> (u16, usize) {
+        let request = self.client.head(format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let answer = request.send().await.expect("Keycloak answers");
+        let status = answer.status().as_u16();
+        (status, answer.bytes().await.expect("an end").len())
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         if let Some(body) = body {
@@ -179,8 +195,25 @@ impl TestRealm {
 
     /// A client in this realm that logs in with a secret and holds these roles of `realm-management`.
     pub async fn operator_with(&self, roles: &[&str]) -> RealmAdmin {
-        let (client_id, secret) = (unique("operator"), "only-for-this-test");
-        let body = json!({"id": null, "clientId": client_id, "secret": secret, "serviceAccountsEnabled": true,
+        let client_id = self.account_with(roles).await;
+        let credentials = Credentials::ClientSecret { client_id, secret: SECRET.into() };
+        self.keycloak.admin_with(&self.name, credentials).realm(&self.name)
+    }
+
+    /// The same, without our client in between.
+    pub async fn raw_operator_with(&self, roles: &[&str]) -> Raw {
+        let client_id = self.account_with(roles).await;
+        let form = [("grant_type", "client_credentials"), ("client_id", client_id.as_str()), ("client_secret", SECRET)];
+        let url = self.realm.token_url();
+        let answer = self.raw.client.post(url).form(&form).send().await.expect("Keycloak answers");
+        let body: Value = answer.json().await.expect("a token answer");
+        let token = body["access_token"].as_str().expect("a token").to_owned();
+        Raw { token, ..self.raw.clone() }
+    }
+
+    async fn account_with(&self, roles: &[&str]) -> String {
+        let client_id = unique("operator");
+        let body = json!({"id": null, "clientId": client_id, "secret": SECRET, "serviceAccountsEnabled": true,
             "publicClient": false, "standardFlowEnabled": false});
         assert_eq!(self.raw.post("/clients", &body).await.0, 201);
         let client = self.realm.find_client(&client_id).await.expect("readable").expect("created").reference();
@@ -194,8 +227,7 @@ impl TestRealm {
         if !granted.is_empty() {
             self.realm.map_client_roles(&account.id, &management, &granted).await.expect("granted");
         }
-        let credentials = Credentials::ClientSecret { client_id, secret: secret.into() };
-        self.keycloak.admin_with(&self.name, credentials).realm(&self.name)
+        client_id
     }
 }
 

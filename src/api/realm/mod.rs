@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::Credentials;
 use crate::api::common::{PodSelector, Seconds, conditions_schema};
 
 /// A Keycloak realm. Cluster-scoped: the platform team's.
@@ -45,6 +46,10 @@ pub struct RealmSpec {
     /// The realm's name in Keycloak: letters, digits, `-`, `_` and `.`.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
     pub realm: String,
+    /// How the operator logs in at this very realm, where rights in it alone are to suffice. Without it the
+    /// KeycloakServer's login serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
     /// Whether the realm's settings are ours.
     #[serde(default)]
     pub management: Management,

@@ -23,6 +23,7 @@ use super::{
     condition::is_ready,
     context::Context,
     ledger::{Actor, Traced},
+    servers::Account,
     watch::Queues,
 };
 use crate::{
@@ -84,6 +85,8 @@ struct Watched {
     sweep: Sweep,
     sweep_at: Instant,
     was_ready: bool,
+    /// Nobody looked for a while: the next sweep is a whole one.
+    was_unseen: bool,
     /// Whether changes are recorded, and until when that is believed.
     recorded: Option<(bool, Instant)>,
 }
@@ -95,6 +98,7 @@ impl Default for Watched {
             sweep: Sweep::default(),
             sweep_at: Instant::now() + FIRST,
             was_ready: true,
+            was_unseen: true,
             recorded: None,
         }
     }
@@ -123,13 +127,13 @@ pub async fn watch(ctx: &Context, queues: &Queues, intervals: Intervals) {
 
 async fn look(ctx: &Context, queues: &Queues, realm: &Realm, watched: &mut Watched, every: Duration) {
     let is_ready = realm.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
-    let Some(login) = ctx.servers.get(&realm.spec.server).filter(|_| is_ready) else {
+    let Some(login) = ctx.servers.get(&Account::of(realm)).filter(|_| is_ready) else {
         watched.was_ready = false;
         return;
     };
     if !std::mem::replace(&mut watched.was_ready, true) {
         // It may have come back from a backup, or empty.
-        watched.sweep_at = Instant::now();
+        (watched.sweep_at, watched.was_unseen) = (Instant::now(), true);
     }
     let admin = login.admin.realm(&realm.spec.realm);
     let name = realm.name_any();
@@ -144,7 +148,7 @@ async fn look(ctx: &Context, queues: &Queues, realm: &Realm, watched: &mut Watch
     }
     if Instant::now() >= watched.sweep_at {
         watched.sweep_at = Instant::now() + jittered(every);
-        sweep_now(ctx, queues, &name, &admin, watched, has_feed).await;
+        sweep_now(ctx, queues, &name, &admin, watched, !has_feed).await;
     }
 }
 
@@ -200,11 +204,12 @@ async fn sweep_now(
     name: &str,
     admin: &RealmAdmin,
     watched: &mut Watched,
-    has_feed: bool,
+    has_no_feed: bool,
 ) {
     let expected = Expected::of(ctx, name, admin.name());
-    match watched.sweep.run(ctx, admin, &expected, has_feed).await {
+    match watched.sweep.run(ctx, admin, &expected, has_no_feed || watched.was_unseen).await {
         Ok(found) => {
+            watched.was_unseen = false;
             let (suspects, orphans) = (found.suspects.len(), found.orphans.len());
             tracing::info!(realm = name, requests = found.requests, suspects, orphans, "swept");
             for client_id in found.orphans.iter().take(20) {

@@ -33,11 +33,12 @@ pub async fn run(ctx: &Context, api: &Api<Realm>, object: &Realm) -> Result<(), 
         // Each of the users triggers this realm when it goes.
         return Ok(());
     }
-    if let Some(login) = ctx.servers.get(&object.spec.server) {
+    // Without its KeycloakServer there is nobody to ask.
+    if let Ok(server) = super::server_of(&ctx.caches, object) {
+        let login = super::login_of(ctx, object, &server).await.map_err(|problem| Error::Cleanup(problem.message))?;
         delete(ctx, object, login).await.map_err(|error| Error::Cleanup(error.to_string()))?;
-    } else if super::server_of(&ctx.caches, object).is_ok() {
-        return Err(Error::Cleanup("the KeycloakServer is not ready".to_owned()));
     }
+    ctx.servers.remove(&super::Account::Realm(object.name_any()));
     Ok(finalizer::release(api, object).await?)
 }
 

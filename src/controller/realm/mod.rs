@@ -2,6 +2,7 @@
 
 mod build;
 mod deletion;
+mod rights;
 mod status;
 
 use std::{sync::Arc, time::Duration};
@@ -14,8 +15,10 @@ use super::{
     error::Error,
     finalizer,
     ledger::Traced,
-    servers::{Login, issuer_alias, server_of},
+    login,
+    servers::{Account, Login, issuer_alias, not_ready, server_of},
     sync::verdict,
+    trust,
 };
 use crate::{
     api::{KeycloakServer, Realm, parse::name_of},
@@ -40,19 +43,26 @@ pub async fn reconcile(object: Arc<Realm>, ctx: Arc<Context>) -> Result<Option<D
     if object.meta().deletion_timestamp.is_some() {
         return deletion::run(&ctx, &api, &object).await.map(|()| None);
     }
-    match gather(&object, &ctx) {
+    match gather(&object, &ctx).await {
         Err(problem) => {
             status::rejected(&ctx, &api, &object, &problem).await?;
-            Ok(None)
+            match object.spec.credentials {
+                // The server triggers this realm when it is ready.
+                None => Ok(None),
+                // Nobody tells of a Secret that was made or mended.
+                Some(_) => Err(Error::Keycloak(problem.message)),
+            }
         }
         Ok(gathered) => {
             finalizer::hold(&api, object.as_ref()).await?;
+            follow_login(&ctx, &object, &gathered.login).await;
             let issuer = cluster_issuer(&ctx, &object).await;
             let synced = match &issuer {
                 Ok(issuer) => sync(&ctx, &object, &gathered, issuer.clone()).await,
                 Err(_) => Err(Verdict::waiting(super::condition::SYNCED, "for this cluster's keys")),
             };
-            status::accepted(&ctx, &api, &object, &gathered.server, &issuer, &synced).await?;
+            let rights = rights::verdict(&object, &gathered.login).await;
+            status::accepted(&ctx, &api, &object, &gathered.server, &issuer, &synced, rights).await?;
             issuer.map_err(|error| Error::Keycloak(error.to_string()))?;
             synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
             Ok(None)
@@ -60,13 +70,27 @@ pub async fn reconcile(object: Arc<Realm>, ctx: Arc<Context>) -> Result<Option<D
     }
 }
 
-fn gather(object: &Realm, ctx: &Context) -> Result<Gathered, Problem> {
+async fn gather(object: &Realm, ctx: &Context) -> Result<Gathered, Problem> {
     let server = server_of(&ctx.caches, object)?;
-    let login = ctx.servers.get(&object.spec.server).ok_or_else(|| {
-        let message = format!("KeycloakServer {:?} is not ready; see its conditions", server.name_any());
-        Problem::new(ProblemReason::ServerNotReady, message)
-    })?;
+    let login = login_of(ctx, object, &server).await?;
     Ok(Gathered { server, login })
+}
+
+/// The login by which the realm is administered.
+async fn login_of(ctx: &Context, object: &Realm, server: &KeycloakServer) -> Result<Login, Problem> {
+    let account = Account::Server(object.spec.server.clone());
+    let of_server = ctx.servers.get(&account).ok_or_else(|| not_ready(server))?;
+    let login = login::of_realm(ctx, object, server, of_server).await;
+    login.map_err(|error| Problem::new(ProblemReason::ServerNotReady, error.to_string()))
+}
+
+/// A realm that the operator logs in at by the cluster's keys has to know them although nobody else there needs them.
+async fn follow_login(ctx: &Context, object: &Realm, login: &Login) {
+    let by_token = object.spec.credentials.as_ref().is_some_and(|spec| spec.kubernetes_token.is_some());
+    if by_token && object.spec.workload_issuer.is_none() {
+        let told = trust::follow_login(ctx, login).await;
+        tracing::debug!(realm = object.spec.realm, ?told, "followed the cluster's keys");
+    }
 }
 
 /// This cluster as the realm is to trust it; `None` where it is not to.

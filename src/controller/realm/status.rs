@@ -7,11 +7,12 @@ use crate::{
     api::{KeycloakServer, Management, Realm, RealmStatus},
     cluster::IssuerError,
     controller::{
-        condition::{ACCEPTED, SYNCED, Verdict, conditions},
+        condition::{ACCEPTED, SYNCED, State, Verdict, conditions},
         context::Context,
         drift::FeedState,
         error::Error,
         status,
+        sync::ISSUER_TAKEN,
     },
     core::{desired::WorkloadIssuer, graph::Problem},
 };
@@ -44,11 +45,13 @@ pub async fn accepted(
     server: &KeycloakServer,
     issuer: &Result<Option<WorkloadIssuer>, IssuerError>,
     synced: &Result<Verdict, Verdict>,
+    rights: Option<Verdict>,
 ) -> Result<(), Error> {
     let (Ok(synced) | Err(synced)) = synced;
     let mut verdicts =
         vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
-    verdicts.extend(trust(issuer));
+    verdicts.extend(trust(issuer, synced));
+    verdicts.extend(rights);
     verdicts.extend(ctx.feeds.state(&object.name_any()).map(feed));
     let status = RealmStatus {
         issuer: Some(format!("{}/realms/{}", server.spec.url, object.spec.realm)),
@@ -70,9 +73,13 @@ fn feed(state: FeedState) -> Verdict {
     .aside()
 }
 
-fn trust(issuer: &Result<Option<WorkloadIssuer>, IssuerError>) -> Option<Verdict> {
+fn trust(issuer: &Result<Option<WorkloadIssuer>, IssuerError>, synced: &Verdict) -> Option<Verdict> {
     match issuer {
         Ok(None) => None,
+        Ok(Some(_)) if synced.reason == ISSUER_TAKEN => {
+            Some(Verdict::bad(WORKLOAD_TRUST, ISSUER_TAKEN, synced.message.clone()))
+        }
+        Ok(Some(_)) if synced.state != State::True => Some(Verdict::waiting(WORKLOAD_TRUST, "for Keycloak to be told")),
         Ok(Some(issuer)) => {
             let message = format!("tokens of {} are trusted as identity provider {:?}", issuer.issuer, issuer.alias);
             Some(Verdict::good(WORKLOAD_TRUST, "Trusted", message))

@@ -1,13 +1,18 @@
 //! KeycloakServer: gather (credentials, CA) → log in → status.
 
-mod login;
 mod status;
 
 use std::{sync::Arc, time::Duration};
 
 use kube::{Api, Resource, ResourceExt};
 
-use super::{context::Context, error::Error, finalizer};
+use super::{
+    context::Context,
+    error::Error,
+    finalizer, login,
+    servers::{Account, Login},
+    trust::{self, Following},
+};
 use crate::{
     api::KeycloakServer,
     core::graph::{Problem, ProblemReason},
@@ -15,6 +20,9 @@ use crate::{
 
 /// How often the login of a server is tried again while all is well.
 const CHECK: Duration = Duration::from_secs(60);
+/// How often while Keycloak does not answer: each pass is a request where the breaker lets one through, so that a
+/// Keycloak that is back is noticed although nobody wants anything of it.
+const WHILE_AWAY: Duration = Duration::from_secs(5);
 
 /// One pass over one server.
 pub async fn reconcile(object: Arc<KeycloakServer>, ctx: Arc<Context>) -> Result<Option<Duration>, Error> {
@@ -23,15 +31,28 @@ pub async fn reconcile(object: Arc<KeycloakServer>, ctx: Arc<Context>) -> Result
         return delete(&ctx, &api, &object).await.map(|()| None);
     }
     finalizer::hold(&api, object.as_ref()).await?;
-    let login = login::current(&ctx, &object).await;
+    let login = login::of_server(&ctx, &object).await;
     let checked = match &login {
         Ok(login) => Some(login.admin.check().await),
         Err(_) => None,
     };
-    status::write(&ctx, &api, &object, login.as_ref().err(), checked.as_ref()).await?;
+    let following = match (&login, &checked) {
+        (Ok(login), Some(Ok(_))) => follow(&ctx, &object, login).await,
+        _ => None,
+    };
+    status::write(&ctx, &api, &object, login.as_ref().err(), checked.as_ref(), following.as_ref()).await?;
     login.map_err(|error| Error::Keycloak(error.to_string()))?;
-    checked.transpose().map_err(|error| Error::Keycloak(error.to_string()))?;
-    Ok(Some(CHECK))
+    match checked {
+        Some(Err(error)) if error.is_out_of_reach() => Ok(Some(WHILE_AWAY)),
+        Some(Err(error)) => Err(Error::Keycloak(error.to_string())),
+        _ => Ok(Some(CHECK)),
+    }
+}
+
+/// Keeps the login realm told of the cluster's keys, where the login depends on them.
+async fn follow(ctx: &Context, object: &KeycloakServer, login: &Login) -> Option<Following> {
+    object.spec.credentials.kubernetes_token.as_ref()?;
+    Some(trust::follow_login(ctx, login).await)
 }
 
 /// A server goes after its realms: they need the login for their own clean-up.
@@ -44,6 +65,6 @@ async fn delete(ctx: &Context, api: &Api<KeycloakServer>, object: &KeycloakServe
         // The last of them triggers this server when it goes.
         return status::waiting(ctx, api, object, &problem).await;
     }
-    ctx.servers.remove(&name);
+    ctx.servers.remove(&Account::Server(name));
     Ok(finalizer::release(api, object).await?)
 }

@@ -3,15 +3,16 @@
 use jiff::Timestamp;
 use kube::Api;
 
-use super::login::LoginSetupError;
 use crate::{
     api::{KeycloakServer, KeycloakServerStatus},
     controller::{
         condition::{ACCEPTED, Verdict, conditions},
         context::Context,
         error::Error,
+        login::LoginSetupError,
         status,
         sync::api_reason,
+        trust::Following,
     },
     core::graph::Problem,
     keycloak::{ApiError, ServerCheck},
@@ -29,6 +30,7 @@ pub async fn write(
     object: &KeycloakServer,
     setup: Option<&LoginSetupError>,
     checked: Option<&Result<ServerCheck, ApiError>>,
+    following: Option<&Following>,
 ) -> Result<(), Error> {
     let before = object.status.clone().unwrap_or_default();
     let version = checked.and_then(|checked| checked.as_ref().ok()).and_then(|check| check.version.clone());
@@ -40,6 +42,7 @@ pub async fn write(
         None => [Verdict::good(ACCEPTED, "Valid", "the credentials can be read")]
             .into_iter()
             .chain(outcome(checked))
+            .chain(following.map(Following::verdict))
             .collect(),
     };
     let status = KeycloakServerStatus { version: version.or(before.version.clone()), ..before };

@@ -21,6 +21,9 @@ use crate::{
 
 pub use drift::DRIFT;
 
+/// The reason where another identity provider has this cluster's issuer.
+pub const ISSUER_TAKEN: &str = "IssuerTaken";
+
 /// How an object stands in Keycloak after a pass.
 pub struct Synced {
     /// The condition `Synced`.
@@ -159,6 +162,7 @@ fn reason(error: &ReconcileError) -> &'static str {
     match error {
         ReconcileError::Conflict(Conflict::RealmHidden { .. }) => "MissingRight",
         ReconcileError::Conflict(Conflict::RealmMissing { .. }) => "NotFound",
+        ReconcileError::Conflict(Conflict::IssuerTaken { .. }) => ISSUER_TAKEN,
         ReconcileError::Conflict(_) => "Conflict",
         ReconcileError::Observe(error) => api_reason(error),
         ReconcileError::Apply(partial) => api_reason(&partial.source),

@@ -60,7 +60,8 @@ fn send<K: Resource<DynamicType = ()>>(queue: &mpsc::UnboundedSender<ObjectRef<K
 }
 
 impl Queues {
-    fn server(&self, name: &str) {
+    /// Looks at a KeycloakServer again.
+    pub fn server(&self, name: &str) {
         send(&self.servers, ObjectRef::new(name));
     }
     /// Looks at a Realm again.

@@ -15,7 +15,7 @@ mod workload;
 pub use endpoint::{ClientRole, DesiredEndpoint, PermissionScope};
 pub use endpoint::{is_endpoint_client_id, is_permission_scope_name};
 pub use identifier::{mapper_id, object_id, permission_scope_id};
-pub use owner::{OWNER_ATTRIBUTE, Owner};
+pub use owner::{BOOTSTRAP, OWNER_ATTRIBUTE, Owner};
 pub use realm::{DesiredRealm, Management, RealmRole, RealmSettings, Seconds, SslRequired, WorkloadIssuer};
 pub use reference::{ClientRef, ScopeRef};
 pub use sealed::Sealed;

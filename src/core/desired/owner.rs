@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// The attribute (for identity providers: the config entry) that holds an [`Owner`] in Keycloak.
 pub const OWNER_ATTRIBUTE: &str = "keywire.dev/owner";
 
+/// The kind in the mark of what `keywire bootstrap` makes: the operator's own login, which no Kubernetes object stands for.
+pub const BOOTSTRAP: &str = "Bootstrap";
+
 /// The Kubernetes object that a Keycloak object was made from.
 ///
 /// It is stored as one value, `cluster/kind/namespace/name/uid`, because Keycloak keeps every attribute in a row of its
@@ -31,6 +34,12 @@ impl Owner {
     pub fn is_same_object(&self, other: &Owner) -> bool {
         (&self.cluster, &self.kind, &self.namespace, &self.name)
             == (&other.cluster, &other.kind, &other.namespace, &other.name)
+    }
+
+    /// Whether this marks a part of the operator's own login from `cluster`.
+    #[must_use]
+    pub fn is_login_of(&self, cluster: &str) -> bool {
+        self.kind == BOOTSTRAP && self.cluster == cluster
     }
 
     /// The value of [`OWNER_ATTRIBUTE`].

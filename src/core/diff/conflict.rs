@@ -1,6 +1,6 @@
 //! Why nothing can be planned.
 
-use crate::core::desired::Owner;
+use crate::core::desired::{OWNER_ATTRIBUTE, Owner};
 
 /// Something in Keycloak stands in the way, and changing it is not ours to decide.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
@@ -16,8 +16,12 @@ pub enum Conflict {
         /// Its internal id; for realms and identity providers the name again.
         id: String,
     },
-    /// The object exists and was made from another Kubernetes object.
-    #[error("{object} {name} (id {id}) belongs to {owner}")]
+    /// The object exists and was made from another Kubernetes object. Adopting does not help: whoever may write one
+    /// object could take over what belongs to another.
+    #[error(
+        "{object} {name} (id {id}) belongs to {owner}: choose another name or delete that object; if it is gone for \
+         good, take the mark {OWNER_ATTRIBUTE} away in Keycloak, and adopt"
+    )]
     OwnedByAnother {
         /// What it is, such as `client`.
         object: &'static str,
@@ -33,6 +37,20 @@ pub enum Conflict {
     RealmMissing {
         /// The realm's name.
         realm: String,
+    },
+    /// Another identity provider of the realm has this cluster's issuer.
+    #[error(
+        "issuer {issuer} is that of identity provider {alias} ({whose}) in this realm already, and a realm knows an \
+         issuer once: give this cluster an issuer of its own (kube-apiserver --service-account-issuer), or take \
+         another realm, or remove that identity provider if nobody needs it"
+    )]
+    IssuerTaken {
+        /// The `iss` of this cluster's tokens.
+        issuer: String,
+        /// The identity provider that has it.
+        alias: String,
+        /// Who made that.
+        whose: String,
     },
     /// Keycloak shows too little of the realm to compare it.
     #[error("realm {realm} is not fully visible: the operator needs the role manage-realm there")]
@@ -57,7 +75,7 @@ impl Claim<'_> {
         let (object, name, id) = (self.object, self.name.to_owned(), self.id.to_owned());
         match self.owner {
             Some(found) if found.is_same_object(owner) => Ok(()),
-            _ if adopt => Ok(()),
+            None if adopt => Ok(()),
             Some(found) => Err(Conflict::OwnedByAnother { object, name, id, owner: Box::new(found) }),
             None => Err(Conflict::Unowned { object, name, id }),
         }

@@ -10,8 +10,8 @@ use crate::core::desired::representation::{
     ClientRepresentation, IdentityProviderRepresentation, ProtocolMapperRepresentation, RoleRepresentation,
 };
 use crate::core::desired::{
-    ClientRef, ClientRole, Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management, Owner,
-    PermissionScope, RealmRole, RealmSettings, ScopeRef, Seconds, WorkloadIssuer, object_id,
+    ClientRef, ClientRole, Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management, OWNER_ATTRIBUTE,
+    Owner, PermissionScope, RealmRole, RealmSettings, ScopeRef, Seconds, WorkloadIssuer, object_id,
 };
 
 use super::simulation::Simulated;
@@ -289,7 +289,12 @@ proptest! {
         let conflict = plan_endpoint(&desired, &observed).unwrap_err();
         prop_assert!(conflict.to_string().contains("belongs to ModelEndpoint vision/another"), "{conflict}");
         let adopting = DesiredEndpoint { adopt: true, ..desired };
-        // Roles of the other owner stay: their names are taken over, not their existence.
+        let takeover = plan_endpoint(&adopting, &observed);
+        prop_assert!(matches!(takeover, Err(Conflict::OwnedByAnother { .. })), "{takeover:?}");
+        // Without the mark it is anybody's, and its roles stay: their names are taken over, not their existence.
+        let unmarked = |attributes: &mut BTreeMap<String, String>| attributes.remove(OWNER_ATTRIBUTE);
+        observed.client.iter_mut().for_each(|client| { unmarked(&mut client.settings.attributes); });
+        observed.scopes.iter_mut().for_each(|found| { unmarked(&mut found.scope.settings.attributes); });
         observed.roles.clear();
         observed.carry_out(plan_endpoint(&adopting, &observed.clone()).unwrap());
         prop_assert!(plan_endpoint(&adopting, &observed).unwrap().is_empty());

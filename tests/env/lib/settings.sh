@@ -42,8 +42,9 @@ API_URL=https://$NODE_IP:6443
 
 # Keycloak. One issuer for pods, host and browser; the host may use any address
 # for calls, since --hostname is a full URL.
-KEYCLOAK_PORT=8080
-KEYCLOAK_MANAGEMENT_PORT=9000
+# Other ports are for a second one beside it (see matrix), on loopback alone.
+KEYCLOAK_PORT=${KEYWIRE_KEYCLOAK_PORT:-8080}
+KEYCLOAK_MANAGEMENT_PORT=${KEYWIRE_KEYCLOAK_MANAGEMENT_PORT:-9000}
 KEYCLOAK_LOCAL_URL=http://127.0.0.1:$KEYCLOAK_PORT
 KEYCLOAK_INTERNAL_URL=http://keycloak.keycloak.svc:$KEYCLOAK_PORT
 KEYCLOAK_ADMIN_USERNAME='admin'

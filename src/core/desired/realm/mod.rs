@@ -159,6 +159,12 @@ pub struct WorkloadIssuer {
 }
 
 impl WorkloadIssuer {
+    /// The keys as Keycloak is to hold them.
+    #[must_use]
+    pub fn canonical_keys(&self) -> String {
+        canonical_jwks(&self.jwks)
+    }
+
     /// The identity provider as Keycloak is to hold it.
     ///
     /// `oidc` with pushed keys rather than `kubernetes`: Keycloak then needs no way into the cluster, and a key that is
@@ -169,7 +175,7 @@ impl WorkloadIssuer {
         let config = text_map([
             ("issuer", self.issuer.as_str()),
             ("useJwksUrl", "false"),
-            (PUSHED_KEYS, canonical_jwks(&self.jwks).as_str()),
+            (PUSHED_KEYS, self.canonical_keys().as_str()),
             ("validateSignature", "true"),
             ("supportsClientAssertions", "true"),
             // A projected token serves for many logins until the kubelet renews it.

@@ -33,6 +33,12 @@ impl IdentityProviderRepresentation {
         self.config.get(OWNER_ATTRIBUTE).and_then(|value| Owner::from_attribute(value))
     }
 
+    /// The `iss` of the tokens that it vouches for.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.config.get("issuer").map(String::as_str)
+    }
+
     /// The same provider with its pushed keys written as Keywire writes them, so that only other keys are a difference.
     #[must_use]
     pub fn with_canonical_keys(&self) -> Self {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::core::desired::representation::RealmRepresentation;
-use crate::core::desired::{DesiredRealm, Management, Owner, RealmRole};
+use crate::core::desired::representation::{IdentityProviderRepresentation, RealmRepresentation};
+use crate::core::desired::{DesiredRealm, Management, Owner, RealmRole, WorkloadIssuer};
 
 use crate::core::diff::change::Change;
 use crate::core::diff::conflict::{Claim, Conflict, is_ours};
@@ -105,14 +105,40 @@ fn plan_composites(desired: &DesiredRealm, role: &RealmRole, observed: &Observed
 
 fn plan_issuer(desired: &DesiredRealm, observed: &ObservedRealm) -> Result<Option<Change>, Conflict> {
     let Some(issuer) = &desired.workload_issuer else { return Ok(None) };
-    let wanted = issuer.identity_provider(&desired.owner);
-    let Some(found) = observed.identity_providers.iter().find(|found| found.alias == wanted.alias) else {
-        return Ok(Some(Change::CreateIdentityProvider { identity_provider: wanted }));
+    check_issuer(desired, issuer, observed)?;
+    let Some(found) = observed.identity_providers.iter().find(|found| found.alias == issuer.alias) else {
+        return Ok(Some(Change::CreateIdentityProvider {
+            identity_provider: issuer.identity_provider(&desired.owner),
+        }));
     };
-    Claim { object: "identity provider", name: &found.alias, id: &found.alias, owner: found.owner() }
-        .check(&desired.owner, desired.adopt)?;
+    // Where the operator logs in at this realm, one identity provider serves both. The mark stays as it is: the login
+    // outlives this object.
+    let login = found.owner().filter(|owner| owner.is_login_of(&desired.owner.cluster));
+    if login.is_none() {
+        Claim { object: "identity provider", name: &found.alias, id: &found.alias, owner: found.owner() }
+            .check(&desired.owner, desired.adopt)?;
+    }
+    let wanted = issuer.identity_provider(login.as_ref().unwrap_or(&desired.owner));
     let fields = compare(&found.with_canonical_keys(), &wanted);
     Ok((!fields.is_empty()).then_some(Change::UpdateIdentityProvider { identity_provider: wanted, fields }))
+}
+
+/// Keycloak refuses a second identity provider with the same issuer, without saying which is the first.
+fn check_issuer(desired: &DesiredRealm, issuer: &WorkloadIssuer, observed: &ObservedRealm) -> Result<(), Conflict> {
+    let others = observed.identity_providers.iter().filter(|found| found.alias != issuer.alias);
+    // One of our own under another alias is deleted by the same plan.
+    let mut taken = others.filter(|found| found.issuer() == Some(issuer.issuer.as_str()));
+    match taken.find(|found| !is_ours(found.owner(), &desired.owner)) {
+        None => Ok(()),
+        Some(found) => Err(issuer_taken(found)),
+    }
+}
+
+/// The conflict of an issuer that an identity provider has already.
+pub(crate) fn issuer_taken(found: &IdentityProviderRepresentation) -> Conflict {
+    let whose = found.owner().map_or("not made by Keywire".to_owned(), |owner| format!("of {owner}"));
+    let issuer = found.issuer().unwrap_or_default().to_owned();
+    Conflict::IssuerTaken { issuer, alias: found.alias.clone(), whose }
 }
 
 /// What we made earlier and is no longer desired. An issuer goes first: the next one may have the same `iss`.

@@ -1,0 +1,76 @@
+//! What a tenant can write at all: nothing that leads the operator to a Secret, or its credentials to an address.
+
+use kube::core::crd::CustomResourceExt;
+use serde_json::Value;
+
+use super::{AccessGrant, ModelEndpoint, WorkloadIdentity};
+
+/// The kinds that tenants write. Every other kind is cluster-scoped: the platform team's.
+fn of_tenants() -> [(&'static str, Value); 3] {
+    let schema = |crd| serde_json::to_value(crd).unwrap_or_default();
+    [
+        ("ModelEndpoint", schema(ModelEndpoint::crd())),
+        ("WorkloadIdentity", schema(WorkloadIdentity::crd())),
+        ("AccessGrant", schema(AccessGrant::crd())),
+    ]
+}
+
+/// Every field of the spec, as `spec.targets.endpoint.namespace`.
+fn fields(schema: &Value, path: &str, found: &mut Vec<String>) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        fields(field, &path, found);
+        fields(&field["items"], &path, found);
+        fields(&field["additionalProperties"], &path, found);
+        found.push(path);
+    }
+}
+
+fn spec_fields(crd: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for version in crd["spec"]["versions"].as_array().into_iter().flatten() {
+        fields(&version["schema"]["openAPIV3Schema"]["properties"]["spec"], "spec", &mut found);
+    }
+    found
+}
+
+#[test]
+fn other_kinds_are_not_tenants() {
+    for crd in super::crds() {
+        let is_tenants = of_tenants().iter().any(|(kind, _)| *kind == crd.spec.names.kind);
+        assert_eq!(crd.spec.scope == "Namespaced", is_tenants, "{}: list it here", crd.spec.names.kind);
+    }
+}
+
+#[test]
+fn no_field_of_a_tenant_names_a_secret_or_an_address() {
+    for (kind, crd) in of_tenants() {
+        let fields = spec_fields(&crd);
+        assert!(fields.len() > 4, "{kind} has fields: {fields:?}");
+        for field in &fields {
+            let last = field.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+            for word in ["secret", "password", "credentialref", "configmap", "url", "uri", "host", "server", "issuer"] {
+                assert!(
+                    !last.contains(word),
+                    "{kind}: {field} could lead the operator elsewhere; prove that it cannot"
+                );
+            }
+        }
+    }
+}
+
+/// The only things of other namespaces that a tenant's object names are an endpoint, whose owner has to grant it, and an
+/// identity, which gains by it.
+#[test]
+fn references_to_other_namespaces_are_few_and_known() {
+    let mut named = Vec::new();
+    for (kind, crd) in of_tenants() {
+        let of_namespace = spec_fields(&crd).into_iter().filter(|field| field.ends_with(".namespace"));
+        named.extend(of_namespace.map(|field| format!("{kind} {field}")));
+    }
+    named.sort();
+    assert_eq!(
+        named,
+        ["AccessGrant spec.subjects.workloadIdentity.namespace", "WorkloadIdentity spec.targets.endpoint.namespace"]
+    );
+}
