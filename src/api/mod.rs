@@ -21,8 +21,11 @@ pub use modelendpoint::{
     EndpointPort, Isolation, ModelEndpoint, ModelEndpointSpec, ModelEndpointStatus, Protocol, RouteRule, ServiceRef,
 };
 pub use realm::{
-    BruteForce, DeletionPolicy, Login, Management, NamespaceAccess, Realm, RealmRole, RealmSpec, RealmStatus,
-    SslRequired, Tokens, WorkloadIssuer,
+    AdminEvents, AttributeRequired, BruteForce, ClientCondition, ClientPolicies, ClientPolicy, ClientProfile,
+    DeletionPolicy, Events, Executor, FullScope, KeySize, Keys, Locales, LockoutStrategy, Login, MailEncryption,
+    MailLogin, Management, NamespaceAccess, OtherKeys, PasswordPolicy, ProfileAttribute, ProfileGroup, ProfileRole,
+    Realm, RealmRole, RealmSpec, RealmStatus, RequiredAction, SecurityHeaders, SignatureAlgorithm, Smtp, SslRequired,
+    Themes, Tokens, UnmanagedAttributes, UserEvents, UserProfile, WorkloadIssuer,
 };
 pub use secret::SecretKeyRef;
 pub use workloadidentity::{Credential, Target, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus};

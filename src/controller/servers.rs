@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    condition::{SYNCED, Verdict, is_ready},
+    condition::{SYNCED, Verdict, is_true},
     context::Context,
     watch::Caches,
 };
@@ -101,7 +101,8 @@ pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Pr
         urls: RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &found.spec.realm, login.ca),
         admin: login.admin.realm(&found.spec.realm),
         issuer_alias: issuer_alias(&found, &ctx.cluster),
-        ready: found.status.as_ref().is_some_and(|status| is_ready(&status.conditions)),
+        // Not `Ready`: a setting that Keycloak refuses is no reason to keep workloads waiting.
+        ready: found.status.as_ref().is_some_and(|status| is_true(&status.conditions, SYNCED)),
     })
 }
 

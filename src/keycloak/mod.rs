@@ -10,6 +10,7 @@ mod breaker;
 mod call;
 #[cfg(test)]
 mod call_tests;
+mod client_policies;
 mod client_roles;
 mod client_scopes;
 mod clients;
@@ -25,15 +26,19 @@ mod pages;
 mod realm_roles;
 mod realms;
 mod reconcile;
+mod required_actions;
 mod rights;
 mod role_mappings;
 mod scope_mappings;
 mod server_info;
 mod session;
+mod settings;
+mod signing_keys;
 #[cfg(test)]
 mod testing;
 mod token;
 mod transport;
+mod user_profile;
 mod users;
 
 pub use admin::{Admin, AdminConfig, Limits, RealmAdmin, SetupError};
@@ -48,6 +53,7 @@ pub use login_error::LoginError;
 pub use observe::{EndpointKey, WorkloadKey};
 pub use reconcile::ReconcileError;
 pub use role_mappings::{ClientMappings, RoleMappings};
-pub use server_info::ServerCheck;
+pub use server_info::{ServerCheck, ServerOffers};
+pub use settings::{SettingsError, SettingsReport};
 pub use token::{TokenAnswer, TokenError, TokenRequest};
 pub use users::ServiceAccount;

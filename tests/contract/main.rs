@@ -3,6 +3,7 @@
 //! Needs `KEYCLOAK_URL`, `KEYCLOAK_ADMIN_USERNAME` and `KEYCLOAK_ADMIN_PASSWORD`. Each test has a realm of its own.
 
 mod bootstrap;
+mod client_policies;
 mod client_roles;
 mod client_scopes;
 mod clients;
@@ -10,8 +11,13 @@ mod endpoint;
 mod identity_providers;
 mod login;
 mod realm;
+mod realm_settings;
+mod required_actions;
 mod rights;
+mod signing_keys;
+mod smtp;
 mod tokens;
+mod user_profile;
 mod workload;
 
 #[path = "../support/issuer.rs"]

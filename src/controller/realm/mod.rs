@@ -2,6 +2,7 @@
 
 mod build;
 mod deletion;
+mod settings;
 mod status;
 
 use std::{sync::Arc, time::Duration};
@@ -44,16 +45,30 @@ pub async fn reconcile(object: Arc<Realm>, ctx: Arc<Context>) -> Result<Option<D
         }
         Ok(gathered) => {
             finalizer::hold(&api, object.as_ref()).await?;
-            let issuer = cluster_issuer(&ctx, &object).await;
-            let synced = match &issuer {
-                Ok(issuer) => sync(&ctx, &object, &gathered, issuer.clone()).await,
-                Err(_) => Err(Verdict::waiting(super::condition::SYNCED, "for this cluster's keys")),
-            };
-            status::accepted(&ctx, &api, &object, &gathered.server, &issuer, &synced).await?;
-            issuer.map_err(|error| Error::Keycloak(error.to_string()))?;
-            synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
-            Ok(None)
+            pass(&ctx, &api, &object, &gathered).await
         }
+    }
+}
+
+/// Realm, roles and trust first: workloads need them. Then the settings, which fail for themselves.
+async fn pass(ctx: &Context, api: &Api<Realm>, object: &Realm, gathered: &Gathered) -> Result<Option<Duration>, Error> {
+    let given = settings::gather(ctx, object).await;
+    let issuer = cluster_issuer(ctx, object).await;
+    let trusted = issuer.as_ref().ok().cloned().flatten();
+    let (desired, problems) = build::desired(&ctx.cluster, object, settings::now(), given.password, trusted);
+    let realm = gathered.login.admin.realm(&object.spec.realm);
+    let synced = match &issuer {
+        Ok(_) => verdict(ctx, realm.reconcile_realm(&desired).await),
+        Err(_) => Err(Verdict::waiting(super::condition::SYNCED, "for this cluster's keys")),
+    };
+    let settings = settings::apply(ctx, &realm, &desired, given.missing, &problems).await;
+    let told = settings.as_ref().map(|settings| &settings.verdict);
+    status::accepted(ctx, api, object, &gathered.server, &issuer, &synced, told).await?;
+    issuer.map_err(|error| Error::Keycloak(error.to_string()))?;
+    synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
+    match settings {
+        Some(settings) if settings.failed => Err(Error::Keycloak(settings.verdict.message)),
+        settings => Ok(settings.and_then(|settings| settings.look_again)),
     }
 }
 
@@ -72,14 +87,4 @@ async fn cluster_issuer(ctx: &Context, object: &Realm) -> Result<Option<Workload
         Some(alias) => workload_issuer(&ctx.client, alias).await.map(Some),
         None => Ok(None),
     }
-}
-
-async fn sync(
-    ctx: &Context,
-    object: &Realm,
-    gathered: &Gathered,
-    issuer: Option<WorkloadIssuer>,
-) -> Result<Verdict, Verdict> {
-    let desired = build::desired(&ctx.cluster, object, issuer);
-    verdict(ctx, gathered.login.admin.realm(&object.spec.realm).reconcile_realm(&desired).await)
 }

@@ -40,10 +40,12 @@ pub async fn accepted(
     server: &KeycloakServer,
     issuer: &Result<Option<WorkloadIssuer>, IssuerError>,
     synced: &Result<Verdict, Verdict>,
+    settings: Option<&Verdict>,
 ) -> Result<(), Error> {
     let (Ok(synced) | Err(synced)) = synced;
     let mut verdicts =
         vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
+    verdicts.extend(settings.cloned());
     verdicts.extend(trust(issuer));
     let status = RealmStatus {
         issuer: Some(format!("{}/realms/{}", server.spec.url, object.spec.realm)),

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 /// The attribute (for identity providers: the config entry) that holds an [`Owner`] in Keycloak.
 pub const OWNER_ATTRIBUTE: &str = "keywire.dev/owner";
 
+/// The attribute, always `true`, of every client that Keywire makes: client policies can ask for whole values only, and
+/// [`OWNER_ATTRIBUTE`] is another for each.
+pub const MANAGED_ATTRIBUTE: &str = "keywire.dev/managed";
+
 /// The Kubernetes object that a Keycloak object was made from.
 ///
 /// It is stored as one value, `cluster/kind/namespace/name/uid`, because Keycloak keeps every attribute in a row of its
