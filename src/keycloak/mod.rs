@@ -33,6 +33,8 @@ mod scope_mappings;
 mod server_info;
 mod session;
 mod settings;
+#[cfg(test)]
+mod settings_tests;
 mod signing_keys;
 #[cfg(test)]
 mod testing;

@@ -150,4 +150,16 @@ mod tests {
             full(json!({"smtp": {"host": "mail", "from": "a@b.example", "encryption": "None"}})).smtp.unwrap();
         assert_eq!((without.version(), without.settings["starttls"].as_str()), ("", "false"));
     }
+
+    #[test]
+    fn the_example_says_what_it_means() {
+        let text = include_str!("../../../deploy/examples/realm/realm.yaml");
+        let realm: crate::api::Realm = serde_saphyr::from_str(text).unwrap();
+        let (full, problems) = realm.spec.full_realm(7, Some(Sealed::new("v1", "sesame")));
+        assert_eq!(problems, []);
+        assert_eq!(full.keys[0].algorithm, "ES256");
+        assert_eq!(full.settings.get("otpPolicyDigits"), Some(&json!(8)));
+        assert_eq!(full.smtp.unwrap().settings["user"], "keycloak");
+        assert_eq!(full.client_policies.profiles.len(), 2);
+    }
 }

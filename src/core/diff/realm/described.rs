@@ -24,17 +24,17 @@ pub fn plan_user_profile(owner: &Owner, desired: &UserProfile, found: &Value) ->
     };
     let (attributes, groups) = (merge("attributes", &desired.attributes), merge("groups", &desired.groups));
     let mut fields = [attributes.fields, groups.fields].concat();
-    let mut profile = found.clone();
-    profile["attributes"] = json!(attributes.items);
-    profile["groups"] = json!(groups.items);
+    let mut profile = found.as_object()?.clone();
+    profile.insert("attributes".to_owned(), json!(attributes.items));
+    profile.insert("groups".to_owned(), json!(groups.items));
     if let Some(policy) = &desired.unmanaged
         && policy != &found["unmanagedAttributePolicy"]
     {
         let path = FieldPath(vec!["unmanagedAttributePolicy".to_owned()]);
         fields.push(FieldChange { path, from: found["unmanagedAttributePolicy"].clone(), to: policy.clone() });
-        profile["unmanagedAttributePolicy"] = policy.clone();
+        profile.insert("unmanagedAttributePolicy".to_owned(), policy.clone());
     }
-    (!fields.is_empty()).then_some(Change::UpdateUserProfile { profile, fields })
+    (!fields.is_empty()).then_some(Change::UpdateUserProfile { profile: Value::Object(profile), fields })
 }
 
 /// What it takes to have the client profiles and policies that are desired. Those of others stay.

@@ -4,6 +4,8 @@
 mod described;
 mod keys;
 mod lists;
+#[cfg(test)]
+mod properties;
 mod rotation;
 mod settings;
 
