@@ -193,7 +193,8 @@ async fn is_recorded(admin: &RealmAdmin, watched: &mut Watched) -> Result<bool, 
     {
         return Ok(is_recorded);
     }
-    let is_recorded = admin.get_realm().await?.settings.admin_events_enabled == Some(true);
+    let settings = admin.get_realm().await?.settings;
+    let is_recorded = settings.get("adminEventsEnabled").is_some_and(|enabled| enabled == true);
     watched.recorded = Some((is_recorded, Instant::now() + RECORDED));
     Ok(is_recorded)
 }

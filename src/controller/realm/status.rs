@@ -45,11 +45,13 @@ pub async fn accepted(
     server: &KeycloakServer,
     issuer: &Result<Option<WorkloadIssuer>, IssuerError>,
     synced: &Result<Verdict, Verdict>,
+    settings: Option<&Verdict>,
     rights: Option<Verdict>,
 ) -> Result<(), Error> {
     let (Ok(synced) | Err(synced)) = synced;
     let mut verdicts =
         vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
+    verdicts.extend(settings.cloned());
     verdicts.extend(trust(issuer, synced));
     verdicts.extend(rights);
     verdicts.extend(ctx.feeds.state(&object.name_any()).map(feed));
