@@ -8,6 +8,7 @@ mod keycloakserver;
 mod modelendpoint;
 pub mod parse;
 mod realm;
+mod secret;
 mod workloadidentity;
 
 pub use accessgrant::{AccessGrant, AccessGrantSpec, AccessGrantStatus, GrantSubject};
@@ -23,6 +24,7 @@ pub use realm::{
     BruteForce, DeletionPolicy, Login, Management, NamespaceAccess, Realm, RealmRole, RealmSpec, RealmStatus,
     SslRequired, Tokens, WorkloadIssuer,
 };
+pub use secret::SecretKeyRef;
 pub use workloadidentity::{Credential, Target, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus};
 
 /// The API group of every kind.

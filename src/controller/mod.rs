@@ -15,6 +15,7 @@ mod objects;
 mod pace;
 pub mod realm;
 mod run;
+pub mod secrets;
 mod server;
 mod servers;
 mod service_account;
