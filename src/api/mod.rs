@@ -21,8 +21,9 @@ pub use modelendpoint::{
     EndpointPort, Isolation, ModelEndpoint, ModelEndpointSpec, ModelEndpointStatus, Protocol, RouteRule, ServiceRef,
 };
 pub use realm::{
-    BruteForce, DeletionPolicy, Login, Management, NamespaceAccess, Realm, RealmRole, RealmSpec, RealmStatus,
-    SslRequired, Tokens, WorkloadIssuer,
+    BruteForce, ClientRole, ClientScope, DeletionPolicy, EditMode, Group, IdentityProvider, LdapBind, LdapVendor,
+    Login, Management, Mapper, NamespaceAccess, ProviderType, Realm, RealmRole, RealmSpec, RealmStatus,
+    ScopeAssignment, ScopeProtocol, SearchScope, SslRequired, SyncMode, Tokens, User, UserFederation, WorkloadIssuer,
 };
 pub use secret::SecretKeyRef;
 pub use workloadidentity::{Credential, Target, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus};

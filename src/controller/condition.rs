@@ -117,6 +117,11 @@ pub fn is_ready(conditions: &[Condition]) -> bool {
     conditions.iter().any(|condition| condition.type_ == READY && condition.status == "True")
 }
 
+/// Whether `Synced` is true.
+pub fn is_synced(conditions: &[Condition]) -> bool {
+    conditions.iter().any(|condition| condition.type_ == SYNCED && condition.status == "True")
+}
+
 /// The message of `Ready`.
 pub fn ready(conditions: &[Condition]) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == READY)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    condition::{SYNCED, Verdict, is_ready},
+    condition::{SYNCED, Verdict, is_synced},
     context::Context,
     watch::Caches,
 };
@@ -61,7 +61,8 @@ pub struct RealmLink {
     pub urls: RealmUrls,
     /// Alias of the identity provider that holds this cluster's keys; `None`: the realm trusts no cluster.
     pub issuer_alias: Option<String>,
-    /// Whether Keycloak holds the realm. Until then nothing in it can be read or written.
+    /// Whether Keycloak holds the realm. Until then nothing in it can be read or written; what else a Realm lists, an
+    /// identity provider perhaps, is no matter of endpoints and workloads.
     pub ready: bool,
 }
 
@@ -101,7 +102,7 @@ pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Pr
         urls: RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &found.spec.realm, login.ca),
         admin: login.admin.realm(&found.spec.realm),
         issuer_alias: issuer_alias(&found, &ctx.cluster),
-        ready: found.status.as_ref().is_some_and(|status| is_ready(&status.conditions)),
+        ready: found.status.as_ref().is_some_and(|status| is_synced(&status.conditions)),
     })
 }
 

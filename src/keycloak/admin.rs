@@ -13,6 +13,7 @@ use super::error::ApiError;
 use super::limiter::Limiter;
 use super::locks::ClientLocks;
 use super::rights::Area;
+use super::server_types::TypeMemory;
 use super::session::Session;
 use super::transport::Transport;
 
@@ -77,6 +78,7 @@ struct Shared {
     session: Session,
     locks: ClientLocks,
     directories: Directories,
+    types: TypeMemory,
 }
 
 /// The handle to one realm of a server. Cheap to clone.
@@ -104,8 +106,8 @@ impl Admin {
         let transport = Transport::new(&url, roots, limiter).map_err(SetupError::Client)?;
         let token_url = token_url(&url, &login_realm);
         let session = Session::new(login_realm, token_url, credentials);
-        let (locks, directories) = (ClientLocks::new(), Directories::default());
-        Ok(Self { shared: Arc::new(Shared { url, transport, session, locks, directories }) })
+        let (locks, directories, types) = (ClientLocks::new(), Directories::default(), TypeMemory::default());
+        Ok(Self { shared: Arc::new(Shared { url, transport, session, locks, directories, types }) })
     }
 
     /// The handle to the realm of this name, whether it exists or not.
@@ -126,6 +128,10 @@ impl Admin {
 
     pub(super) fn session(&self) -> &Session {
         &self.shared.session
+    }
+
+    pub(super) fn type_memory(&self) -> &TypeMemory {
+        &self.shared.types
     }
 
     pub(super) fn locks(&self) -> &ClientLocks {

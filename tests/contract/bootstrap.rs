@@ -82,7 +82,6 @@ async fn make_a_realm(realm: &RealmAdmin, cluster: &Issuer) {
         realm: realm.name().to_owned(),
         owner: owner("Realm", None, "ml"),
         management: Management::Full(Box::new(settings)),
-        roles: Vec::new(),
         workload_issuer: Some(cluster.trusted_as("cluster")),
         adopt: false,
     };
@@ -90,7 +89,7 @@ async fn make_a_realm(realm: &RealmAdmin, cluster: &Issuer) {
     assert_eq!(realm.reconcile_realm(&desired).await.unwrap(), []);
     let endpoint = endpoint(realm.name(), "resnet", &["read"]);
     realm.reconcile_endpoint(&endpoint).await.expect("and has all rights in them");
-    let observed = realm.observe_realm(&Default::default()).await.unwrap();
+    let observed = realm.observe_realm().await.unwrap();
     realm.apply(plan_delete_realm(&desired.owner, &observed, DeletionPolicy::Delete)).await.unwrap();
 }
 

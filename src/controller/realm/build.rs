@@ -6,32 +6,27 @@ use crate::{
     api::{self, Realm, RealmSpec, common::Seconds},
     core::{
         build::{cluster_owner, kind},
-        desired::{self, DesiredRealm, Management, RealmRole, RealmSettings, SslRequired, WorkloadIssuer},
+        desired::{self, DesiredRealm, Management, Owner, RealmSettings, SslRequired, WorkloadIssuer},
     },
 };
+
+/// The mark of what is made from a Realm.
+pub fn owner(cluster: &str, object: &Realm) -> Owner {
+    cluster_owner(cluster, kind::REALM, &object.name_any(), &object.uid().unwrap_or_default())
+}
 
 /// What the realm should be.
 pub fn desired(cluster: &str, object: &Realm, workload_issuer: Option<WorkloadIssuer>) -> DesiredRealm {
     let spec = &object.spec;
-    let name = object.name_any();
     DesiredRealm {
         realm: spec.realm.clone(),
-        owner: cluster_owner(cluster, kind::REALM, &name, &object.uid().unwrap_or_default()),
+        owner: owner(cluster, object),
         management: match spec.management {
             api::Management::Full => Management::Full(Box::new(settings(spec))),
             api::Management::ClientsOnly => Management::ClientsOnly,
         },
-        roles: spec.roles.iter().map(role).collect(),
         workload_issuer,
         adopt: spec.adopt,
-    }
-}
-
-fn role(role: &api::RealmRole) -> RealmRole {
-    RealmRole {
-        name: role.name.clone(),
-        description: role.description.clone().unwrap_or_default(),
-        composites: role.composites.clone(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod build;
 mod deletion;
+mod objects;
 mod status;
 
 use std::{sync::Arc, time::Duration};
@@ -17,10 +18,10 @@ use super::{
     sync::verdict,
 };
 use crate::{
-    api::{KeycloakServer, Realm},
+    api::{KeycloakServer, Realm, parse::Problems},
     cluster::{IssuerError, workload_issuer},
     core::{
-        desired::WorkloadIssuer,
+        desired::{WorkloadIssuer, objects::DesiredObjects},
         graph::{Problem, ProblemReason},
     },
 };
@@ -29,6 +30,7 @@ use crate::{
 struct Gathered {
     server: Arc<KeycloakServer>,
     login: Login,
+    objects: DesiredObjects,
 }
 
 /// One pass over one realm.
@@ -37,9 +39,9 @@ pub async fn reconcile(object: Arc<Realm>, ctx: Arc<Context>) -> Result<Option<D
     if object.meta().deletion_timestamp.is_some() {
         return deletion::run(&ctx, &api, &object).await.map(|()| None);
     }
-    match gather(&object, &ctx) {
-        Err(problem) => {
-            status::rejected(&ctx, &api, &object, &problem).await?;
+    match gather(&object, &ctx).await {
+        Err(problems) => {
+            status::rejected(&ctx, &api, &object, &problems).await?;
             Ok(None)
         }
         Ok(gathered) => {
@@ -49,21 +51,23 @@ pub async fn reconcile(object: Arc<Realm>, ctx: Arc<Context>) -> Result<Option<D
                 Ok(issuer) => sync(&ctx, &object, &gathered, issuer.clone()).await,
                 Err(_) => Err(Verdict::waiting(super::condition::SYNCED, "for this cluster's keys")),
             };
-            status::accepted(&ctx, &api, &object, &gathered.server, &issuer, &synced).await?;
+            let objects = objects::reconcile(&ctx, &object, &gathered, &synced).await;
+            status::accepted(&ctx, &api, &object, &gathered.server, &issuer, &synced, &objects).await?;
             issuer.map_err(|error| Error::Keycloak(error.to_string()))?;
             synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
-            Ok(None)
+            objects::outcome(&objects)
         }
     }
 }
 
-fn gather(object: &Realm, ctx: &Context) -> Result<Gathered, Problem> {
-    let server = server_of(&ctx.caches, object)?;
+async fn gather(object: &Realm, ctx: &Context) -> Result<Gathered, Problems> {
+    let server = server_of(&ctx.caches, object).map_err(|problem| vec![problem])?;
     let login = ctx.servers.get(&object.spec.server).ok_or_else(|| {
         let message = format!("KeycloakServer {:?} is not ready; see its conditions", server.name_any());
-        Problem::new(ProblemReason::ServerNotReady, message)
+        vec![Problem::new(ProblemReason::ServerNotReady, message)]
     })?;
-    Ok(Gathered { server, login })
+    let objects = objects::gather(ctx, object).await?;
+    Ok(Gathered { server, login, objects })
 }
 
 /// This cluster as the realm is to trust it; `None` where it is not to.

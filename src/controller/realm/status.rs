@@ -19,11 +19,8 @@ use crate::{
 const WORKLOAD_TRUST: &str = "WorkloadTrust";
 
 /// The realm cannot be used as it stands.
-pub async fn rejected(ctx: &Context, api: &Api<Realm>, object: &Realm, problem: &Problem) -> Result<(), Error> {
-    let verdicts = [
-        Verdict::problems(ACCEPTED, std::slice::from_ref(problem)),
-        Verdict::waiting(SYNCED, "for the realm to be accepted"),
-    ];
+pub async fn rejected(ctx: &Context, api: &Api<Realm>, object: &Realm, problems: &[Problem]) -> Result<(), Error> {
+    let verdicts = [Verdict::problems(ACCEPTED, problems), Verdict::waiting(SYNCED, "for the realm to be accepted")];
     write(ctx, api, object, &verdicts, object.status.clone().unwrap_or_default()).await
 }
 
@@ -40,11 +37,13 @@ pub async fn accepted(
     server: &KeycloakServer,
     issuer: &Result<Option<WorkloadIssuer>, IssuerError>,
     synced: &Result<Verdict, Verdict>,
+    objects: &[Verdict],
 ) -> Result<(), Error> {
     let (Ok(synced) | Err(synced)) = synced;
     let mut verdicts =
         vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
     verdicts.extend(trust(issuer));
+    verdicts.extend_from_slice(objects);
     let status = RealmStatus {
         issuer: Some(format!("{}/realms/{}", server.spec.url, object.spec.realm)),
         ..object.status.clone().unwrap_or_default()

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity, parse::name_of},
-    controller::condition::is_ready,
+    controller::condition::{is_ready, is_synced},
     core::name::Ref,
 };
 
@@ -101,7 +101,7 @@ impl Queues {
             let of_server = change.old.iter().chain(&change.new).map(|realm| &realm.spec.server);
             of_server.for_each(|server| self.server(server));
         }
-        if asks_anew(change) || readiness(change, |realm| realm.status.as_ref().map(|status| &*status.conditions)) {
+        if asks_anew(change) || holding(change) {
             let endpoints = caches.endpoints.state();
             endpoints
                 .iter()
@@ -252,4 +252,12 @@ fn readiness<K: Resource>(change: &Change<K>, conditions: impl for<'a> Fn(&'a K)
     let ready =
         |object: &Option<Arc<K>>| object.as_ref().map(|object| is_ready(conditions(object).unwrap_or_default()));
     ready(&change.old) != ready(&change.new)
+}
+
+/// Whether Keycloak holds a realm now that it did not, or the other way round. What else it lists is no matter of others.
+fn holding(change: &Change<Realm>) -> bool {
+    let synced = |realm: &Option<Arc<Realm>>| {
+        realm.as_ref().map(|realm| realm.status.as_ref().is_some_and(|status| is_synced(&status.conditions)))
+    };
+    synced(&change.old) != synced(&change.new)
 }

@@ -6,7 +6,7 @@
 mod endpoint;
 mod identifier;
 mod owner;
-mod realm;
+pub(crate) mod realm;
 mod reference;
 pub mod representation;
 mod sealed;
@@ -16,7 +16,8 @@ pub use endpoint::{ClientRole, DesiredEndpoint, PermissionScope};
 pub use endpoint::{is_endpoint_client_id, is_permission_scope_name};
 pub use identifier::{mapper_id, object_id, permission_scope_id};
 pub use owner::{OWNER_ATTRIBUTE, Owner};
-pub use realm::{DesiredRealm, Management, RealmRole, RealmSettings, Seconds, SslRequired, WorkloadIssuer};
+pub use realm::objects;
+pub use realm::{DesiredRealm, Management, RealmSettings, Seconds, SslRequired, WorkloadIssuer};
 pub use reference::{ClientRef, ScopeRef};
 pub use sealed::Sealed;
 pub use workload::{Credential, DEFAULT_SCOPES, DesiredWorkload};

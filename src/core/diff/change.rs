@@ -11,6 +11,7 @@ use crate::core::desired::representation::{
 use crate::core::desired::{ClientRef, ScopeRef};
 
 use super::fields::FieldChange;
+use super::object_change::ObjectChange;
 
 /// Whose roles are meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -40,25 +41,6 @@ pub enum Change {
     },
     DeleteRealm {
         realm: String,
-    },
-
-    CreateRealmRole {
-        role: RoleRepresentation,
-    },
-    UpdateRealmRole {
-        role: RoleRepresentation,
-        fields: Vec<FieldChange>,
-    },
-    DeleteRealmRole {
-        role: String,
-    },
-    AddComposites {
-        role: String,
-        composites: BTreeSet<String>,
-    },
-    RemoveComposites {
-        role: String,
-        composites: BTreeSet<String>,
     },
 
     CreateIdentityProvider {
@@ -162,6 +144,11 @@ pub enum Change {
         endpoint: String,
         roles: BTreeSet<String>,
     },
+
+    /// About an object in a realm that a Realm lists.
+    #[serde(untagged)]
+    #[strum(transparent)]
+    Object(ObjectChange),
 }
 
 impl Change {
@@ -174,7 +161,7 @@ impl Change {
     /// Whether access is taken away or an object removed.
     #[must_use]
     pub fn is_removal(&self) -> bool {
-        ["delete_", "remove_", "unmap_"].iter().any(|prefix| self.kind().starts_with(prefix))
+        ["delete_", "remove_", "unmap_", "leave_"].iter().any(|prefix| self.kind().starts_with(prefix))
     }
 
     /// The fields that an update changes; empty for everything else.
@@ -182,12 +169,12 @@ impl Change {
     pub fn fields(&self) -> &[FieldChange] {
         match self {
             Self::UpdateRealm { fields, .. }
-            | Self::UpdateRealmRole { fields, .. }
             | Self::UpdateIdentityProvider { fields, .. }
             | Self::UpdateClient { fields, .. }
             | Self::UpdateClientRole { fields, .. }
             | Self::UpdateScope { fields, .. }
             | Self::UpdateScopeMapper { fields, .. } => fields,
+            Self::Object(change) => change.fields(),
             _ => &[],
         }
     }

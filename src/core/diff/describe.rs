@@ -21,17 +21,6 @@ impl Display for Change {
             Self::CreateRealm { realm } => write!(f, "create realm {}", realm.realm),
             Self::UpdateRealm { realm, fields } => write!(f, "update realm {realm} ({})", names(fields)),
             Self::DeleteRealm { realm } => write!(f, "delete realm {realm}"),
-            Self::CreateRealmRole { role } => write!(f, "create realm role {}", role.name),
-            Self::UpdateRealmRole { role, fields } => {
-                write!(f, "update realm role {} ({})", role.name, names(fields))
-            }
-            Self::DeleteRealmRole { role } => write!(f, "delete realm role {role}"),
-            Self::AddComposites { role, composites } => {
-                write!(f, "include {} in realm role {role}", list(composites))
-            }
-            Self::RemoveComposites { role, composites } => {
-                write!(f, "exclude {} from realm role {role}", list(composites))
-            }
             Self::CreateIdentityProvider { identity_provider } => {
                 write!(f, "create identity provider {}", identity_provider.alias)
             }
@@ -75,6 +64,7 @@ impl Display for Change {
             Self::UnmapRoles { client, endpoint, roles } => {
                 write!(f, "revoke {} on {endpoint} from {client}", list(roles))
             }
+            Self::Object(change) => change.fmt(f),
         }
     }
 }
@@ -83,6 +73,6 @@ fn list(names: &BTreeSet<String>) -> String {
     names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn names(fields: &[FieldChange]) -> String {
+pub(super) fn names(fields: &[FieldChange]) -> String {
     fields.iter().map(|field| field.path.to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -4,8 +4,10 @@
 mod change;
 mod conflict;
 mod describe;
+mod describe_object;
 mod endpoint;
 mod fields;
+mod object_change;
 mod observed;
 mod plan;
 mod realm;
@@ -20,10 +22,11 @@ pub use change::{Change, RoleSource};
 pub use conflict::Conflict;
 pub use endpoint::{plan_delete_endpoint, plan_endpoint};
 pub use fields::{FieldChange, FieldPath};
+pub use object_change::{Attributes, ObjectChange};
 pub use observed::{
-    ObservedEndpoint, ObservedRealm, ObservedRealmRole, ObservedRoleMapping, ObservedScope, ObservedScopeMapping,
-    ObservedWorkload,
+    ObservedEndpoint, ObservedRealm, ObservedRoleMapping, ObservedScope, ObservedScopeMapping, ObservedWorkload,
 };
 pub use plan::Plan;
+pub use realm::objects;
 pub use realm::{DeletionPolicy, plan_delete_realm, plan_realm};
 pub use workload::{plan_delete_workload, plan_workload};

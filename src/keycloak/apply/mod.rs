@@ -42,22 +42,11 @@ impl RealmAdmin {
         Ok(done)
     }
 
-    async fn apply_change(&self, change: &Change) -> Result<(), ApiError> {
+    pub(super) async fn apply_change(&self, change: &Change) -> Result<(), ApiError> {
         match change {
             Change::CreateRealm { realm } => self.create_realm(realm).await,
             Change::UpdateRealm { fields, .. } => self.update_realm(fields).await,
             Change::DeleteRealm { .. } => self.delete_realm().await,
-            Change::CreateRealmRole { role } => self.create_realm_role(role).await,
-            Change::UpdateRealmRole { role, .. } => self.update_realm_role(role).await,
-            Change::DeleteRealmRole { role } => self.delete_realm_role(role).await,
-            Change::AddComposites { role, composites } => {
-                let composites = self.realm_roles_named(composites).await?;
-                self.add_composites(role, &composites).await
-            }
-            Change::RemoveComposites { role, composites } => {
-                let composites = self.realm_roles_named(composites).await?;
-                self.remove_composites(role, &composites).await
-            }
             Change::CreateIdentityProvider { identity_provider } => {
                 self.create_identity_provider(identity_provider).await
             }
@@ -112,6 +101,7 @@ impl RealmAdmin {
             }
             Change::MapRoles { client, endpoint, roles } => self.apply_grant(client, endpoint, roles).await,
             Change::UnmapRoles { client, endpoint, roles } => self.apply_revocation(client, endpoint, roles).await,
+            Change::Object(change) => self.apply_object_change(change).await,
         }
     }
 }

@@ -1,15 +1,15 @@
-//! A realm: its settings where they are ours, its roles, and the trust in a cluster's ServiceAccount tokens.
+//! A realm: its settings where they are ours, and the trust in a cluster's ServiceAccount tokens; [`objects`] has what is in it.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub mod objects;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::core::desired::endpoint::text_map;
 use crate::core::desired::owner::{OWNER_ATTRIBUTE, Owner};
-use crate::core::desired::representation::{
-    IdentityProviderRepresentation, PUSHED_KEYS, RealmRepresentation, RoleRepresentation,
-};
+use crate::core::desired::representation::{IdentityProviderRepresentation, PUSHED_KEYS, RealmRepresentation};
 
 /// How far a Kubernetes node's clock may be from Keycloak's, in seconds. Keycloak's own default is none at all.
 const ALLOWED_CLOCK_SKEW: Seconds = Seconds(30);
@@ -23,11 +23,9 @@ pub struct DesiredRealm {
     pub owner: Owner,
     /// How much of the realm is ours.
     pub management: Management,
-    /// The realm roles to keep.
-    pub roles: Vec<RealmRole>,
     /// The cluster whose ServiceAccount tokens are good in this realm.
     pub workload_issuer: Option<WorkloadIssuer>,
-    /// Whether an existing realm, role or identity provider that is not ours is taken over.
+    /// Whether an existing realm or identity provider that is not ours is taken over.
     pub adopt: bool,
 }
 
@@ -126,25 +124,6 @@ pub struct RealmSettings {
     pub admin_events_details_enabled: Option<bool>,
 }
 
-/// A realm role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RealmRole {
-    /// The role's name. At most 255 characters.
-    pub name: String,
-    /// One sentence for people, possibly empty. At most 255 characters.
-    pub description: String,
-    /// The realm roles that it includes.
-    pub composites: Vec<String>,
-}
-
-impl RealmRole {
-    /// The role as Keycloak is to hold it, without its composites.
-    #[must_use]
-    pub fn representation(&self, owner: &Owner) -> RoleRepresentation {
-        RoleRepresentation::owned(&self.name, &self.description, owner)
-    }
-}
-
 /// The trust in one cluster's ServiceAccount tokens, its public keys pushed to Keycloak.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WorkloadIssuer {
@@ -189,12 +168,6 @@ impl WorkloadIssuer {
 }
 
 impl DesiredRealm {
-    /// The names of the realm roles to keep.
-    #[must_use]
-    pub fn role_names(&self) -> BTreeSet<String> {
-        self.roles.iter().map(|role| role.name.clone()).collect()
-    }
-
     /// The realm as Keycloak is to create it; none where its settings are someone else's.
     #[must_use]
     pub fn representation(&self) -> Option<RealmRepresentation> {
