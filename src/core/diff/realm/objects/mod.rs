@@ -11,6 +11,10 @@ mod roles;
 mod scopes;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod simulation_people;
+#[cfg(test)]
+mod strategies;
 mod users;
 
 use crate::core::diff::change::Change;
