@@ -50,6 +50,7 @@ unit: ## Tests without any server of others: units, and attacks on the proxy ove
 
 contract: ## Tests against a real Keycloak on loopback (left running; stop: tests/env/keycloak down)
 	tests/env/keycloak up
+	tests/env/ldap up
 	$(ENV); $(CARGO) test --test contract
 
 contract-matrix: ## The same against each supported Keycloak, beside one that may run; leaves none behind

@@ -24,10 +24,12 @@ pub use modelendpoint::{
 };
 pub use realm::{
     AdminEvents, AttributeRequired, BruteForce, ClientCondition, ClientPolicies, ClientPolicy, ClientProfile,
-    DeletionPolicy, DriftPolicy, Events, Executor, FullScope, KeySize, Keys, Locales, LockoutStrategy, Login,
-    MailEncryption, MailLogin, Management, NamespaceAccess, OtherKeys, PasswordPolicy, ProfileAttribute, ProfileGroup,
-    ProfileRole, Realm, RealmRole, RealmSpec, RealmStatus, RequiredAction, SecurityHeaders, SignatureAlgorithm, Smtp,
-    SslRequired, Themes, Tokens, UnmanagedAttributes, UserEvents, UserProfile, WorkloadIssuer,
+    ClientRole, ClientScope, DeletionPolicy, DriftPolicy, EditMode, Events, Executor, FullScope, Group,
+    IdentityProvider, KeySize, Keys, LdapBind, LdapVendor, Locales, LockoutStrategy, Login, MailEncryption, MailLogin,
+    Management, Mapper, NamespaceAccess, OtherKeys, PasswordPolicy, ProfileAttribute, ProfileGroup, ProfileRole,
+    ProviderType, Realm, RealmRole, RealmSpec, RealmStatus, RequiredAction, ScopeAssignment, ScopeProtocol,
+    SearchScope, SecurityHeaders, SignatureAlgorithm, Smtp, SslRequired, SyncMode, Themes, Tokens, UnmanagedAttributes,
+    User, UserEvents, UserFederation, UserProfile, WorkloadIssuer,
 };
 pub use secret::SecretKeyRef;
 pub use workloadidentity::{Credential, Target, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus};

@@ -102,7 +102,8 @@ pub struct RealmLink {
     pub issuer_alias: Option<String>,
     /// What becomes of others' changes.
     pub drift_policy: DriftPolicy,
-    /// Whether Keycloak holds the realm. Until then nothing in it can be read or written.
+    /// Whether Keycloak holds the realm. Until then nothing in it can be read or written; what else a Realm lists, an
+    /// identity provider perhaps, is no matter of endpoints and workloads.
     pub ready: bool,
 }
 

@@ -15,6 +15,7 @@ use super::limiter::Limiter;
 use super::locks::ClientLocks;
 use super::rights::Area;
 use super::server_info::LastVersion;
+use super::server_types::TypeMemory;
 use super::session::Session;
 use super::transport::{Timeouts, Transport};
 
@@ -80,6 +81,7 @@ struct Server {
     transport: Transport,
     locks: ClientLocks,
     version: LastVersion,
+    types: TypeMemory,
 }
 
 /// What is one account's own. What it sees of a realm, another one need not see.
@@ -117,7 +119,13 @@ impl Admin {
         let limiter = Limiter::new(limits.requests_per_second, limits.concurrent);
         let transport = Transport::new(&url, roots, limiter, timeouts).map_err(SetupError::Client)?;
         let account = Account::new(&url, login_realm, credentials);
-        let server = Server { url, transport, locks: ClientLocks::new(), version: LastVersion::default() };
+        let server = Server {
+            url,
+            transport,
+            locks: ClientLocks::new(),
+            version: LastVersion::default(),
+            types: TypeMemory::default(),
+        };
         Ok(Self { server: Arc::new(server), account: Arc::new(account) })
     }
 
@@ -162,6 +170,10 @@ impl Admin {
 
     pub(super) fn last_version(&self) -> &LastVersion {
         &self.server.version
+    }
+
+    pub(super) fn type_memory(&self) -> &TypeMemory {
+        &self.server.types
     }
 
     pub(super) fn locks(&self) -> &ClientLocks {

@@ -193,7 +193,7 @@ async fn a_list_that_ends_half_way_is_no_list() {
         let realm = fake.admin().realm("ml");
         assert!(realm.list_identity_providers().await.is_err());
         // What depends on the whole list is not planned, so nothing is written.
-        assert!(realm.observe_realm(&Default::default()).await.is_err());
+        assert!(realm.observe_realm().await.is_err());
         let issuer = crate::core::desired::WorkloadIssuer {
             alias: "p100".into(),
             issuer: "https://main.example".into(),

@@ -10,8 +10,8 @@ use crate::core::desired::representation::{
 };
 use crate::core::desired::{ClientRef, DesiredEndpoint, DesiredWorkload, is_endpoint_client_id, permission_scope_id};
 use crate::core::diff::{
-    ObservedEndpoint, ObservedRealm, ObservedRealmRole, ObservedRoleMapping, ObservedScope, ObservedScopeMapping,
-    ObservedWorkload, RoleSource,
+    ObservedEndpoint, ObservedRealm, ObservedRoleMapping, ObservedScope, ObservedScopeMapping, ObservedWorkload,
+    RoleSource,
 };
 
 use super::admin::RealmAdmin;
@@ -59,23 +59,16 @@ impl From<&DesiredWorkload> for WorkloadKey {
 }
 
 impl RealmAdmin {
-    /// The realm, its roles and its identity providers. `roles` are those whose composites matter even if not ours.
+    /// The realm and its identity providers.
     ///
     /// # Errors
     /// An [`ApiError`] if any part cannot be read; a realm that does not exist is no error.
-    pub async fn observe_realm(&self, roles: &BTreeSet<String>) -> Result<ObservedRealm, ApiError> {
+    pub async fn observe_realm(&self) -> Result<ObservedRealm, ApiError> {
         let Some(realm) = ApiError::none_if_missing(self.get_realm().await)? else {
             return Ok(ObservedRealm::default());
         };
-        let (all, identity_providers) = tokio::join!(self.visible_roles(roles), self.visible_identity_providers());
-        let mut observed =
-            ObservedRealm { realm: Some(realm), roles: Vec::new(), identity_providers: identity_providers? };
-        for role in all? {
-            let is_relevant = role.composite && (role.owner().is_some() || roles.contains(&role.name));
-            let composites = if is_relevant { self.list_composites(&role.name).await? } else { Vec::new() };
-            observed.roles.push(ObservedRealmRole { role, composites: names(&composites) });
-        }
-        Ok(observed)
+        let identity_providers = self.visible_identity_providers().await?;
+        Ok(ObservedRealm { realm: Some(realm), identity_providers })
     }
 
     /// The client of an endpoint, its roles, and the scopes of its permissions.
@@ -128,14 +121,6 @@ impl RealmAdmin {
         }
     }
 
-    /// Where no realm role is asked for, an account that may not see them need not.
-    async fn visible_roles(&self, wanted: &BTreeSet<String>) -> Result<Vec<RoleRepresentation>, ApiError> {
-        match self.list_realm_roles().await {
-            Err(ApiError::Forbidden { .. }) if wanted.is_empty() => Ok(Vec::new()),
-            result => result,
-        }
-    }
-
     /// Where none is wanted, an account that may not see them need not; where one is, its creation names the right.
     async fn visible_identity_providers(&self) -> Result<Vec<IdentityProviderRepresentation>, ApiError> {
         match self.list_identity_providers().await {
@@ -145,7 +130,7 @@ impl RealmAdmin {
     }
 
     /// An endpoint with a URL as client id cannot be told by its name, but its id is one that we derive.
-    async fn is_endpoint(&self, mapping: &ClientMappings) -> Result<bool, ApiError> {
+    pub(super) async fn is_endpoint(&self, mapping: &ClientMappings) -> Result<bool, ApiError> {
         if is_endpoint_client_id(&mapping.client) {
             return Ok(true);
         }

@@ -1,4 +1,4 @@
-//! `/admin/realms/{realm}/roles`, and which realm roles a realm role includes.
+//! `/admin/realms/{realm}/roles`.
 
 use reqwest::Method;
 
@@ -51,35 +51,5 @@ impl RealmAdmin {
     pub async fn delete_realm_role(&self, role: &str) -> Result<(), ApiError> {
         let call = self.call(Area::RealmRoles, Method::DELETE, &["roles", role]);
         ApiError::fine_if_missing(self.admin().call(call).await)
-    }
-
-    /// The realm roles that a realm role includes.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such role.
-    pub async fn list_composites(&self, role: &str) -> Result<Vec<RoleRepresentation>, ApiError> {
-        self.get(Area::RealmRoles, &["roles", role, "composites", "realm"]).await
-    }
-
-    pub(super) async fn add_composites(&self, role: &str, composites: &[RoleRepresentation]) -> Result<(), ApiError> {
-        self.write_composites(Method::POST, role, composites).await
-    }
-
-    pub(super) async fn remove_composites(
-        &self,
-        role: &str,
-        composites: &[RoleRepresentation],
-    ) -> Result<(), ApiError> {
-        ApiError::fine_if_missing(self.write_composites(Method::DELETE, role, composites).await)
-    }
-
-    async fn write_composites(
-        &self,
-        method: Method,
-        role: &str,
-        composites: &[RoleRepresentation],
-    ) -> Result<(), ApiError> {
-        let call = self.call(Area::RealmRoles, method, &["roles", role, "composites"]).body(&composites)?;
-        self.admin().call(call).await.map(|_| ())
     }
 }

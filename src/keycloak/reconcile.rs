@@ -115,7 +115,7 @@ impl RealmAdmin {
     }
 
     async fn realm_pass(&self, desired: &DesiredRealm) -> Result<Vec<Change>, ReconcileError> {
-        let observed = self.observe_realm(&desired.role_names()).await?;
+        let observed = self.observe_realm().await?;
         Ok(self.apply(plan_realm(desired, &observed)?).await?)
     }
 }

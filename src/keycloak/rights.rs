@@ -19,6 +19,10 @@ pub(super) enum Area {
     ServiceAccounts,
     RoleMappings,
     IdentityProviders,
+    Groups,
+    Users,
+    Components,
+    RealmScopes,
 }
 
 /// The role to give, and where.
@@ -38,13 +42,16 @@ impl Area {
             Self::NewRealm => "create-realm",
             Self::AdminEvents => "view-events",
             Self::ServerInfo => "any role",
-            Self::Realm | Self::RealmRoles if method == Method::GET => "view-realm",
-            Self::Realm | Self::RealmRoles => "manage-realm",
-            Self::RoleMappings => "manage-users",
+            Self::Realm | Self::RealmRoles | Self::Components if method == Method::GET => "view-realm",
+            Self::Realm | Self::RealmRoles | Self::Components => "manage-realm",
+            Self::RoleMappings | Self::Groups | Self::Users => "manage-users",
             Self::IdentityProviders => "manage-identity-providers",
-            Self::Clients | Self::ClientRoles | Self::ClientScopes | Self::ScopeMappings | Self::ServiceAccounts => {
-                "manage-clients"
-            }
+            Self::Clients
+            | Self::ClientRoles
+            | Self::ClientScopes
+            | Self::RealmScopes
+            | Self::ScopeMappings
+            | Self::ServiceAccounts => "manage-clients",
         }
     }
 }

@@ -12,7 +12,6 @@ fn desired() -> DesiredRealm {
         realm: "ml".into(),
         owner: Owner { cluster: text("main"), kind: text("Realm"), namespace: None, name: text("ml"), uid: text("1") },
         management: Management::Full(Box::new(FullRealm::from(RealmSettings::default().with("enabled", true)))),
-        roles: Vec::new(),
         workload_issuer: None,
         adopt: false,
     }

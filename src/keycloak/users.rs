@@ -1,10 +1,17 @@
-//! The user that stands for a client: its service account.
+//! `/admin/realms/{realm}/users`, and the user that stands for a client: its service account.
 
 use reqwest::Method;
 use serde::Deserialize;
+use serde_json::json;
+
+use crate::core::desired::Sealed;
+use crate::core::desired::objects::GroupPath;
+use crate::core::desired::representation::UserRepresentation;
+use crate::core::diff::objects::Profile;
 
 use super::admin::RealmAdmin;
 use super::error::ApiError;
+use super::groups::GroupPlace;
 use super::rights::Area;
 
 /// A service account, as far as role mappings need it.
@@ -38,6 +45,21 @@ impl UserSummary {
     }
 }
 
+/// `UPConfig`, as far as it tells which attributes stay.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UserProfile {
+    #[serde(default)]
+    attributes: Vec<ProfileAttribute>,
+    #[serde(default)]
+    unmanaged_attribute_policy: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ProfileAttribute {
+    name: String,
+}
+
 impl RealmAdmin {
     /// The user with this id.
     ///
@@ -69,5 +91,82 @@ impl RealmAdmin {
     /// `NotFound` if there is no such client, `Invalid` if it has no service account.
     pub async fn get_service_account(&self, client: &str) -> Result<ServiceAccount, ApiError> {
         self.get(Area::ServiceAccounts, &["clients", client, "service-account-user"]).await
+    }
+
+    /// The user of exactly this name, service accounts included.
+    ///
+    /// # Errors
+    /// `Forbidden` without `manage-users`.
+    pub async fn find_user(&self, username: &str) -> Result<Option<UserRepresentation>, ApiError> {
+        let call = self.call(Area::Users, Method::GET, &["users"]).query("username", username).query("exact", true);
+        let found: Vec<UserRepresentation> = self.admin().read(call.query("briefRepresentation", false)).await?;
+        Ok(found.into_iter().find(|user| user.username.eq_ignore_ascii_case(username)))
+    }
+
+    /// Creates a user as a member of a group.
+    ///
+    /// # Errors
+    /// `Conflict` if the name or mail address is taken.
+    pub async fn create_user(&self, user: &UserRepresentation, group: &GroupPath) -> Result<(), ApiError> {
+        let call = self.call(Area::Users, Method::POST, &["users"]);
+        let mut body = json!(user);
+        body["groups"] = json!([group]);
+        self.admin().call(call.body(&body)?).await.map(|_| ())
+    }
+
+    /// Replaces a user's fields and attributes.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such user.
+    pub async fn update_user(&self, user: &UserRepresentation) -> Result<(), ApiError> {
+        let call = self.call(Area::Users, Method::PUT, &["users", user.id()]).body(user)?;
+        self.admin().call(call).await.map(|_| ())
+    }
+
+    /// Deletes a user; fine if it does not exist.
+    ///
+    /// # Errors
+    /// `Forbidden` without `manage-users`.
+    pub async fn delete_user(&self, id: &str) -> Result<(), ApiError> {
+        ApiError::fine_if_missing(self.admin().call(self.call(Area::Users, Method::DELETE, &["users", id])).await)
+    }
+
+    /// Sets a password that lasts.
+    ///
+    /// # Errors
+    /// `Invalid` if the realm's password policy refuses it.
+    pub async fn set_password(&self, id: &str, password: &Sealed) -> Result<(), ApiError> {
+        let body = json!({"type": "password", "temporary": false, "value": password.expose()});
+        let call = self.call(Area::Users, Method::PUT, &["users", id, "reset-password"]).body(&body)?;
+        self.admin().call(call).await.map(|_| ())
+    }
+
+    /// The groups that a user is in.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such user.
+    pub async fn list_groups_of(&self, id: &str) -> Result<Vec<GroupPlace>, ApiError> {
+        self.all_pages(|| self.call(Area::Users, Method::GET, &["users", id, "groups"])).await
+    }
+
+    /// Puts a user into the group with this id, or takes it out.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such user or group.
+    pub async fn set_membership(&self, user: &str, group: &str, is_member: bool) -> Result<(), ApiError> {
+        let method = if is_member { Method::PUT } else { Method::DELETE };
+        let call = self.call(Area::Users, method, &["users", user, "groups", group]);
+        self.admin().call(call).await.map(|_| ())
+    }
+
+    /// Which attributes a user may have.
+    ///
+    /// # Errors
+    /// `Forbidden` without `view-realm` or `manage-users`.
+    pub async fn get_profile(&self) -> Result<Profile, ApiError> {
+        let profile: UserProfile = self.get(Area::Users, &["users", "profile"]).await?;
+        let admits_others = matches!(profile.unmanaged_attribute_policy.as_deref(), Some("ENABLED" | "ADMIN_EDIT"));
+        let attributes = profile.attributes.into_iter().map(|attribute| attribute.name).collect();
+        Ok(Profile { attributes, admits_others })
     }
 }

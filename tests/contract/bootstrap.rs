@@ -82,7 +82,6 @@ async fn make_a_realm(realm: &RealmAdmin, cluster: &Issuer) {
         realm: realm.name().to_owned(),
         owner: owner("Realm", None, "ml"),
         management: Management::Full(Box::new(settings.into())),
-        roles: Vec::new(),
         workload_issuer: Some(cluster.trusted_as("cluster")),
         adopt: false,
     };
@@ -92,7 +91,7 @@ async fn make_a_realm(realm: &RealmAdmin, cluster: &Issuer) {
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     let endpoint = endpoint(realm.name(), "resnet", &["read"]);
     realm.reconcile_endpoint(&endpoint).await.expect("and has all rights in them");
-    let observed = realm.observe_realm(&Default::default()).await.unwrap();
+    let observed = realm.observe_realm().await.unwrap();
     realm.apply(plan_delete_realm(&desired.owner, &observed, DeletionPolicy::Delete)).await.unwrap();
 }
 

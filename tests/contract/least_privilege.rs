@@ -71,7 +71,6 @@ async fn everything(test: &TestRealm, operator: &RealmAdmin, cluster: &Issuer, d
         realm: test.name.clone(),
         owner: owner("Realm", None, "ml"),
         management,
-        roles: Vec::new(),
         workload_issuer: Some(issuer),
         adopt: true,
     };

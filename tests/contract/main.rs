@@ -1,17 +1,23 @@
 //! What the code takes for granted of Keycloak, checked on a real one, and our client at work on it.
 //!
-//! Needs `KEYCLOAK_URL`, `KEYCLOAK_ADMIN_USERNAME` and `KEYCLOAK_ADMIN_PASSWORD`. Each test has a realm of its own.
+//! Needs `KEYCLOAK_URL`, `KEYCLOAK_ADMIN_USERNAME` and `KEYCLOAK_ADMIN_PASSWORD`, and for user federation `LDAP_URL` and
+//! `LDAP_PASSWORD`. Each test has a realm of its own.
 
 mod bootstrap;
+mod brokers;
 mod client_policies;
 mod client_roles;
 mod client_scopes;
 mod clients;
 mod endpoint;
+mod federation;
+mod groups;
 mod identity_providers;
 mod least_privilege;
 mod login;
 mod realm;
+mod realm_roles;
+mod realm_scopes;
 mod realm_settings;
 mod required_actions;
 mod rights;
@@ -23,9 +29,14 @@ mod tls;
 mod tokens;
 mod trust;
 mod user_profile;
+mod users;
 mod workload;
 
+#[path = "../support/browser.rs"]
+mod browser;
 #[path = "../support/issuer.rs"]
 mod issuer;
 #[path = "../support/keycloak.rs"]
 mod keycloak;
+#[path = "../support/objects.rs"]
+mod objects;

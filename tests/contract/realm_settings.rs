@@ -18,7 +18,6 @@ pub fn desired(test: &TestRealm, fields: Value, at: u64, password: Option<Sealed
         realm: test.name.clone(),
         owner: owner("Realm", None, "ml"),
         management: Management::Full(Box::new(full)),
-        roles: Vec::new(),
         workload_issuer: None,
         adopt: true,
     }

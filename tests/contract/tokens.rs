@@ -41,7 +41,6 @@ impl Scene {
             realm: self.test.name.clone(),
             owner: owner("Realm", None, "ml"),
             management: Management::ClientsOnly,
-            roles: Vec::new(),
             workload_issuer: Some(cluster.trusted_as("cluster")),
             adopt: false,
         };

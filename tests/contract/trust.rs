@@ -24,7 +24,6 @@ fn realm_of(test: &TestRealm, cluster: &str, issuer: WorkloadIssuer) -> DesiredR
         realm: test.name.clone(),
         owner,
         management: Management::ClientsOnly,
-        roles: Vec::new(),
         workload_issuer: Some(issuer),
         adopt: false,
     }
@@ -65,7 +64,7 @@ async fn two_clusters_share_a_realm() {
             assert_eq!(test.realm.reconcile_realm(&realm).await.unwrap(), [], "{name}");
         }
         let (_, east) = &clusters[0];
-        let observed = test.realm.observe_realm(&Default::default()).await.unwrap();
+        let observed = test.realm.observe_realm().await.unwrap();
         let realm = realm_of(&test, "east", east.trusted_as("keywire-east"));
         test.realm.apply(plan_delete_realm(&realm.owner, &observed, DeletionPolicy::Delete)).await.unwrap();
         assert!(!logs_in(&test, east, "system:serviceaccount:agents:labeler").await);
@@ -186,7 +185,7 @@ async fn the_operators_own_trust_serves_the_realm_and_outlives_it() {
         assert_eq!(operator.reconcile_realm(&realm).await.unwrap().len(), 1);
         let without = DesiredRealm { workload_issuer: None, ..realm.clone() };
         assert_eq!(operator.reconcile_realm(&without).await.unwrap(), [], "the login needs it still");
-        let observed = operator.observe_realm(&Default::default()).await.unwrap();
+        let observed = operator.observe_realm().await.unwrap();
         assert!(plan_delete_realm(&realm.owner, &observed, DeletionPolicy::Delete).is_empty());
         // Of the same name in another cluster: not shared.
         let other = realm_of(&test, "other", cluster.trusted_as("keywire-test"));

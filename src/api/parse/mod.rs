@@ -6,9 +6,11 @@
 
 mod endpoint;
 mod grant;
+mod realm;
 mod workload;
 
 pub use endpoint::ADMIN_PORT;
+pub use realm::Secrets;
 
 use kube::ResourceExt;
 

@@ -29,6 +29,9 @@ pub use user_profile::{
     AttributeRequired, ProfileAttribute, ProfileGroup, ProfileRole, UnmanagedAttributes, UserProfile,
 };
 
+mod objects;
+mod people;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -39,6 +42,11 @@ use serde_json::{Map, Value};
 
 use crate::api::Credentials;
 use crate::api::common::{PodSelector, conditions_schema};
+
+pub use objects::{ClientRole, ClientScope, Group, Mapper, RealmRole, ScopeAssignment, ScopeProtocol};
+pub use people::{
+    EditMode, IdentityProvider, LdapBind, LdapVendor, ProviderType, SearchScope, SyncMode, User, UserFederation,
+};
 
 /// A Keycloak realm. Cluster-scoped: the platform team's.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -63,6 +71,8 @@ use crate::api::common::{PodSelector, conditions_schema};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.management == 'Full' || !(has(self.displayName) || has(self.displayNameHtml) || has(self.sslRequired) || has(self.tokens) || has(self.login) || has(self.bruteForce) || has(self.passwordPolicy) || has(self.smtp) || has(self.themes) || has(self.locales) || has(self.securityHeaders) || has(self.events) || has(self.userProfile) || has(self.requiredActions) || has(self.clientPolicies) || has(self.keys) || has(self.extra))")
     .message("spec.management is ClientsOnly: the realm's settings are someone else's; remove displayName, displayNameHtml, sslRequired, tokens, login, bruteForce, passwordPolicy, smtp, themes, locales, securityHeaders, events, userProfile, requiredActions, clientPolicies, keys and extra, or choose Full"))]
+#[x_kube(validation = Rule::new("self.management == 'Full' || !(has(self.defaultRoles) || has(self.defaultGroups))")
+    .message("spec.management is ClientsOnly: what every user has is someone else's; remove defaultRoles and defaultGroups, or choose Full"))]
 #[x_kube(validation = Rule::new("self.management == 'Full' || self.deletionPolicy == 'Orphan'")
     .message("spec.deletionPolicy Delete needs spec.management Full: a realm that is someone else's is never deleted"))]
 #[x_kube(validation = Rule::new("self.realm == oldSelf.realm && self.server == oldSelf.server")
@@ -148,11 +158,39 @@ pub struct RealmSpec {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[schemars(schema_with = "extra::free_form")]
     pub extra: Map<String, Value>,
-    /// Realm roles that must be there.
+    /// Realm roles. Those that were listed and no longer are, are deleted; so it is with all lists below.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub roles: Vec<RealmRole>,
-    /// Take over a realm that exists already (`Full` only).
+    /// Which of `roles` every user has (`Full` only).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 255)))]
+    pub default_roles: Vec<String>,
+    /// Groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
+    pub groups: Vec<Group>,
+    /// Which of `groups` every new user becomes a member of (`Full` only).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 2, max = 512)))]
+    pub default_groups: Vec<String>,
+    /// Client scopes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub client_scopes: Vec<ClientScope>,
+    /// Identity providers that people log in with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["alias"]))]
+    pub identity_providers: Vec<IdentityProvider>,
+    /// LDAP servers whose people are users of the realm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub user_federation: Vec<UserFederation>,
+    /// Users for development.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["username"]))]
+    pub users: Vec<User>,
+    /// Take over a realm that exists already (`Full` only), and roles, groups and the like of the same names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
     /// What becomes of changes that others make in Keycloak to what is ours: to this realm as far as it is, and to the
@@ -238,23 +276,6 @@ pub enum SslRequired {
     None,
 }
 
-/// A realm role.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RealmRole {
-    /// Name of the role.
-    #[schemars(length(min = 1, max = 255))]
-    pub name: String,
-    /// What the role is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 255))]
-    pub description: Option<String>,
-    /// Realm roles that come with it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 255)))]
-    pub composites: Vec<String>,
-}
-
 /// What the operator saw of the realm.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -265,7 +286,8 @@ pub struct RealmStatus {
     /// The realm's issuer: `iss` of its tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, `Settings`, `WorkloadTrust`.
+    /// `Ready`, `Accepted`, `Synced`, `Settings`, `WorkloadTrust`, `DriftFeed`; and of the lists that are used `Roles`,
+    /// `Groups`, `ClientScopes`, `IdentityProviders`, `UserFederation`, `Users`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -6,10 +6,15 @@ use crate::{
     api::{self, Realm},
     core::{
         build::{cluster_owner, kind},
-        desired::{DesiredRealm, Management, RealmRole, Sealed, WorkloadIssuer},
+        desired::{DesiredRealm, Management, Owner, Sealed, WorkloadIssuer},
         graph::Problem,
     },
 };
+
+/// The mark of what is made from a Realm.
+pub fn owner(cluster: &str, object: &Realm) -> Owner {
+    cluster_owner(cluster, kind::REALM, &object.name_any(), &object.uid().unwrap_or_default())
+}
 
 /// What the realm should be at this moment (seconds since 1970), and what of the object's settings cannot be followed.
 pub fn desired(
@@ -20,7 +25,6 @@ pub fn desired(
     workload_issuer: Option<WorkloadIssuer>,
 ) -> (DesiredRealm, Vec<Problem>) {
     let spec = &object.spec;
-    let name = object.name_any();
     let (management, problems) = match spec.management {
         api::Management::ClientsOnly => (Management::ClientsOnly, Vec::new()),
         api::Management::Full => {
@@ -30,19 +34,10 @@ pub fn desired(
     };
     let desired = DesiredRealm {
         realm: spec.realm.clone(),
-        owner: cluster_owner(cluster, kind::REALM, &name, &object.uid().unwrap_or_default()),
+        owner: owner(cluster, object),
         management,
-        roles: spec.roles.iter().map(role).collect(),
         workload_issuer,
         adopt: spec.adopt,
     };
     (desired, problems)
-}
-
-fn role(role: &api::RealmRole) -> RealmRole {
-    RealmRole {
-        name: role.name.clone(),
-        description: role.description.clone().unwrap_or_default(),
-        composites: role.composites.clone(),
-    }
 }

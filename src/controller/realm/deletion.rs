@@ -11,11 +11,11 @@ use crate::{
         finalizer, status as events, sync,
     },
     core::{
-        build::{cluster_owner, kind},
+        desired::objects::DesiredObjects,
         diff::{self, plan_delete_realm},
         graph::{Problem, ProblemReason},
     },
-    keycloak::ReconcileError,
+    keycloak::{ApiError, ApplyError, ObjectFailure, RealmAdmin, ReconcileError},
 };
 
 /// Waits for the realm's users, then deletes or leaves it.
@@ -42,17 +42,53 @@ pub async fn run(ctx: &Context, api: &Api<Realm>, object: &Realm) -> Result<(), 
     Ok(finalizer::release(api, object).await?)
 }
 
-async fn delete(ctx: &Context, object: &Realm, login: super::Login) -> Result<(), ReconcileError> {
-    let owner = cluster_owner(&ctx.cluster, kind::REALM, &object.name_any(), &object.uid().unwrap_or_default());
+async fn delete(ctx: &Context, object: &Realm, login: super::Login) -> Result<(), DeletionError> {
+    let owner = super::build::owner(&ctx.cluster, object);
     let policy = match object.spec.deletion_policy {
         DeletionPolicy::Orphan => diff::DeletionPolicy::Orphan,
         DeletionPolicy::Delete => diff::DeletionPolicy::Delete,
     };
     let realm = login.admin.realm(&object.spec.realm);
-    let roles = object.spec.roles.iter().map(|role| role.name.clone()).collect();
-    let observed = realm.observe_realm(&roles).await?;
+    let observed = realm.observe_realm().await?;
     sync::count(ctx, &realm.apply(plan_delete_realm(&owner, &observed, policy)).await?);
+    if policy == diff::DeletionPolicy::Delete && realm.observe_realm().await?.realm.is_some() {
+        delete_objects(ctx, &realm, DesiredObjects::none(realm.name(), owner)).await?;
+    }
     Ok(())
+}
+
+/// Out of a realm that is not ours, what we put into it.
+async fn delete_objects(ctx: &Context, realm: &RealmAdmin, nothing: DesiredObjects) -> Result<(), DeletionError> {
+    for report in realm.reconcile_objects(&nothing).await {
+        sync::count(ctx, &report.done);
+        if let Some(failure) = report.failures.into_iter().next() {
+            return Err(failure.into());
+        }
+    }
+    Ok(())
+}
+
+/// Why not everything is gone.
+#[derive(Debug, thiserror::Error)]
+enum DeletionError {
+    /// The realm itself, or the trust in it.
+    #[error(transparent)]
+    Realm(#[from] ReconcileError),
+    /// What is in it.
+    #[error(transparent)]
+    Object(#[from] ObjectFailure),
+}
+
+impl From<ApiError> for DeletionError {
+    fn from(error: ApiError) -> Self {
+        Self::Realm(error.into())
+    }
+}
+
+impl From<ApplyError> for DeletionError {
+    fn from(error: ApplyError) -> Self {
+        Self::Realm(error.into())
+    }
 }
 
 /// Who still uses the realm.

@@ -2,6 +2,7 @@
 
 mod build;
 mod deletion;
+mod objects;
 mod rights;
 mod settings;
 mod status;
@@ -11,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use kube::{Api, Resource, ResourceExt};
 
 use super::{
-    condition::Verdict,
+    condition::{ACCEPTED, Verdict},
     context::Context,
     error::Error,
     finalizer,
@@ -22,11 +23,14 @@ use super::{
     trust,
 };
 use crate::{
-    api::{KeycloakServer, Realm, parse::name_of},
+    api::{
+        KeycloakServer, Realm,
+        parse::{Problems, name_of},
+    },
     cluster::{IssuerError, workload_issuer},
     core::{
         build::kind,
-        desired::{DesiredRealm, WorkloadIssuer},
+        desired::{DesiredRealm, WorkloadIssuer, objects::DesiredObjects},
         diff::Change,
         graph::{Problem, ProblemReason},
     },
@@ -37,6 +41,7 @@ use crate::{
 struct Gathered {
     server: Arc<KeycloakServer>,
     login: Login,
+    objects: DesiredObjects,
 }
 
 /// One pass over one realm.
@@ -46,13 +51,13 @@ pub async fn reconcile(object: Arc<Realm>, ctx: Arc<Context>) -> Result<Option<D
         return deletion::run(&ctx, &api, &object).await.map(|()| None);
     }
     match gather(&object, &ctx).await {
-        Err(problem) => {
-            status::rejected(&ctx, &api, &object, &problem).await?;
+        Err(problems) => {
+            status::rejected(&ctx, &api, &object, &problems).await?;
             match object.spec.credentials {
                 // The server triggers this realm when it is ready.
                 None => Ok(None),
                 // Nobody tells of a Secret that was made or mended.
-                Some(_) => Err(Error::Keycloak(problem.message)),
+                Some(_) => Err(Error::Keycloak(Verdict::problems(ACCEPTED, &problems).message)),
             }
         }
         Ok(gathered) => {
@@ -63,7 +68,8 @@ pub async fn reconcile(object: Arc<Realm>, ctx: Arc<Context>) -> Result<Option<D
     }
 }
 
-/// Realm, roles and trust first: workloads need them. Then the settings, which fail for themselves.
+/// Realm, roles and trust first: workloads need them. Then the settings and the lists, which fail for
+/// themselves.
 async fn pass(ctx: &Context, api: &Api<Realm>, object: &Realm, gathered: &Gathered) -> Result<Option<Duration>, Error> {
     let given = settings::gather(ctx, object).await;
     let issuer = cluster_issuer(ctx, object).await;
@@ -75,21 +81,25 @@ async fn pass(ctx: &Context, api: &Api<Realm>, object: &Realm, gathered: &Gather
         Err(_) => Err(Verdict::waiting(super::condition::SYNCED, "for this cluster's keys")),
     };
     let settings = settings::apply(ctx, &realm, &desired, given.missing, &problems).await;
+    let objects = objects::reconcile(ctx, object, gathered, &synced).await;
     let rights = rights::verdict(object, &gathered.login).await;
-    let told = settings.as_ref().map(|settings| &settings.verdict);
-    status::accepted(ctx, api, object, &gathered.server, &issuer, &synced, told, rights).await?;
+    let concerns: Vec<_> =
+        settings.iter().map(|settings| settings.verdict.clone()).chain(objects.clone()).chain(rights).collect();
+    status::accepted(ctx, api, object, &gathered.server, &issuer, &synced, &concerns).await?;
     issuer.map_err(|error| Error::Keycloak(error.to_string()))?;
     synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
+    let look_again = objects::outcome(&objects)?;
     match settings {
         Some(settings) if settings.failed => Err(Error::Keycloak(settings.verdict.message)),
-        settings => Ok(settings.and_then(|settings| settings.look_again)),
+        settings => Ok(settings.and_then(|settings| settings.look_again).into_iter().chain(look_again).min()),
     }
 }
 
-async fn gather(object: &Realm, ctx: &Context) -> Result<Gathered, Problem> {
-    let server = server_of(&ctx.caches, object)?;
-    let login = login_of(ctx, object, &server).await?;
-    Ok(Gathered { server, login })
+async fn gather(object: &Realm, ctx: &Context) -> Result<Gathered, Problems> {
+    let server = server_of(&ctx.caches, object).map_err(|problem| vec![problem])?;
+    let login = login_of(ctx, object, &server).await.map_err(|problem| vec![problem])?;
+    let objects = objects::gather(ctx, object).await?;
+    Ok(Gathered { server, login, objects })
 }
 
 /// The login by which the realm is administered.

@@ -24,11 +24,8 @@ const WORKLOAD_TRUST: &str = "WorkloadTrust";
 const DRIFT_FEED: &str = "DriftFeed";
 
 /// The realm cannot be used as it stands.
-pub async fn rejected(ctx: &Context, api: &Api<Realm>, object: &Realm, problem: &Problem) -> Result<(), Error> {
-    let verdicts = [
-        Verdict::problems(ACCEPTED, std::slice::from_ref(problem)),
-        Verdict::waiting(SYNCED, "for the realm to be accepted"),
-    ];
+pub async fn rejected(ctx: &Context, api: &Api<Realm>, object: &Realm, problems: &[Problem]) -> Result<(), Error> {
+    let verdicts = [Verdict::problems(ACCEPTED, problems), Verdict::waiting(SYNCED, "for the realm to be accepted")];
     write(ctx, api, object, &verdicts, object.status.clone().unwrap_or_default()).await
 }
 
@@ -45,15 +42,13 @@ pub async fn accepted(
     server: &KeycloakServer,
     issuer: &Result<Option<WorkloadIssuer>, IssuerError>,
     synced: &Result<Verdict, Verdict>,
-    settings: Option<&Verdict>,
-    rights: Option<Verdict>,
+    concerns: &[Verdict],
 ) -> Result<(), Error> {
     let (Ok(synced) | Err(synced)) = synced;
     let mut verdicts =
         vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
-    verdicts.extend(settings.cloned());
     verdicts.extend(trust(issuer, synced));
-    verdicts.extend(rights);
+    verdicts.extend_from_slice(concerns);
     verdicts.extend(ctx.feeds.state(&object.name_any()).map(feed));
     let status = RealmStatus {
         issuer: Some(format!("{}/realms/{}", server.spec.url, object.spec.realm)),

@@ -84,6 +84,7 @@ impl PermissionScope {
             id: Some(self.id.to_string()),
             settings: ClientScopeSettings {
                 name: self.name.clone(),
+                description: None,
                 protocol: "openid-connect".into(),
                 attributes: text_map([
                     ("include.in.token.scope", "true"),

@@ -6,7 +6,7 @@
 mod endpoint;
 mod identifier;
 mod owner;
-mod realm;
+pub(crate) mod realm;
 mod reference;
 pub mod representation;
 mod sealed;
@@ -16,10 +16,11 @@ pub use endpoint::{ClientRole, DesiredEndpoint, PermissionScope};
 pub use endpoint::{is_endpoint_client_id, is_permission_scope_name};
 pub use identifier::{mapper_id, object_id, permission_scope_id};
 pub use owner::{BOOTSTRAP, MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
+pub use realm::objects;
 pub use realm::{
     ClientPolicies, DesiredRealm, FULL_SCOPE, FullRealm, KEY_PROVIDER, KeyComponent, KeyGenerator, KeyRotation,
-    KeyState, Management, Named, RealmRole, RealmSettings, RequiredAction, SMTP_VERSION, Seconds, SmtpServer,
-    UserProfile, WorkloadIssuer,
+    KeyState, Management, Named, RealmSettings, RequiredAction, SMTP_VERSION, Seconds, SmtpServer, UserProfile,
+    WorkloadIssuer,
 };
 pub(crate) use realm::{annotated_owner, signed_owner};
 pub use reference::{ClientRef, ScopeRef};

@@ -12,6 +12,7 @@ use crate::core::desired::representation::{
 use crate::core::desired::{ClientRef, KeyComponent, RequiredAction, ScopeRef, SmtpServer};
 
 use super::fields::FieldChange;
+use super::object_change::ObjectChange;
 
 /// Whose roles are meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -81,25 +82,6 @@ pub enum Change {
     DeleteSigningKey {
         id: String,
         name: String,
-    },
-
-    CreateRealmRole {
-        role: RoleRepresentation,
-    },
-    UpdateRealmRole {
-        role: RoleRepresentation,
-        fields: Vec<FieldChange>,
-    },
-    DeleteRealmRole {
-        role: String,
-    },
-    AddComposites {
-        role: String,
-        composites: BTreeSet<String>,
-    },
-    RemoveComposites {
-        role: String,
-        composites: BTreeSet<String>,
     },
 
     CreateIdentityProvider {
@@ -203,6 +185,11 @@ pub enum Change {
         endpoint: String,
         roles: BTreeSet<String>,
     },
+
+    /// About an object in a realm that a Realm lists.
+    #[serde(untagged)]
+    #[strum(transparent)]
+    Object(ObjectChange),
 }
 
 impl Change {
@@ -215,7 +202,7 @@ impl Change {
     /// Whether access is taken away or an object removed.
     #[must_use]
     pub fn is_removal(&self) -> bool {
-        ["delete_", "remove_", "unmap_"].iter().any(|prefix| self.kind().starts_with(prefix))
+        ["delete_", "remove_", "unmap_", "leave_"].iter().any(|prefix| self.kind().starts_with(prefix))
     }
 
     /// The fields that an update changes; empty for everything else.
@@ -229,12 +216,12 @@ impl Change {
             | Self::UpdateClientPolicies { fields, .. }
             | Self::UpdateRequiredAction { fields, .. }
             | Self::UpdateSigningKey { fields, .. }
-            | Self::UpdateRealmRole { fields, .. }
             | Self::UpdateIdentityProvider { fields, .. }
             | Self::UpdateClient { fields, .. }
             | Self::UpdateClientRole { fields, .. }
             | Self::UpdateScope { fields, .. }
             | Self::UpdateScopeMapper { fields, .. } => fields,
+            Self::Object(change) => change.fields(),
             _ => &[],
         }
     }

@@ -37,17 +37,6 @@ impl Display for Change {
                 write!(f, "update signing key {:?} ({})", key.name, names(fields))
             }
             Self::DeleteSigningKey { name, .. } => write!(f, "delete signing key {name:?}"),
-            Self::CreateRealmRole { role } => write!(f, "create realm role {}", role.name),
-            Self::UpdateRealmRole { role, fields } => {
-                write!(f, "update realm role {} ({})", role.name, names(fields))
-            }
-            Self::DeleteRealmRole { role } => write!(f, "delete realm role {role}"),
-            Self::AddComposites { role, composites } => {
-                write!(f, "include {} in realm role {role}", list(composites))
-            }
-            Self::RemoveComposites { role, composites } => {
-                write!(f, "exclude {} from realm role {role}", list(composites))
-            }
             Self::CreateIdentityProvider { identity_provider } => {
                 write!(f, "create identity provider {}", identity_provider.alias)
             }
@@ -91,6 +80,7 @@ impl Display for Change {
             Self::UnmapRoles { client, endpoint, roles } => {
                 write!(f, "revoke {} on {endpoint} from {client}", list(roles))
             }
+            Self::Object(change) => change.fmt(f),
         }
     }
 }
@@ -99,6 +89,6 @@ fn list(names: &BTreeSet<String>) -> String {
     names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn names(fields: &[FieldChange]) -> String {
+pub(super) fn names(fields: &[FieldChange]) -> String {
     fields.iter().map(|field| field.path.to_string()).collect::<Vec<_>>().join(", ")
 }

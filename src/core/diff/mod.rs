@@ -4,8 +4,10 @@
 mod change;
 mod conflict;
 mod describe;
+mod describe_object;
 mod endpoint;
 mod fields;
+mod object_change;
 mod observed;
 mod plan;
 mod realm;
@@ -20,12 +22,13 @@ pub use change::{Change, RoleSource};
 pub use conflict::Conflict;
 pub use endpoint::{client_differs_from_endpoint, plan_delete_endpoint, plan_endpoint};
 pub use fields::{FieldChange, FieldPath};
+pub use object_change::{Attributes, ObjectChange};
 pub use observed::{
-    ObservedEndpoint, ObservedRealm, ObservedRealmRole, ObservedRoleMapping, ObservedScope, ObservedScopeMapping,
-    ObservedWorkload,
+    ObservedEndpoint, ObservedRealm, ObservedRoleMapping, ObservedScope, ObservedScopeMapping, ObservedWorkload,
 };
 pub use plan::Plan;
 pub(crate) use realm::issuer_taken;
+pub use realm::objects;
 pub use realm::{
     DeletionPolicy, KeyPlan, KeySetting, claim_realm, plan_client_policies, plan_delete_realm, plan_keys, plan_realm,
     plan_required_actions, plan_settings, plan_smtp, plan_user_profile,

@@ -14,19 +14,8 @@ use super::change::RoleSource;
 pub struct ObservedRealm {
     /// The realm; none if Keycloak said that it does not exist.
     pub realm: Option<RealmRepresentation>,
-    /// All realm roles.
-    pub roles: Vec<ObservedRealmRole>,
     /// All identity providers.
     pub identity_providers: Vec<IdentityProviderRepresentation>,
-}
-
-/// A realm role as it was read, with attributes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ObservedRealmRole {
-    /// The role.
-    pub role: RoleRepresentation,
-    /// The realm roles that it includes.
-    pub composites: BTreeSet<String>,
 }
 
 /// What belongs to one endpoint, as it was read.

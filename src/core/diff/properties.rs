@@ -11,7 +11,7 @@ use crate::core::desired::representation::{
 };
 use crate::core::desired::{
     ClientRef, ClientRole, Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management, OWNER_ATTRIBUTE,
-    Owner, PermissionScope, RealmRole, RealmSettings, ScopeRef, Seconds, WorkloadIssuer, object_id,
+    Owner, PermissionScope, RealmSettings, ScopeRef, Seconds, WorkloadIssuer, object_id, objects::BROKER_MARK,
 };
 
 use super::simulation::Simulated;
@@ -83,27 +83,15 @@ prop_compose! {
 
 prop_compose! {
     fn realm()(
-        roles in subsequence(&PERMISSIONS, 0..=4).prop_shuffle(),
-        included in subsequence(&PERMISSIONS, 0..=4),
         issuer in proptest::option::of(select(vec!["one", "two"])),
         lifespan in proptest::option::of(60_u32..3600),
     ) -> DesiredRealm {
-        let role = |name: &&str| RealmRole {
-            name: (*name).into(),
-            description: String::new(),
-            composites: included
-                .iter()
-                .filter(|other| *other > name && roles.contains(other))
-                .map(ToString::to_string)
-                .collect(),
-        };
         let mut settings = RealmSettings::default().with("enabled", true);
         settings.set("accessTokenLifespan", lifespan);
         DesiredRealm {
             realm: "ml".into(),
             owner: owner("Realm", "ml"),
             management: Management::Full(Box::new(settings.into())),
-            roles: roles.iter().map(role).collect(),
             workload_issuer: issuer.map(|alias| WorkloadIssuer {
                 alias: alias.into(),
                 issuer: "https://main.example".into(),
@@ -257,11 +245,11 @@ proptest! {
             realm.settings.set("theirs", Some(1));
             realm.attributes.insert("frontendUrl".into(), "https://theirs.example".into());
         }
-        let theirs = ObservedRealmRole {
-            role: RoleRepresentation { name: "offline_access".into(), ..Default::default() },
-            composites: BTreeSet::new(),
-        };
-        observed.roles.push(theirs.clone());
+        // Another's, and one of ours that people log in with.
+        let owner = after.owner.to_attribute();
+        let config = BTreeMap::from([(BROKER_MARK.into(), "true".into()), (OWNER_ATTRIBUTE.into(), owner)]);
+        let people = IdentityProviderRepresentation { alias: "people".into(), config, ..Default::default() };
+        observed.identity_providers.push(people.clone());
         let corporate = IdentityProviderRepresentation { alias: "corp".into(), ..Default::default() };
         observed.identity_providers.push(corporate.clone());
         observed.carry_out(plan_realm(&after, &observed.clone()).unwrap());
@@ -277,18 +265,14 @@ proptest! {
             prop_assert_eq!(found.settings.get(name), Some(&wanted));
         }
         prop_assert_eq!(&found.attributes["frontendUrl"], "https://theirs.example");
-        prop_assert!(observed.roles.contains(&theirs));
         prop_assert!(observed.identity_providers.contains(&corporate));
-        prop_assert_eq!(observed.roles.len(), after.roles.len() + 1);
-        prop_assert_eq!(observed.identity_providers.len(), 1 + usize::from(after.workload_issuer.is_some()));
+        prop_assert!(observed.identity_providers.contains(&people));
+        prop_assert_eq!(observed.identity_providers.len(), 2 + usize::from(after.workload_issuer.is_some()));
 
-        let mut turned = after.clone();
-        turned.roles.reverse();
         let mut reversed = observed.clone();
-        reversed.roles.reverse();
         reversed.identity_providers.reverse();
         prop_assert_eq!(plan_realm(&before, &observed).unwrap(), plan_realm(&before, &reversed).unwrap());
-        prop_assert!(plan_realm(&turned, &reversed).unwrap().is_empty());
+        prop_assert!(plan_realm(&after, &reversed).unwrap().is_empty());
     }
 
     #[test]

@@ -9,8 +9,7 @@ use serde_json::{Map, Value};
 use crate::core::desired::representation::RoleRepresentation;
 
 use super::observed::{
-    ObservedEndpoint, ObservedRealm, ObservedRealmRole, ObservedRoleMapping, ObservedScope, ObservedScopeMapping,
-    ObservedWorkload,
+    ObservedEndpoint, ObservedRealm, ObservedRoleMapping, ObservedScope, ObservedScopeMapping, ObservedWorkload,
 };
 use super::{Change, FieldChange, Plan, RoleSource};
 
@@ -171,27 +170,6 @@ impl Simulated for ObservedRealm {
                 *realm = patched(realm, &fields);
             }
             Change::DeleteRealm { .. } => *self = Self::default(),
-            Change::CreateRealmRole { role } => {
-                assert!(self.roles.iter().all(|found| found.role.name != role.name), "409: role exists");
-                self.roles.push(ObservedRealmRole { role, composites: BTreeSet::new() });
-            }
-            Change::UpdateRealmRole { role, .. } => {
-                let found = self.role(&role.name);
-                found.role = role;
-            }
-            Change::DeleteRealmRole { role } => {
-                self.roles.retain(|found| found.role.name != role);
-                self.roles.iter_mut().for_each(|found| {
-                    found.composites.remove(&role);
-                });
-            }
-            Change::AddComposites { role, composites } => {
-                composites.iter().for_each(|name| drop(self.role(name).role.name.clone()));
-                self.role(&role).composites.extend(composites);
-            }
-            Change::RemoveComposites { role, composites } => {
-                self.role(&role).composites.retain(|name| !composites.contains(name));
-            }
             Change::CreateIdentityProvider { identity_provider } => self.identity_providers.push(identity_provider),
             Change::UpdateIdentityProvider { identity_provider, .. } => {
                 let found = self.identity_providers.iter_mut().find(|found| found.alias == identity_provider.alias);
@@ -203,19 +181,13 @@ impl Simulated for ObservedRealm {
     }
 }
 
-impl ObservedRealm {
-    fn role(&mut self, name: &str) -> &mut ObservedRealmRole {
-        self.roles.iter_mut().find(|found| found.role.name == name).expect("404: realm role")
-    }
-}
-
 fn replace_role(roles: &mut [RoleRepresentation], role: RoleRepresentation) {
     let found = roles.iter_mut().find(|found| found.name == role.name);
     *found.expect("404: role") = role;
 }
 
 /// What a PUT with the new values makes of an object: members are merged, lists replaced.
-fn patched<T: Serialize + DeserializeOwned>(object: &T, fields: &[FieldChange]) -> T {
+pub(super) fn patched<T: Serialize + DeserializeOwned>(object: &T, fields: &[FieldChange]) -> T {
     let mut value = serde_json::to_value(object).expect("an object");
     merge(&mut value, FieldChange::to_body(fields));
     serde_json::from_value(value).expect("the same type")

@@ -64,15 +64,4 @@ impl RealmAdmin {
             None => self.scope_id(name, None).await,
         }
     }
-
-    pub(super) async fn realm_roles_named(
-        &self,
-        names: &BTreeSet<String>,
-    ) -> Result<Vec<RoleRepresentation>, ApiError> {
-        let mut roles = Vec::with_capacity(names.len());
-        for name in names {
-            roles.push(self.get_realm_role(name).await?);
-        }
-        Ok(roles)
-    }
 }

@@ -57,17 +57,6 @@ impl RealmAdmin {
             Change::CreateSigningKey { key } => self.create_key_provider(key).await,
             Change::UpdateSigningKey { key, .. } => self.update_key_provider(key).await,
             Change::DeleteSigningKey { id, .. } => self.delete_key_provider(id).await,
-            Change::CreateRealmRole { role } => self.create_realm_role(role).await,
-            Change::UpdateRealmRole { role, .. } => self.update_realm_role(role).await,
-            Change::DeleteRealmRole { role } => self.delete_realm_role(role).await,
-            Change::AddComposites { role, composites } => {
-                let composites = self.realm_roles_named(composites).await?;
-                self.add_composites(role, &composites).await
-            }
-            Change::RemoveComposites { role, composites } => {
-                let composites = self.realm_roles_named(composites).await?;
-                self.remove_composites(role, &composites).await
-            }
             Change::CreateIdentityProvider { identity_provider } => {
                 self.create_identity_provider(identity_provider).await
             }
@@ -122,6 +111,7 @@ impl RealmAdmin {
             }
             Change::MapRoles { client, endpoint, roles } => self.apply_grant(client, endpoint, roles).await,
             Change::UnmapRoles { client, endpoint, roles } => self.apply_revocation(client, endpoint, roles).await,
+            Change::Object(change) => self.apply_object_change(change).await,
         }
     }
 }

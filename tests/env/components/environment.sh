@@ -27,6 +27,10 @@ environment_text() {
 		environment_export KEYCLOAK_ADMIN_USERNAME "$KEYCLOAK_ADMIN_USERNAME"
 		environment_export KEYCLOAK_ADMIN_PASSWORD "$(<"$KEYCLOAK_DIR/password")"
 	fi
+	if process_alive ldap; then
+		environment_export LDAP_URL "$LDAP_URL"
+		environment_export LDAP_PASSWORD "$(<"$LDAP_DIR/password")"
+	fi
 }
 
 environment_export() { printf 'export %s=%q\n' "$1" "$2"; }

@@ -29,6 +29,11 @@ declare -A BENCH_PACKAGE_FILES=(
 	[wrk]=/usr/bin/wrk
 )
 
+# Only the contract tests'.
+declare -A LDAP_PACKAGE_FILES=(
+	[slapd]=/usr/sbin/slapd
+)
+
 packages_missing() {
 	local -n files=$1
 	local package

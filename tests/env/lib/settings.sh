@@ -49,5 +49,9 @@ KEYCLOAK_LOCAL_URL=http://127.0.0.1:$KEYCLOAK_PORT
 KEYCLOAK_INTERNAL_URL=http://keycloak.keycloak.svc:$KEYCLOAK_PORT
 KEYCLOAK_ADMIN_USERNAME='admin'
 
+# The directory, for contract tests.
+LDAP_PORT=3890
+LDAP_URL=ldap://127.0.0.1:$LDAP_PORT
+
 CONTAINERD_SOCKET=$STATE/containerd/containerd.sock
 CNI_NETWORK=keywire-env

@@ -1,12 +1,13 @@
-//! A realm: its settings where they are ours, its roles, and the trust in a cluster's ServiceAccount tokens.
+//! A realm: its settings where they are ours, and the trust in a cluster's ServiceAccount tokens; [`objects`] has what is in it.
 
 mod described;
 mod full;
 mod keys;
+pub mod objects;
 mod settings;
 mod smtp;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,9 +16,7 @@ use uuid::Uuid;
 use crate::core::desired::endpoint::text_map;
 use crate::core::desired::identifier::object_id;
 use crate::core::desired::owner::{OWNER_ATTRIBUTE, Owner};
-use crate::core::desired::representation::{
-    IdentityProviderRepresentation, PUSHED_KEYS, RealmRepresentation, RoleRepresentation,
-};
+use crate::core::desired::representation::{IdentityProviderRepresentation, PUSHED_KEYS, RealmRepresentation};
 
 pub use described::{ClientPolicies, FULL_SCOPE, Named, RequiredAction, UserProfile};
 pub(crate) use described::{annotated_owner, signed_owner};
@@ -41,11 +40,9 @@ pub struct DesiredRealm {
     pub owner: Owner,
     /// How much of the realm is ours.
     pub management: Management,
-    /// The realm roles to keep.
-    pub roles: Vec<RealmRole>,
     /// The cluster whose ServiceAccount tokens are good in this realm.
     pub workload_issuer: Option<WorkloadIssuer>,
-    /// Whether an existing realm, role or identity provider that is not ours is taken over.
+    /// Whether an existing realm or identity provider that is not ours is taken over.
     pub adopt: bool,
 }
 
@@ -62,25 +59,6 @@ pub enum Management {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seconds(pub u32);
-
-/// A realm role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RealmRole {
-    /// The role's name. At most 255 characters.
-    pub name: String,
-    /// One sentence for people, possibly empty. At most 255 characters.
-    pub description: String,
-    /// The realm roles that it includes.
-    pub composites: Vec<String>,
-}
-
-impl RealmRole {
-    /// The role as Keycloak is to hold it, without its composites.
-    #[must_use]
-    pub fn representation(&self, owner: &Owner) -> RoleRepresentation {
-        RoleRepresentation::owned(&self.name, &self.description, owner)
-    }
-}
 
 /// The trust in one cluster's ServiceAccount tokens, its public keys pushed to Keycloak.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -132,12 +110,6 @@ impl WorkloadIssuer {
 }
 
 impl DesiredRealm {
-    /// The names of the realm roles to keep.
-    #[must_use]
-    pub fn role_names(&self) -> BTreeSet<String> {
-        self.roles.iter().map(|role| role.name.clone()).collect()
-    }
-
     /// The realm as Keycloak is to create it; none where its settings are someone else's.
     ///
     /// Without its settings: one that Keycloak refuses would keep the whole realm from being made.

@@ -27,7 +27,10 @@ pub struct ClientScopeRepresentation {
 pub struct ClientScopeSettings {
     /// The name, as it appears in a token's `scope`.
     pub name: String,
-    /// Always `openid-connect`.
+    /// One sentence for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `openid-connect`, or `saml` for a scope that a Realm lists.
     pub protocol: String,
     /// Flags and free attributes; a PUT merges them.
     pub attributes: BTreeMap<String, String>,

@@ -1,5 +1,5 @@
-//! The plan for a realm: that it is there and ours, its roles and its workload issuer. Its settings, which can fail one
-//! by one without harm to the rest, have plans of their own.
+//! The plan for a realm: that it is there and ours, and its workload issuer. Its settings and what is in it ([`objects`])
+//! can fail one by one without harm to the rest, and have plans of their own.
 
 mod described;
 mod keys;
@@ -13,16 +13,16 @@ pub use described::{plan_client_policies, plan_required_actions, plan_user_profi
 pub use keys::{KeyPlan, KeySetting, plan_keys};
 pub use settings::{claim_realm, plan_settings, plan_smtp};
 
-use std::collections::BTreeSet;
+pub mod objects;
 
+use crate::core::desired::objects::BROKER_MARK;
 use crate::core::desired::representation::{IdentityProviderRepresentation, RealmRepresentation};
-use crate::core::desired::{DesiredRealm, Management, Owner, RealmRole, WorkloadIssuer};
+use crate::core::desired::{DesiredRealm, Owner, WorkloadIssuer};
 
 use crate::core::diff::change::Change;
 use crate::core::diff::conflict::{Claim, Conflict, is_ours};
-use crate::core::diff::endpoint::merged;
 use crate::core::diff::fields::compare;
-use crate::core::diff::observed::{ObservedRealm, ObservedRealmRole};
+use crate::core::diff::observed::ObservedRealm;
 use crate::core::diff::plan::{Plan, by_name};
 
 /// What becomes of what was made when the object that asked for it is deleted.
@@ -37,25 +37,17 @@ pub enum DeletionPolicy {
 /// What it takes to make `observed` the realm that is desired.
 ///
 /// # Errors
-/// A [`Conflict`] if the realm, a role or the identity provider is not ours and is not to be adopted, if the realm is
+/// A [`Conflict`] if the realm or the identity provider is not ours and is not to be adopted, if the realm is
 /// missing and not ours to make, or if too little of it is visible.
 pub fn plan_realm(desired: &DesiredRealm, observed: &ObservedRealm) -> Result<Plan, Conflict> {
     let mut plan = Plan::default();
     plan.extend(plan_existence(desired, observed.realm.as_ref())?);
     plan.extend(surplus(desired, observed));
-    let roles = by_name(&desired.roles, |role| &role.name);
-    for role in &roles {
-        plan.extend(plan_role(desired, role, observed)?);
-    }
-    // After all roles: one may include another that is made in the same plan.
-    for role in &roles {
-        plan.extend(plan_composites(desired, role, observed));
-    }
     plan.extend(plan_issuer(desired, observed)?);
     Ok(plan)
 }
 
-/// What it takes to remove what was made for `owner`: the realm if that was ours, else what we put into it.
+/// What it takes to remove what was made for `owner`: the realm if that was ours, else the trust that we put into it.
 #[must_use]
 pub fn plan_delete_realm(owner: &Owner, observed: &ObservedRealm, policy: DeletionPolicy) -> Plan {
     let mut plan = Plan::default();
@@ -64,7 +56,6 @@ pub fn plan_delete_realm(owner: &Owner, observed: &ObservedRealm, policy: Deleti
         plan.push(Change::DeleteRealm { realm: realm.realm.clone() });
     } else {
         plan.extend(issuers_of(owner, observed));
-        plan.extend(roles_of(owner, observed));
     }
     plan
 }
@@ -76,39 +67,6 @@ fn plan_existence(desired: &DesiredRealm, found: Option<&RealmRepresentation>) -
         (Some(wanted), None) => Ok(Some(Change::CreateRealm { realm: Box::new(wanted) })),
         (Some(_), Some(found)) => claim_realm(desired, found).map(|()| None),
     }
-}
-
-fn plan_role(desired: &DesiredRealm, role: &RealmRole, observed: &ObservedRealm) -> Result<Option<Change>, Conflict> {
-    let wanted = role.representation(&desired.owner);
-    let Some(ObservedRealmRole { role: found, .. }) = find_role(observed, &role.name) else {
-        return Ok(Some(Change::CreateRealmRole { role: wanted }));
-    };
-    // In a realm of ours a role without an owner is Keycloak's own, or was made by hand under a name that is ours.
-    let is_free = found.owner().is_none() && matches!(desired.management, Management::Full(_));
-    let id = found.id.as_deref().unwrap_or_default();
-    Claim { object: "realm role", name: &role.name, id, owner: found.owner() }
-        .check(&desired.owner, desired.adopt || is_free)?;
-    let fields = compare(found, &wanted);
-    let role = merged(found, &wanted);
-    Ok((!fields.is_empty()).then_some(Change::UpdateRealmRole { role, fields }))
-}
-
-fn plan_composites(desired: &DesiredRealm, role: &RealmRole, observed: &ObservedRealm) -> Vec<Change> {
-    let wanted: BTreeSet<_> = role.composites.iter().cloned().collect();
-    let found = find_role(observed, &role.name).map(|found| found.composites.clone()).unwrap_or_default();
-    let name = &role.name;
-    let mut changes = Vec::new();
-    // A role that this plan deletes is in no other one by then.
-    let is_left = |name: &&String| !is_surplus_role(desired, observed, name);
-    let surplus: BTreeSet<_> = found.difference(&wanted).filter(is_left).cloned().collect();
-    if !surplus.is_empty() {
-        changes.push(Change::RemoveComposites { role: name.clone(), composites: surplus });
-    }
-    let missing: BTreeSet<_> = wanted.difference(&found).cloned().collect();
-    if !missing.is_empty() {
-        changes.push(Change::AddComposites { role: name.clone(), composites: missing });
-    }
-    changes
 }
 
 fn plan_issuer(desired: &DesiredRealm, observed: &ObservedRealm) -> Result<Option<Change>, Conflict> {
@@ -136,7 +94,10 @@ fn check_issuer(desired: &DesiredRealm, issuer: &WorkloadIssuer, observed: &Obse
     let others = observed.identity_providers.iter().filter(|found| found.alias != issuer.alias);
     // One of our own under another alias is deleted by the same plan.
     let mut taken = others.filter(|found| found.issuer() == Some(issuer.issuer.as_str()));
-    match taken.find(|found| !is_ours(found.owner(), &desired.owner)) {
+    let is_deleted = |found: &IdentityProviderRepresentation| {
+        is_ours(found.owner(), &desired.owner) && !found.config.contains_key(BROKER_MARK)
+    };
+    match taken.find(|found| !is_deleted(found)) {
         None => Ok(()),
         Some(found) => Err(issuer_taken(found)),
     }
@@ -149,36 +110,20 @@ pub(crate) fn issuer_taken(found: &IdentityProviderRepresentation) -> Conflict {
     Conflict::IssuerTaken { issuer, alias: found.alias.clone(), whose }
 }
 
-/// What we made earlier and is no longer desired. An issuer goes first: the next one may have the same `iss`.
+/// What we made earlier and is no longer desired. It goes first: the next issuer may have the same `iss`.
 fn surplus(desired: &DesiredRealm, observed: &ObservedRealm) -> Vec<Change> {
     let is_wanted = |change: &Change| match change {
         Change::DeleteIdentityProvider { alias } => {
             desired.workload_issuer.as_ref().is_some_and(|issuer| &issuer.alias == alias)
         }
-        Change::DeleteRealmRole { role } => desired.roles.iter().any(|wanted| &wanted.name == role),
         _ => false,
     };
-    let ours = issuers_of(&desired.owner, observed).into_iter().chain(roles_of(&desired.owner, observed));
-    ours.filter(|change| !is_wanted(change)).collect()
+    issuers_of(&desired.owner, observed).into_iter().filter(|change| !is_wanted(change)).collect()
 }
 
-fn is_surplus_role(desired: &DesiredRealm, observed: &ObservedRealm, name: &str) -> bool {
-    let is_ours = find_role(observed, name).is_some_and(|found| is_ours(found.role.owner(), &desired.owner));
-    is_ours && desired.roles.iter().all(|wanted| wanted.name != name)
-}
-
+/// Those that people log in with have the same owner and are another part's.
 fn issuers_of(owner: &Owner, observed: &ObservedRealm) -> Vec<Change> {
     let all = by_name(&observed.identity_providers, |found| &found.alias);
-    let ours = all.into_iter().filter(|found| is_ours(found.owner(), owner));
+    let ours = all.into_iter().filter(|found| is_ours(found.owner(), owner) && !found.config.contains_key(BROKER_MARK));
     ours.map(|found| Change::DeleteIdentityProvider { alias: found.alias.clone() }).collect()
-}
-
-fn roles_of(owner: &Owner, observed: &ObservedRealm) -> Vec<Change> {
-    let all = by_name(&observed.roles, |found| &found.role.name);
-    let ours = all.into_iter().filter(|found| is_ours(found.role.owner(), owner));
-    ours.map(|found| Change::DeleteRealmRole { role: found.role.name.clone() }).collect()
-}
-
-fn find_role<'a>(observed: &'a ObservedRealm, name: &str) -> Option<&'a ObservedRealmRole> {
-    observed.roles.iter().find(|found| found.role.name == name)
 }

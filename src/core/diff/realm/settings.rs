@@ -82,7 +82,6 @@ mod tests {
                 uid: text("1"),
             },
             management: Management::Full(Box::new(FullRealm::from(settings))),
-            roles: Vec::new(),
             workload_issuer: None,
             adopt: false,
         }

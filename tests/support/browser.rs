@@ -1,0 +1,117 @@
+//! A person's browser, as far as logins need one: cookies, redirects, links and forms.
+
+use std::collections::HashMap;
+
+use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
+use url::Url;
+
+/// Where the app under login lives; nothing listens there, the browser stops before it.
+pub const APP: &str = "http://app.example/callback";
+/// No login takes more.
+const MAX_REDIRECTS: usize = 20;
+
+pub struct Browser {
+    client: Client,
+    /// Where Keycloak is reached from here, whatever it calls itself.
+    server: Url,
+    /// By path and name: realms have cookies of the same names under different paths.
+    cookies: HashMap<(String, String), String>,
+}
+
+/// A page, or the app's own address with what it was given.
+pub struct Page {
+    pub url: Url,
+    pub html: String,
+}
+
+impl Browser {
+    pub fn new(server: &Url) -> Self {
+        let client = Client::builder().redirect(Policy::none()).build().expect("a client");
+        Self { client, server: server.clone(), cookies: HashMap::new() }
+    }
+
+    /// Opens an address and follows where it leads.
+    pub async fn open(&mut self, url: &Url) -> Page {
+        let request = self.client.get(self.reachable(url));
+        let answer = request.header(COOKIE, self.cookies_for(url)).send().await.expect("an answer");
+        self.follow(url.clone(), answer).await
+    }
+
+    /// Fills in the one form of a page and sends it.
+    pub async fn submit(&mut self, page: &Page, fields: &[(&str, &str)]) -> Page {
+        let action = page.attribute_after("<form", "action=\"").unwrap_or_else(|| panic!("no form: {}", page.html));
+        let url = page.url.join(&action).expect("an address");
+        let request = self.client.post(self.reachable(&url)).header(COOKIE, self.cookies_for(&url));
+        let answer = request.form(fields).send().await.expect("an answer");
+        self.follow(url, answer).await
+    }
+
+    async fn follow(&mut self, mut url: Url, mut answer: Response) -> Page {
+        for _ in 0..MAX_REDIRECTS {
+            self.keep_cookies(&answer);
+            let Some(location) = answer.headers().get(LOCATION).cloned() else {
+                let status = answer.status();
+                let html = answer.text().await.expect("a page");
+                assert!(status.is_success(), "{status} at {url}: {html}");
+                return Page { url, html };
+            };
+            url = url.join(location.to_str().expect("text")).expect("an address");
+            if url.as_str().starts_with(APP) {
+                return Page { url, html: String::new() };
+            }
+            let request = self.client.get(self.reachable(&url)).header(COOKIE, self.cookies_for(&url));
+            answer = request.send().await.expect("an answer");
+        }
+        panic!("redirected in circles, at last to {url}");
+    }
+
+    fn reachable(&self, url: &Url) -> Url {
+        let mut reachable = url.clone();
+        reachable.set_host(self.server.host_str()).expect("a host");
+        reachable.set_port(self.server.port()).expect("a port");
+        reachable
+    }
+
+    fn keep_cookies(&mut self, answer: &Response) {
+        for cookie in answer.headers().get_all(SET_COOKIE) {
+            let cookie = cookie.to_str().expect("text");
+            let mut parts = cookie.split(';').map(str::trim);
+            let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).expect("a cookie");
+            let path = parts.find_map(|part| part.strip_prefix("Path=")).unwrap_or("/");
+            self.cookies.insert((path.to_owned(), name.to_owned()), value.to_owned());
+        }
+    }
+
+    fn cookies_for(&self, url: &Url) -> String {
+        let of_path = self.cookies.iter().filter(|((path, _), _)| url.path().starts_with(path));
+        of_path.map(|((_, name), value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Page {
+    /// The first link whose address contains this.
+    pub fn link(&self, contains: &str) -> Url {
+        let links = self.html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let found = links.map(unescape).find(|link| link.contains(contains));
+        let found = found.unwrap_or_else(|| panic!("no link to {contains}: {}", self.html));
+        self.url.join(&found).expect("an address")
+    }
+
+    /// What the app was given under this name.
+    pub fn parameter(&self, name: &str) -> String {
+        let found = self.url.query_pairs().find(|(key, _)| key == name);
+        found.unwrap_or_else(|| panic!("no {name}: {} {}", self.url, self.html)).1.into_owned()
+    }
+
+    fn attribute_after(&self, tag: &str, attribute: &str) -> Option<String> {
+        let (_, rest) = self.html.split_once(tag)?;
+        let (_, rest) = rest.split_once(attribute)?;
+        rest.split('"').next().map(unescape)
+    }
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("&amp;", "&")
+}
