@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::limiter::Limiter;
 use super::locks::ClientLocks;
 use super::rights::Area;
-use super::server_info::LastVersion;
+use super::server_info::LastCheck;
 use super::session::Session;
 use super::transport::{Timeouts, Transport};
 
@@ -79,7 +79,7 @@ struct Server {
     url: Url,
     transport: Transport,
     locks: ClientLocks,
-    version: LastVersion,
+    last_check: LastCheck,
 }
 
 /// What is one account's own. What it sees of a realm, another one need not see.
@@ -117,7 +117,7 @@ impl Admin {
         let limiter = Limiter::new(limits.requests_per_second, limits.concurrent);
         let transport = Transport::new(&url, roots, limiter, timeouts).map_err(SetupError::Client)?;
         let account = Account::new(&url, login_realm, credentials);
-        let server = Server { url, transport, locks: ClientLocks::new(), version: LastVersion::default() };
+        let server = Server { url, transport, locks: ClientLocks::new(), last_check: LastCheck::default() };
         Ok(Self { server: Arc::new(server), account: Arc::new(account) })
     }
 
@@ -160,8 +160,8 @@ impl Admin {
         &self.account.session
     }
 
-    pub(super) fn last_version(&self) -> &LastVersion {
-        &self.server.version
+    pub(super) fn last_check(&self) -> &LastCheck {
+        &self.server.last_check
     }
 
     pub(super) fn locks(&self) -> &ClientLocks {

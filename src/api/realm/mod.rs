@@ -213,7 +213,7 @@ pub struct RealmStatus {
     /// The realm's issuer: `iss` of its tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, `WorkloadTrust`.
+    /// `Ready`, `Accepted`, `Synced`, `WorkloadTrust`, `Rights`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
