@@ -66,7 +66,7 @@ deny: ## Licences, advisories and duplicate crates
 
 ##@ Make
 
-.PHONY: crds images install bench-proxy
+.PHONY: crds images install bench-proxy bench-reconcile
 crds: ## Write the CustomResourceDefinitions from the Rust types
 	$(CARGO) run --quiet --bin keywire -- crds --dir crds
 	charts/keywire-crds/sync
@@ -78,6 +78,9 @@ images: ## Build the binaries and import their images into the test cluster
 
 install: ## Install or upgrade Keywire in the test cluster, from its charts
 	tests/env/keywire install
+
+bench-reconcile: ## The operator beside the raw Admin API, 1,000 and 10,000 identities (root)
+	tests/env/scoped benches/reconcile/run
 
 bench-proxy: ## The proxy against bare hyper, nginx and Envoy on loopback
 	benches/proxy/run

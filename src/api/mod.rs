@@ -22,8 +22,8 @@ pub use modelendpoint::{
     EndpointPort, Isolation, ModelEndpoint, ModelEndpointSpec, ModelEndpointStatus, Protocol, RouteRule, ServiceRef,
 };
 pub use realm::{
-    BruteForce, DeletionPolicy, Login, Management, NamespaceAccess, Realm, RealmRole, RealmSpec, RealmStatus,
-    SslRequired, Tokens, WorkloadIssuer,
+    BruteForce, DeletionPolicy, DriftPolicy, Login, Management, NamespaceAccess, Realm, RealmRole, RealmSpec,
+    RealmStatus, SslRequired, Tokens, WorkloadIssuer,
 };
 pub use workloadidentity::{Credential, Target, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus};
 

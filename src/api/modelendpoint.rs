@@ -5,7 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{LABEL_PATTERN, PodSelector, conditions_schema};
+use super::{
+    DeletionPolicy,
+    common::{LABEL_PATTERN, PodSelector, conditions_schema},
+};
 use crate::core::policy::document;
 
 /// A model server whose pods get a guard. The model team's.
@@ -61,6 +64,9 @@ pub struct ModelEndpointSpec {
     /// Take over a Keycloak client of this id that is not ours yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
+    /// What becomes of the client in Keycloak when this object goes.
+    #[serde(default = "DeletionPolicy::delete")]
+    pub deletion_policy: DeletionPolicy,
 }
 
 /// What a server speaks.
@@ -173,6 +179,12 @@ pub struct ModelEndpointStatus {
     /// Number of the policy that the guards should have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_number: Option<i64>,
+    /// The Realm in which Keycloak holds it: from when it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    /// What Keycloak was last made to hold, as a fingerprint: so that a restart need not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// `Ready`, `Accepted`, `Synced`, `Published`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]

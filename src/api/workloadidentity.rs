@@ -5,7 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{LABEL_PATTERN, ObjectRef, PodSelector, conditions_schema};
+use super::{
+    DeletionPolicy,
+    common::{LABEL_PATTERN, ObjectRef, PodSelector, conditions_schema},
+};
 
 /// A workload that calls models. The calling team's.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -55,6 +58,9 @@ pub struct WorkloadIdentitySpec {
     /// Take over a Keycloak client of this id that is not ours yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
+    /// What becomes of the client in Keycloak when this object goes.
+    #[serde(default = "DeletionPolicy::delete")]
+    pub deletion_policy: DeletionPolicy,
 }
 
 /// How a workload proves who it is.
@@ -110,6 +116,12 @@ pub struct WorkloadIdentityStatus {
     /// Number of grants in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<i32>,
+    /// The Realm in which Keycloak holds it: from when it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    /// What Keycloak was last made to hold, as a fingerprint: so that a restart need not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// `Ready`, `Accepted`, `Synced`, `Granted`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]

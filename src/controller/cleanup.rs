@@ -1,27 +1,27 @@
 //! What happens before a namespaced object goes: its traces in Keycloak go first.
 
-use kube::{Api, Resource, ResourceExt, runtime::events::EventType};
+use kube::{Api, Resource, runtime::events::EventType};
 use serde::de::DeserializeOwned;
 
-use super::{context::Context, error::Error, finalizer, servers::link_for_cleanup, status, sync};
+use super::{context::Context, error::Error, finalizer, ledger::Traced, servers::link_for_cleanup, status, sync};
 use crate::{
+    api::DeletionPolicy,
     core::{
         build::{Site, kind, owner},
         diff::{plan_delete_endpoint, plan_delete_workload},
         graph::{Problem, ProblemReason},
-        name::Ref,
     },
     keycloak::{EndpointKey, RealmAdmin, ReconcileError, WorkloadKey},
 };
 
 /// What an object left in Keycloak.
 pub struct Trace<'a> {
-    /// Its kind, as in [`kind`].
-    pub kind: &'static str,
-    /// Its name.
-    pub name: Ref,
-    /// Its Realm object.
+    /// The object.
+    pub of: Traced,
+    /// The Realm object in which Keycloak holds it.
     pub realm: &'a str,
+    /// What is to become of it.
+    pub policy: DeletionPolicy,
 }
 
 /// Deletes the object's client with all that hangs on it, then lets the object go.
@@ -33,20 +33,46 @@ where
         return Ok(());
     }
     if finalizer::is_released_by_hand(object) {
-        let note = format!("released by hand: what {} {} left in Keycloak stays there", trace.kind, trace.name);
+        let note = format!("released by hand: what {} {} left in Keycloak stays there", trace.of.kind, trace.of.name);
         status::tell(&ctx.events, object, EventType::Warning, "Released", "Cleanup", note).await;
-        return Ok(finalizer::release(api, object).await?);
+    } else if trace.policy == DeletionPolicy::Orphan {
+        let note = "its client stays in Keycloak, as deletionPolicy: Orphan has it".to_owned();
+        status::tell(&ctx.events, object, EventType::Normal, "Orphaned", "Cleanup", note).await;
+    } else {
+        remove(ctx, object, &trace).await?;
     }
+    ctx.ledger.forget(&trace.of);
+    Ok(finalizer::release(api, object).await?)
+}
+
+/// Removes what an object left in the realm that it was in before it moved to `realm`.
+pub async fn moved<K>(ctx: &Context, object: &K, trace: &Trace<'_>, realm: &str) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    if trace.realm == realm {
+        return Ok(());
+    }
+    match trace.policy {
+        DeletionPolicy::Delete => remove(ctx, object, trace).await,
+        DeletionPolicy::Orphan => Ok(()),
+    }
+}
+
+async fn remove<K>(ctx: &Context, object: &K, trace: &Trace<'_>) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()>,
+{
     match link_for_cleanup(ctx, trace.realm) {
-        Ok(realm) => delete(ctx, &realm, &trace, &object.uid().unwrap_or_default()).await?,
+        Ok(realm) => delete(ctx, &realm, trace, object.meta().uid.as_deref().unwrap_or_default()).await,
         // The Realm object waits for those that use it, so it can only have been released by hand.
         Err(Problem { reason: ProblemReason::RealmNotFound | ProblemReason::ServerNotFound, message }) => {
             let note = format!("nothing could be cleaned up: {message}");
             status::tell(&ctx.events, object, EventType::Warning, "NotCleanedUp", "Cleanup", note).await;
+            Ok(())
         }
-        Err(problem) => return Err(Error::Cleanup(problem.message)),
+        Err(problem) => Err(Error::Cleanup(problem.message)),
     }
-    Ok(finalizer::release(api, object).await?)
 }
 
 async fn delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &str) -> Result<(), Error> {
@@ -59,14 +85,14 @@ async fn delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &str)
 }
 
 async fn try_delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &str) -> Result<(), ReconcileError> {
-    let owner = owner(&ctx.cluster, trace.kind, &trace.name, uid);
-    let id = Site { cluster: &ctx.cluster, realm: realm.name() }.client_id(trace.kind, &trace.name);
-    let plan = if trace.kind == kind::ENDPOINT {
-        let client_id = trace.name.endpoint_client_id();
+    let owner = owner(&ctx.cluster, trace.of.kind, &trace.of.name, uid);
+    let id = Site { cluster: &ctx.cluster, realm: realm.name() }.client_id(trace.of.kind, &trace.of.name);
+    let plan = if trace.of.kind == kind::ENDPOINT {
+        let client_id = trace.of.name.endpoint_client_id();
         let key = EndpointKey { id, client_id, permissions: Default::default(), scope_names: Default::default() };
         plan_delete_endpoint(&owner, &realm.observe_endpoint(&key).await?)
     } else {
-        let key = WorkloadKey { id, client_id: trace.name.workload_client_id() };
+        let key = WorkloadKey { id, client_id: trace.of.name.workload_client_id() };
         plan_delete_workload(&owner, &realm.observe_workload(&key).await?)
     };
     sync::count(ctx, &realm.apply(plan).await?);

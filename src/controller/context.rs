@@ -7,7 +7,9 @@ use tokio::sync::watch;
 
 use crate::admission::certificates::CaBundle;
 
-use super::{metrics::Metrics, pace::Pace, servers::Servers, watch::Caches};
+use super::{
+    documents::Published, drift::Feeds, ledger::Ledger, metrics::Metrics, pace::Pace, servers::Servers, watch::Caches,
+};
 
 /// Shared by all controllers.
 pub struct Context {
@@ -25,6 +27,12 @@ pub struct Context {
     pub events: Recorder,
     /// CA of the policy stream, PEM; `None` until it is made.
     pub stream_ca: watch::Receiver<Option<CaBundle>>,
+    /// What Keycloak was last made to hold.
+    pub ledger: Ledger,
+    /// The documents that the proxies have.
+    pub published: Published,
+    /// How the admin events of each realm are followed.
+    pub feeds: Feeds,
     /// When to look again.
     pub pace: Pace,
     /// Counters.

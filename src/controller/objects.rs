@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Resource, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -60,6 +60,16 @@ pub enum ObjectError {
 /// Kinds that we keep.
 pub trait Kept: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned {}
 impl<K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned> Kept for K {}
+
+/// Makes the object where there is none of its name, without looking first. Tells whether it did.
+pub async fn make<K: Kept>(api: &Api<K>, desired: &K) -> Result<bool, ObjectError> {
+    let params = PostParams { dry_run: false, field_manager: Some(MANAGER.to_owned()) };
+    match api.create(&params, desired).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Err(source) => Err(api_error::<K>(&desired.name_any(), source)),
+    }
+}
 
 /// Makes the object, or repairs it, where it differs from `desired`. Tells whether it wrote.
 pub async fn keep<K: Kept>(api: &Api<K>, owner: &OwnerReference, desired: &K) -> Result<bool, ObjectError> {

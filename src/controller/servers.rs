@@ -13,7 +13,7 @@ use super::{
     watch::Caches,
 };
 use crate::{
-    api::{KeycloakServer, Realm},
+    api::{DriftPolicy, KeycloakServer, Realm},
     controller::trust::Told,
     core::{
         build::{RealmUrls, Site, default_alias},
@@ -100,6 +100,8 @@ pub struct RealmLink {
     pub urls: RealmUrls,
     /// Alias of the identity provider that holds this cluster's keys; `None`: the realm trusts no cluster.
     pub issuer_alias: Option<String>,
+    /// What becomes of others' changes.
+    pub drift_policy: DriftPolicy,
     /// Whether Keycloak holds the realm. Until then nothing in it can be read or written.
     pub ready: bool,
 }
@@ -140,6 +142,7 @@ pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Pr
         urls: RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &found.spec.realm, login.ca),
         admin: login.admin.realm(&found.spec.realm),
         issuer_alias: issuer_alias(&found, &ctx.cluster),
+        drift_policy: found.spec.drift_policy,
         ready: found.status.as_ref().is_some_and(|status| is_ready(&status.conditions)),
     })
 }

@@ -1,6 +1,6 @@
 //! `keywire-operator controller`: compete for the Lease, then watch and reconcile.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::{FutureExt, future};
 use kube::{
@@ -12,7 +12,10 @@ use tokio::sync::oneshot;
 
 use super::{
     context::Context,
+    documents::Published,
+    drift::{self, Feeds, Intervals},
     endpoint, grant, identity, leader,
+    ledger::Ledger,
     metrics::Metrics,
     pace::Pace,
     realm, run as kinds, server,
@@ -37,6 +40,20 @@ pub struct Args {
     /// This cluster's name: part of every id in Keycloak, so never change it.
     #[arg(long, env = "KEYWIRE_CLUSTER_NAME", default_value = "default", value_parser = cluster_name)]
     pub cluster_name: String,
+    /// How often the admin events of each realm are read: a change that somebody makes in Keycloak is undone about this
+    /// much later.
+    #[arg(long, default_value = "3s", value_parser = duration)]
+    pub feed_interval: Duration,
+    /// How often each realm is compared as a whole, for what no admin event told of. Give or take a tenth.
+    #[arg(long, default_value = "10m", value_parser = duration)]
+    pub sweep_interval: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    parsed
+        .filter(|duration| *duration >= Duration::from_secs(1))
+        .ok_or_else(|| format!("{text:?} is no duration of at least a second; write 3s, 10m or 1h"))
 }
 
 fn cluster_name(text: &str) -> Result<String, String> {
@@ -109,16 +126,24 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
         servers,
         events: Recorder::new(client, Reporter::from("keywire")),
         stream_ca: stream_ca.clone(),
+        ledger: Ledger::default(),
+        published: Published::default(),
+        feeds: Feeds::default(),
         pace: Pace::default(),
         metrics,
     });
     let (listed, all_listed) = oneshot::channel();
+    let (documents_listed, all_documents_listed) = oneshot::channel();
     let watching = watches.run(queues.clone(), listed);
+    let watching = future::join(watching, ctx.published.watch(&ctx.client, &queues, documents_listed));
     let reconciling = async {
         // With half a view, a grant that was not listed yet would look like one that was taken back.
         let _ = all_listed.await;
+        let _ = all_documents_listed.await;
         let _ = stream_ca.wait_for(Option::is_some).await;
         tracing::info!("every kind is listed; reconciling");
+        // First those that the others wait for: ten thousand objects need not first be told that they have to wait.
+        first_look(&ctx).await;
         let caches = ctx.caches.clone();
         let republish = async {
             while stream_ca.changed().await.is_ok() {
@@ -131,13 +156,27 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
                 queues.server(&server);
             }
         };
-        future::join4(reconcile_all(&ctx, receivers), republish, recheck, trust::follow(&ctx, &queues)).await
+        let intervals = Intervals { feed: args.feed_interval, sweep: args.sweep_interval };
+        let beside =
+            future::join4(republish, recheck, trust::follow(&ctx, &queues), drift::watch(&ctx, &queues, intervals));
+        future::join(reconcile_all(&ctx, receivers), beside).await
     };
     tokio::select! {
         () = keeping => Ok(()),
-        () = watching => Ok(()),
+        _ = watching => Ok(()),
         _ = reconciling => Ok(()),
     }
+}
+
+/// How long the others wait for the servers and realms.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
+
+/// One pass over each server, then over each realm. What fails is tried again by the loops.
+async fn first_look(ctx: &Arc<Context>) {
+    let servers = ctx.caches.servers.state().into_iter().map(|found| server::reconcile(found, ctx.clone()));
+    let _ = tokio::time::timeout(FIRST_LOOK, future::join_all(servers)).await;
+    let realms = ctx.caches.realms.state().into_iter().map(|found| realm::reconcile(found, ctx.clone()));
+    let _ = tokio::time::timeout(FIRST_LOOK, future::join_all(realms)).await;
 }
 
 /// One loop per kind.

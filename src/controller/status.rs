@@ -15,6 +15,9 @@ use crate::api::{GROUP, VERSION};
 /// The field manager of everything that the controllers apply.
 pub const MANAGER: &str = "keywire";
 
+/// The longest note of an Event, in characters; the API server counts 1024 bytes.
+const NOTE_MAX: usize = 500;
+
 /// Writes `new` where it differs from `old`.
 pub async fn write<K, S>(api: &Api<K>, object: &K, old: Option<&S>, new: &S) -> Result<bool, kube::Error>
 where
@@ -40,7 +43,8 @@ where
     }
 }
 
-/// An Event where `Ready` reads differently from before.
+/// An Event where `Ready` reads differently from before, but not for an object that was right at once: ten thousand new
+/// objects would be ten thousand Events that say nothing.
 pub async fn announce<K>(events: &Recorder, object: &K, before: &[Condition], after: &[Condition])
 where
     K: Resource<DynamicType = ()>,
@@ -48,6 +52,9 @@ where
     let reads = |conditions: &[Condition]| ready(conditions).map(|found| (found.reason.clone(), found.message.clone()));
     let Some((reason, message)) = reads(after) else { return };
     if reads(before).is_some_and(|before| before == (reason.clone(), message.clone())) {
+        return;
+    }
+    if before.is_empty() && is_ready(after) {
         return;
     }
     let type_ = if is_ready(after) { EventType::Normal } else { EventType::Warning };
@@ -59,6 +66,8 @@ pub async fn tell<K>(events: &Recorder, object: &K, type_: EventType, reason: &s
 where
     K: Resource<DynamicType = ()>,
 {
+    // The API server refuses longer ones.
+    let note = note.chars().take(NOTE_MAX).collect();
     let event =
         Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
     if let Err(error) = events.publish(&event, &object.object_ref(&())).await {

@@ -7,6 +7,7 @@
 pub mod build;
 pub mod desired;
 pub mod diff;
+pub mod fingerprint;
 pub mod graph;
 pub mod name;
 pub mod path;

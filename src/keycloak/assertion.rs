@@ -65,6 +65,11 @@ impl AssertionClaims {
         let payload = token.expose_secret().split('.').nth(1)?;
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
     }
+
+    /// `sub`, where there is one.
+    pub(super) fn subject(self) -> Option<String> {
+        (!self.sub.is_empty()).then_some(self.sub)
+    }
 }
 
 impl fmt::Display for AssertionClaims {

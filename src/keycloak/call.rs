@@ -161,6 +161,14 @@ impl Admin {
         attempt.retry(delays).when(may_repeat).adjust(wait_as_told).await
     }
 
+    /// The id of our own account, as admin events name it; none if our tokens do not tell.
+    ///
+    /// # Errors
+    /// The [`ApiError`] of a login that fails.
+    pub async fn own_subject(&self) -> Result<Option<String>, ApiError> {
+        Ok(self.session().login(self.transport()).await?.subject.clone())
+    }
+
     /// Makes a call and reads the answer.
     pub(super) async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, ApiError> {
         let description = call.describe();

@@ -80,7 +80,7 @@ impl ApiError {
     }
 
     /// None for an object that does not exist.
-    pub(super) fn none_if_missing<T>(result: Result<T, Self>) -> Result<Option<T>, Self> {
+    pub fn none_if_missing<T>(result: Result<T, Self>) -> Result<Option<T>, Self> {
         match result {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.is_not_found() => Ok(None),

@@ -3,6 +3,7 @@
 //! [`Admin`] is the handle to a server and [`RealmAdmin`] to one of its realms; both are cheap to clone.
 
 mod admin;
+mod admin_events;
 mod apply;
 mod assertion;
 mod bootstrap;
@@ -42,6 +43,7 @@ mod transport;
 mod users;
 
 pub use admin::{Admin, AdminConfig, Limits, RealmAdmin, SetupError};
+pub use admin_events::{AdminEvent, AuthDetails};
 pub use apply::ApplyError;
 pub use assertion::{AssertionSource, TokenFile};
 pub use bootstrap::{
@@ -52,9 +54,9 @@ pub use error::ApiError;
 pub use issuer::{IssuerStep, ensure_issuer};
 pub use login_error::LoginError;
 pub use observe::{EndpointKey, WorkloadKey};
-pub use reconcile::ReconcileError;
+pub use reconcile::{Held, ReconcileError};
 pub use role_mappings::{ClientMappings, RoleMappings};
 pub use server_info::ServerCheck;
 pub use signing_key::{SigningKey, SigningKeyError};
 pub use token::{TokenAnswer, TokenError, TokenRequest};
-pub use users::ServiceAccount;
+pub use users::{RoleHolder, ServiceAccount, UserSummary};

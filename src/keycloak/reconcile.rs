@@ -1,7 +1,9 @@
 //! Observe, compare, apply: for one object at a time.
 
 use crate::core::desired::{DesiredEndpoint, DesiredRealm, DesiredWorkload};
-use crate::core::diff::{Change, Conflict, plan_endpoint, plan_realm, plan_workload};
+use crate::core::diff::{
+    Change, Conflict, ObservedEndpoint, ObservedWorkload, Plan, plan_endpoint, plan_realm, plan_workload,
+};
 
 use super::admin::RealmAdmin;
 use super::apply::ApplyError;
@@ -30,6 +32,38 @@ impl ReconcileError {
     }
 }
 
+/// What one object of ours is in a realm.
+pub trait Held: Sync {
+    /// The plan where nothing is there yet. Costs no call.
+    ///
+    /// # Errors
+    /// None that an empty realm could give.
+    fn fresh_plan(&self) -> Result<Plan, Conflict>;
+
+    /// The plan for what is there.
+    fn plan(&self, realm: &RealmAdmin) -> impl Future<Output = Result<Plan, ReconcileError>> + Send;
+}
+
+impl Held for DesiredEndpoint {
+    fn fresh_plan(&self) -> Result<Plan, Conflict> {
+        plan_endpoint(self, &ObservedEndpoint::default())
+    }
+
+    async fn plan(&self, realm: &RealmAdmin) -> Result<Plan, ReconcileError> {
+        Ok(plan_endpoint(self, &realm.observe_endpoint(&EndpointKey::from(self)).await?)?)
+    }
+}
+
+impl Held for DesiredWorkload {
+    fn fresh_plan(&self) -> Result<Plan, Conflict> {
+        plan_workload(self, &ObservedWorkload::default())
+    }
+
+    async fn plan(&self, realm: &RealmAdmin) -> Result<Plan, ReconcileError> {
+        Ok(plan_workload(self, &realm.observe_workload(&WorkloadKey::from(self)).await?)?)
+    }
+}
+
 impl RealmAdmin {
     /// Makes the realm what is desired, and says what was changed.
     ///
@@ -44,7 +78,7 @@ impl RealmAdmin {
     /// # Errors
     /// [`ReconcileError`] with the step that failed.
     pub async fn reconcile_endpoint(&self, desired: &DesiredEndpoint) -> Result<Vec<Change>, ReconcileError> {
-        at_most_twice(|| self.endpoint_pass(desired)).await
+        self.reconcile(desired).await
     }
 
     /// Makes the workload what is desired, and says what was changed. Its endpoints have to exist.
@@ -52,22 +86,37 @@ impl RealmAdmin {
     /// # Errors
     /// [`ReconcileError`] with the step that failed.
     pub async fn reconcile_workload(&self, desired: &DesiredWorkload) -> Result<Vec<Change>, ReconcileError> {
-        at_most_twice(|| self.workload_pass(desired)).await
+        self.reconcile(desired).await
+    }
+
+    /// Makes an object what is desired, looking at what is there first.
+    ///
+    /// # Errors
+    /// [`ReconcileError`] with the step that failed.
+    pub async fn reconcile(&self, desired: &impl Held) -> Result<Vec<Change>, ReconcileError> {
+        at_most_twice(|| self.pass(desired)).await
+    }
+
+    /// Makes an object that was never made, without looking; if something is there after all, as
+    /// [`reconcile`](Self::reconcile) does.
+    ///
+    /// # Errors
+    /// [`ReconcileError`] with the step that failed.
+    pub async fn make(&self, desired: &impl Held) -> Result<Vec<Change>, ReconcileError> {
+        let made = self.apply(desired.fresh_plan()?).await.map_err(ReconcileError::from);
+        match made {
+            Err(error) if error.is_outdated_plan() => self.reconcile(desired).await,
+            result => result,
+        }
+    }
+
+    async fn pass(&self, desired: &impl Held) -> Result<Vec<Change>, ReconcileError> {
+        Ok(self.apply(desired.plan(self).await?).await?)
     }
 
     async fn realm_pass(&self, desired: &DesiredRealm) -> Result<Vec<Change>, ReconcileError> {
         let observed = self.observe_realm(&desired.role_names()).await?;
         Ok(self.apply(plan_realm(desired, &observed)?).await?)
-    }
-
-    async fn endpoint_pass(&self, desired: &DesiredEndpoint) -> Result<Vec<Change>, ReconcileError> {
-        let observed = self.observe_endpoint(&EndpointKey::from(desired)).await?;
-        Ok(self.apply(plan_endpoint(desired, &observed)?).await?)
-    }
-
-    async fn workload_pass(&self, desired: &DesiredWorkload) -> Result<Vec<Change>, ReconcileError> {
-        let observed = self.observe_workload(&WorkloadKey::from(desired)).await?;
-        Ok(self.apply(plan_workload(desired, &observed)?).await?)
     }
 }
 
@@ -80,5 +129,34 @@ where
     match pass().await {
         Err(error) if error.is_outdated_plan() => pass().await,
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::core::build::{Site, desired_endpoint, desired_workload};
+    use crate::core::fingerprint::Fingerprint;
+    use crate::core::graph::test_objects::{endpoint, workload};
+
+    const EAST: Site<'_> = Site { cluster: "east", realm: "ml" };
+
+    /// What has no fingerprint would be looked at again and again.
+    #[test]
+    fn every_fresh_plan_has_a_fingerprint_of_its_own() {
+        let of = |held: &dyn Fn() -> Result<Plan, Conflict>| {
+            serde_json::to_string(&held().expect("no conflict in an empty realm")).expect("JSON");
+            Fingerprint::of(&held().expect("no conflict in an empty realm")).expect("a fingerprint")
+        };
+        let endpoint = desired_endpoint(EAST, &endpoint());
+        let workload = desired_workload(EAST, &workload(), "keywire-east", |_| None, &[]);
+        let granted = DesiredWorkload {
+            grants: BTreeMap::from([("iris.vision.endpoint".to_owned(), BTreeSet::from(["read".to_owned()]))]),
+            ..workload.clone()
+        };
+        let all = [of(&|| endpoint.fresh_plan()), of(&|| workload.fresh_plan()), of(&|| granted.fresh_plan())];
+        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
     }
 }

@@ -7,6 +7,7 @@ use reqwest::Method;
 /// What a call is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Area {
+    AdminEvents,
     ServerInfo,
     NewRealm,
     Realm,
@@ -35,6 +36,7 @@ impl Area {
     pub fn required_role(self, method: &Method) -> &'static str {
         match self {
             Self::NewRealm => "create-realm",
+            Self::AdminEvents => "view-events",
             Self::ServerInfo => "any role",
             Self::Realm | Self::RealmRoles if method == Method::GET => "view-realm",
             Self::Realm | Self::RealmRoles => "manage-realm",

@@ -41,6 +41,8 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Login {
     pub access_token: SecretString,
+    /// The account's id, as admin events name it; none in a token that does not tell.
+    pub subject: Option<String>,
     renew_at: Instant,
     ends_at: Instant,
 }
@@ -163,6 +165,7 @@ impl Session {
         let body: TokenBody = answer.json().map_err(|_| self.not_keycloak(&answer))?;
         let lifetime = Duration::from_secs(body.expires_in);
         Ok(Arc::new(Login {
+            subject: AssertionClaims::of(&body.access_token).and_then(AssertionClaims::subject),
             access_token: body.access_token,
             renew_at: asked_at + lifetime * 2 / 3,
             ends_at: asked_at + lifetime.saturating_sub(MARGIN),

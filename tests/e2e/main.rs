@@ -5,6 +5,7 @@
 //! removes them whatever the outcome, so tests run side by side.
 
 mod cluster;
+mod drift;
 mod eventually;
 mod keycloak;
 mod objects;

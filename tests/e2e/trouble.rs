@@ -81,7 +81,7 @@ fn a_missing_right_is_named() {
 }
 
 /// Waits for an event about the test's objects with this reason and these words.
-fn eventually_told(object: &Object, namespace: &str, reason: &str, words: &str) {
+pub fn eventually_told(object: &Object, namespace: &str, reason: &str, words: &str) {
     eventually(&format!("{object:?} gets an event {reason} with {words:?}"), PATIENCE, || {
         let (kind, name) = object.kind_and_name();
         let which = format!("--field-selector=reason={reason},involvedObject.name={name}");

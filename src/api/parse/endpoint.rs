@@ -129,6 +129,7 @@ mod tests {
             service: None,
             isolation: Isolation::NetworkPolicy,
             adopt: false,
+            deletion_policy: crate::api::DeletionPolicy::Delete,
         };
         let mut endpoint = ModelEndpoint::new("iris", spec);
         endpoint.metadata.namespace = Some("vision".into());

@@ -74,6 +74,7 @@ mod tests {
             targets,
             suspended: false,
             adopt: false,
+            deletion_policy: crate::api::DeletionPolicy::Delete,
         };
         let mut identity = WorkloadIdentity::new("labeler", spec);
         identity.metadata.namespace = Some("agents".into());

@@ -83,6 +83,10 @@ pub struct RealmSpec {
     /// Take over a realm that exists already (`Full` only).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
+    /// What becomes of changes that others make in Keycloak to what is ours: to this realm as far as it is, and to the
+    /// endpoints and identities in it.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
     /// What becomes of the Keycloak realm when this object goes.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -99,6 +103,16 @@ pub enum Management {
     ClientsOnly,
 }
 
+/// What becomes of changes that others make in Keycloak to what is ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DriftPolicy {
+    /// They are undone, and an Event tells of them.
+    #[default]
+    Repair,
+    /// An Event and the condition `Drift` tell of them; they stay until the object itself changes.
+    Report,
+}
+
 /// What becomes of a Keycloak object when its Kubernetes object goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
@@ -107,6 +121,13 @@ pub enum DeletionPolicy {
     Orphan,
     /// It is deleted, with all that is in it.
     Delete,
+}
+
+impl DeletionPolicy {
+    /// The default of everything but realms: what is only a client can be made again.
+    pub(super) fn delete() -> Self {
+        Self::Delete
+    }
 }
 
 /// Which namespaces may use a realm.

@@ -14,17 +14,18 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::{
     cleanup::{self, Trace},
-    condition::Verdict,
     context::Context,
     error::Error,
     finalizer,
+    ledger::{Recorded, Traced},
     servers::{RealmLink, link},
-    sync::verdict,
+    sync::{Synced, settle},
 };
 use crate::{
     api::{ModelEndpoint, parse::name_of},
     core::{
         build::{desired_endpoint, kind},
+        desired::DesiredEndpoint,
         graph::{Edge, Endpoint, Problem, in_force, next_expiry},
     },
 };
@@ -42,8 +43,7 @@ struct Gathered {
 pub async fn reconcile(object: Arc<ModelEndpoint>, ctx: Arc<Context>) -> Result<Option<Duration>, Error> {
     let api = Api::<ModelEndpoint>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
     if object.meta().deletion_timestamp.is_some() {
-        let trace = Trace { kind: kind::ENDPOINT, name: name_of(object.as_ref()), realm: &object.spec.realm };
-        return cleanup::run(&ctx, &api, object.as_ref(), trace).await.map(|()| None);
+        return cleanup::run(&ctx, &api, object.as_ref(), trace(&object)).await.map(|()| None);
     }
     match gather(&object, &ctx) {
         Err(problems) => {
@@ -55,14 +55,22 @@ pub async fn reconcile(object: Arc<ModelEndpoint>, ctx: Arc<Context>) -> Result<
             finalizer::hold(&api, object.as_ref()).await?;
             let published = policy::publish(&ctx, &object, &gathered).await;
             let kept = children::keep(&ctx, &object, &gathered.endpoint).await;
-            let synced = sync(&ctx, &gathered).await;
+            cleanup::moved(&ctx, object.as_ref(), &trace(&object), &object.spec.realm).await?;
+            let synced = sync(&ctx, &object, &gathered).await;
             status::accepted(&ctx, &api, &object, &gathered, &published, &kept, &synced).await?;
             published?;
             kept?;
-            synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
+            synced.result()?;
             Ok(gathered.expiry)
         }
     }
+}
+
+/// What the endpoint left in Keycloak.
+fn trace(object: &ModelEndpoint) -> Trace<'_> {
+    let of = Traced { kind: kind::ENDPOINT, name: name_of(object) };
+    let held_in = object.status.as_ref().and_then(|status| status.realm.as_deref());
+    Trace { of, realm: held_in.unwrap_or(&object.spec.realm), policy: object.spec.deletion_policy }
 }
 
 fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem>> {
@@ -75,11 +83,14 @@ fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem
     Ok(Gathered { endpoint, realm, edges, expiry })
 }
 
+/// What Keycloak should hold of an endpoint; `None` while the endpoint is not valid.
+pub fn desired(ctx: &Context, object: &ModelEndpoint) -> Option<DesiredEndpoint> {
+    gather(object, ctx).ok().map(|gathered| desired_endpoint(gathered.realm.site(ctx), &gathered.endpoint))
+}
+
 /// Makes Keycloak hold what it should.
-async fn sync(ctx: &Context, gathered: &Gathered) -> Result<Verdict, Verdict> {
-    if !gathered.realm.ready {
-        return Ok(gathered.realm.not_ready());
-    }
+async fn sync(ctx: &Context, object: &ModelEndpoint, gathered: &Gathered) -> Synced {
     let desired = desired_endpoint(gathered.realm.site(ctx), &gathered.endpoint);
-    verdict(ctx, gathered.realm.admin.reconcile_endpoint(&desired).await)
+    let recorded = object.status.as_ref().map(|status| Recorded::of(status.fingerprint.as_deref(), &status.conditions));
+    settle(ctx, object, trace(object).of, recorded.unwrap_or_default(), &gathered.realm, &desired).await
 }

@@ -7,11 +7,12 @@ use super::Gathered;
 use crate::{
     api::{ModelEndpoint, ModelEndpointStatus},
     controller::{
-        condition::{ACCEPTED, SYNCED, State, Verdict, conditions},
+        condition::{ACCEPTED, SYNCED, Verdict, conditions},
         context::Context,
         error::Error,
         objects::ObjectError,
         status,
+        sync::Synced,
     },
     core::{graph::Problem, permission::Permission, policy::document::GuardPolicy},
 };
@@ -49,25 +50,26 @@ pub async fn accepted(
     gathered: &Gathered,
     published: &Result<GuardPolicy, ObjectError>,
     kept: &Result<(), ObjectError>,
-    synced: &Result<Verdict, Verdict>,
+    synced: &Synced,
 ) -> Result<(), Error> {
     let before = object.status.clone().unwrap_or_default();
-    let in_keycloak = matches!(synced, Ok(verdict) if verdict.state == State::True);
-    let (Ok(synced) | Err(synced)) = synced;
-    let verdicts = [
+    let mut verdicts = vec![
         Verdict::good(ACCEPTED, "Valid", "the endpoint is valid and its realm admits it"),
         publication(published, kept),
-        synced.clone(),
+        synced.verdict.clone(),
     ];
+    verdicts.extend(synced.drift.clone());
     let endpoint = &gathered.endpoint;
     let ready = format!("guarded; {} in force", count(gathered.edges.len(), "grant"));
     let new = ModelEndpointStatus {
         observed_generation: object.metadata.generation,
         // Once there it stays: a Keycloak that is away for a while takes no caller's roles.
-        audience: before.audience.or_else(|| in_keycloak.then(|| endpoint.name.endpoint_client_id())),
+        audience: before.audience.or_else(|| synced.is_held().then(|| endpoint.name.endpoint_client_id())),
         url: endpoint.ports.first().map(|port| endpoint.url(port)),
         permissions: endpoint.permissions.iter().map(|name: &Permission| name.to_string()).collect(),
         grants: i32::try_from(gathered.edges.len()).ok(),
+        realm: if synced.is_held() { Some(endpoint.realm.clone()) } else { before.realm },
+        fingerprint: synced.fingerprint.as_ref().map(ToString::to_string),
         policy_number: match published {
             Ok(policy) => i64::try_from(policy.number).ok(),
             Err(_) => before.policy_number,

@@ -9,20 +9,21 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::{
     cleanup::{self, Trace},
-    condition::Verdict,
     context::Context,
     documents::{self, Kind},
     error::Error,
     finalizer,
+    ledger::{Recorded, Traced},
     objects::ObjectError,
     servers::{RealmLink, link},
-    sync::verdict,
+    sync::{Synced, settle},
     watch::{Caches, claim},
 };
 use crate::{
     api::{WorkloadIdentity, parse::name_of},
     core::{
         build::{desired_workload, egress_config, kind},
+        desired::DesiredWorkload,
         graph::{Edge, Endpoint, Problem, ProblemReason, Workload, in_force, next_expiry},
         name::Ref,
     },
@@ -44,8 +45,7 @@ struct Gathered {
 pub async fn reconcile(object: Arc<WorkloadIdentity>, ctx: Arc<Context>) -> Result<Option<Duration>, Error> {
     let api = Api::<WorkloadIdentity>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
     if object.meta().deletion_timestamp.is_some() {
-        let trace = Trace { kind: kind::WORKLOAD, name: name_of(object.as_ref()), realm: &object.spec.realm };
-        return cleanup::run(&ctx, &api, object.as_ref(), trace).await.map(|()| None);
+        return cleanup::run(&ctx, &api, object.as_ref(), trace(&object)).await.map(|()| None);
     }
     match gather(&object, &ctx) {
         Err(problems) => {
@@ -55,13 +55,21 @@ pub async fn reconcile(object: Arc<WorkloadIdentity>, ctx: Arc<Context>) -> Resu
         Ok(gathered) => {
             finalizer::hold(&api, object.as_ref()).await?;
             let published = publish(&ctx, &object, &gathered).await;
-            let synced = sync(&ctx, &gathered).await;
+            cleanup::moved(&ctx, object.as_ref(), &trace(&object), &object.spec.realm).await?;
+            let synced = sync(&ctx, &object, &gathered).await;
             status::accepted(&ctx, &api, &object, &gathered, &published, &synced).await?;
             published?;
-            synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
+            synced.result()?;
             Ok(gathered.expiry)
         }
     }
+}
+
+/// What the identity left in Keycloak.
+fn trace(object: &WorkloadIdentity) -> Trace<'_> {
+    let of = Traced { kind: kind::WORKLOAD, name: name_of(object) };
+    let held_in = object.status.as_ref().and_then(|status| status.realm.as_deref());
+    Trace { of, realm: held_in.unwrap_or(&object.spec.realm), policy: object.spec.deletion_policy }
 }
 
 fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Problem>> {
@@ -140,14 +148,20 @@ async fn publish(ctx: &Context, object: &WorkloadIdentity, gathered: &Gathered) 
 }
 
 /// Makes Keycloak hold what it should.
-async fn sync(ctx: &Context, gathered: &Gathered) -> Result<Verdict, Verdict> {
-    if !gathered.realm.ready {
-        return Ok(gathered.realm.not_ready());
-    }
+async fn sync(ctx: &Context, object: &WorkloadIdentity, gathered: &Gathered) -> Synced {
+    let desired = build(ctx, gathered);
+    let recorded = object.status.as_ref().map(|status| Recorded::of(status.fingerprint.as_deref(), &status.conditions));
+    settle(ctx, object, trace(object).of, recorded.unwrap_or_default(), &gathered.realm, &desired).await
+}
+
+fn build(ctx: &Context, gathered: &Gathered) -> DesiredWorkload {
     let there = |name: &Ref| in_keycloak(ctx, name).filter(|endpoint| endpoint.realm == gathered.workload.realm);
-    let site = gathered.realm.site(ctx);
-    let desired = desired_workload(site, &gathered.workload, &gathered.issuer_alias, there, &gathered.edges);
-    verdict(ctx, gathered.realm.admin.reconcile_workload(&desired).await)
+    desired_workload(gathered.realm.site(ctx), &gathered.workload, &gathered.issuer_alias, there, &gathered.edges)
+}
+
+/// What Keycloak should hold of an identity; `None` while the identity is not valid.
+pub fn desired(ctx: &Context, object: &WorkloadIdentity) -> Option<DesiredWorkload> {
+    gather(object, ctx).ok().map(|gathered| build(ctx, &gathered))
 }
 
 /// The endpoint, once Keycloak holds its client, roles and scopes.

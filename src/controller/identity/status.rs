@@ -12,6 +12,7 @@ use crate::{
         error::Error,
         objects::ObjectError,
         status,
+        sync::Synced,
     },
     core::{graph::Problem, name::Ref},
 };
@@ -49,10 +50,9 @@ pub async fn accepted(
     object: &WorkloadIdentity,
     gathered: &Gathered,
     published: &Result<(), ObjectError>,
-    synced: &Result<Verdict, Verdict>,
+    synced: &Synced,
 ) -> Result<(), Error> {
     let before = object.status.clone().unwrap_or_default();
-    let (Ok(synced) | Err(synced)) = synced;
     let granted = granted(gathered);
     let ready = match (gathered.workload.suspended, &granted) {
         (true, _) => "suspended: every call is refused".to_owned(),
@@ -62,13 +62,16 @@ pub async fn accepted(
     let mut verdicts = vec![
         Verdict::good(ACCEPTED, "Valid", "the identity is valid and its realm admits it"),
         targets(gathered, published),
-        synced.clone(),
+        synced.verdict.clone(),
     ];
     verdicts.extend(granted);
+    verdicts.extend(synced.drift.clone());
     let new = WorkloadIdentityStatus {
         observed_generation: object.metadata.generation,
         client_id: Some(gathered.workload.name.workload_client_id()),
         grants: i32::try_from(gathered.edges.len()).ok(),
+        realm: if synced.is_held() { Some(gathered.workload.realm.clone()) } else { before.realm.clone() },
+        fingerprint: synced.fingerprint.as_ref().map(ToString::to_string),
         conditions: conditions(&before.conditions, object.metadata.generation, &verdicts, &ready, Timestamp::now()),
     };
     write(ctx, api, object, &new).await

@@ -56,6 +56,9 @@ fn settings(spec: &RealmSpec) -> RealmSettings {
         login_with_email_allowed: login.with_email,
         reset_password_allowed: login.reset_password,
         remember_me: login.remember_me,
+        // Without them, changes by others are found minutes later. Never with details: secrets have leaked that way.
+        admin_events_enabled: Some(true),
+        admin_events_details_enabled: Some(false),
         ..RealmSettings::default()
     }
 }

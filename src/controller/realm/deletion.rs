@@ -57,10 +57,16 @@ async fn delete(ctx: &Context, object: &Realm, login: super::Login) -> Result<()
 
 /// Who still uses the realm.
 fn in_use(ctx: &Context, realm: &str) -> Option<Problem> {
-    let endpoints =
-        ctx.caches.endpoints.state_filter(|endpoint| endpoint.spec.realm == realm && finalizer::is_held(endpoint));
-    let identities =
-        ctx.caches.identities.state_filter(|identity| identity.spec.realm == realm && finalizer::is_held(identity));
+    // One that moves away still has its client here until it is removed.
+    let uses = |spec: &str, held_in: Option<&str>| spec == realm || held_in == Some(realm);
+    let endpoints = ctx.caches.endpoints.state_filter(|endpoint| {
+        let held_in = endpoint.status.as_ref().and_then(|status| status.realm.as_deref());
+        finalizer::is_held(endpoint) && uses(&endpoint.spec.realm, held_in)
+    });
+    let identities = ctx.caches.identities.state_filter(|identity| {
+        let held_in = identity.status.as_ref().and_then(|status| status.realm.as_deref());
+        finalizer::is_held(identity) && uses(&identity.spec.realm, held_in)
+    });
     if endpoints.is_empty() && identities.is_empty() {
         return None;
     }

@@ -7,22 +7,26 @@ mod status;
 
 use std::{sync::Arc, time::Duration};
 
-use kube::{Api, Resource};
+use kube::{Api, Resource, ResourceExt};
 
 use super::{
     condition::Verdict,
     context::Context,
     error::Error,
-    finalizer, login,
+    finalizer,
+    ledger::Traced,
+    login,
     servers::{Account, Login, issuer_alias, not_ready, server_of},
     sync::verdict,
     trust,
 };
 use crate::{
-    api::{KeycloakServer, Realm},
+    api::{KeycloakServer, Realm, parse::name_of},
     cluster::{IssuerError, workload_issuer},
     core::{
+        build::kind,
         desired::WorkloadIssuer,
+        diff::Change,
         graph::{Problem, ProblemReason},
     },
 };
@@ -104,5 +108,22 @@ async fn sync(
     issuer: Option<WorkloadIssuer>,
 ) -> Result<Verdict, Verdict> {
     let desired = build::desired(&ctx.cluster, object, issuer);
-    verdict(ctx, gathered.login.admin.realm(&object.spec.realm).reconcile_realm(&desired).await)
+    let result = gathered.login.admin.realm(&object.spec.realm).reconcile_realm(&desired).await;
+    if result.as_ref().is_ok_and(|changes| is_made_anew(changes)) {
+        start_over(ctx, &object.name_any());
+    }
+    verdict(ctx, result)
+}
+
+fn is_made_anew(changes: &[Change]) -> bool {
+    changes.iter().any(|change| matches!(change, Change::CreateRealm { .. }))
+}
+
+/// What the realm held before is gone with it. Its becoming ready triggers all of them.
+fn start_over(ctx: &Context, realm: &str) {
+    let endpoints = ctx.caches.endpoints.state_filter(|endpoint| endpoint.spec.realm == realm);
+    let identities = ctx.caches.identities.state_filter(|identity| identity.spec.realm == realm);
+    let endpoints = endpoints.iter().map(|found| Traced { kind: kind::ENDPOINT, name: name_of(found.as_ref()) });
+    let identities = identities.iter().map(|found| Traced { kind: kind::WORKLOAD, name: name_of(found.as_ref()) });
+    endpoints.chain(identities).for_each(|of| ctx.ledger.lost(of));
 }

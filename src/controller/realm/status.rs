@@ -1,7 +1,7 @@
 //! What the platform team reads of a realm.
 
 use jiff::Timestamp;
-use kube::Api;
+use kube::{Api, ResourceExt};
 
 use crate::{
     api::{KeycloakServer, Management, Realm, RealmStatus},
@@ -9,6 +9,7 @@ use crate::{
     controller::{
         condition::{ACCEPTED, SYNCED, State, Verdict, conditions},
         context::Context,
+        drift::FeedState,
         error::Error,
         status,
         sync::ISSUER_TAKEN,
@@ -18,6 +19,9 @@ use crate::{
 
 /// This cluster's ServiceAccount tokens are good in the realm.
 const WORKLOAD_TRUST: &str = "WorkloadTrust";
+
+/// Changes that others make in Keycloak are noticed by its admin events.
+const DRIFT_FEED: &str = "DriftFeed";
 
 /// The realm cannot be used as it stands.
 pub async fn rejected(ctx: &Context, api: &Api<Realm>, object: &Realm, problem: &Problem) -> Result<(), Error> {
@@ -48,11 +52,25 @@ pub async fn accepted(
         vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
     verdicts.extend(trust(issuer, synced));
     verdicts.extend(rights);
+    verdicts.extend(ctx.feeds.state(&object.name_any()).map(feed));
     let status = RealmStatus {
         issuer: Some(format!("{}/realms/{}", server.spec.url, object.spec.realm)),
         ..object.status.clone().unwrap_or_default()
     };
     write(ctx, api, object, &verdicts, status).await
+}
+
+/// Whether others' changes are noticed at once. They are noticed at the next sweep in any case.
+fn feed(state: FeedState) -> Verdict {
+    let later = "changes by others are found by the next sweep instead of within seconds";
+    match state {
+        FeedState::On => Verdict::good(DRIFT_FEED, "Reading", "changes by others are noticed by the admin events"),
+        FeedState::NotRecorded => {
+            Verdict::bad(DRIFT_FEED, "NotRecorded", format!("the realm records no admin events: {later}"))
+        }
+        FeedState::Failed(why) => Verdict::bad(DRIFT_FEED, "Unreadable", format!("{why}; {later}")),
+    }
+    .aside()
 }
 
 fn trust(issuer: &Result<Option<WorkloadIssuer>, IssuerError>, synced: &Verdict) -> Option<Verdict> {

@@ -68,10 +68,12 @@ impl Queues {
     pub fn realm(&self, name: &str) {
         send(&self.realms, ObjectRef::new(name));
     }
-    fn endpoint(&self, name: &Ref) {
+    /// Looks at a ModelEndpoint again.
+    pub fn endpoint(&self, name: &Ref) {
         send(&self.endpoints, ObjectRef::new(&name.name).within(&name.namespace));
     }
-    fn identity(&self, name: &Ref) {
+    /// Looks at a WorkloadIdentity again.
+    pub fn identity(&self, name: &Ref) {
         send(&self.identities, ObjectRef::new(&name.name).within(&name.namespace));
     }
     fn grant(&self, name: &Ref) {

@@ -5,7 +5,7 @@ mod policy;
 mod workload;
 
 pub use endpoint::desired_endpoint;
-pub use policy::{Numbered, RealmUrls, egress_config, guard_policy, number};
+pub use policy::{Numbered, RealmUrls, egress_config, guard_policy, next_number};
 pub use workload::desired_workload;
 
 use super::{

@@ -36,6 +36,13 @@ pub fn plan_endpoint(desired: &DesiredEndpoint, observed: &ObservedEndpoint) -> 
     Ok(plan)
 }
 
+/// Whether a client that was read from a list differs from the endpoint's; its roles and scopes are not in there.
+#[must_use]
+pub fn client_differs_from_endpoint(desired: &DesiredEndpoint, client: &ClientRepresentation) -> bool {
+    check_client(Some(client), &desired.owner, desired.adopt).is_err()
+        || !compare(&client.settings, &desired.settings()).is_empty()
+}
+
 /// What it takes to remove everything that was made for `owner`, and nothing else.
 #[must_use]
 pub fn plan_delete_endpoint(owner: &Owner, observed: &ObservedEndpoint) -> Plan {

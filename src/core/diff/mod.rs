@@ -18,7 +18,7 @@ mod simulation;
 
 pub use change::{Change, RoleSource};
 pub use conflict::Conflict;
-pub use endpoint::{plan_delete_endpoint, plan_endpoint};
+pub use endpoint::{client_differs_from_endpoint, plan_delete_endpoint, plan_endpoint};
 pub use fields::{FieldChange, FieldPath};
 pub use observed::{
     ObservedEndpoint, ObservedRealm, ObservedRealmRole, ObservedRoleMapping, ObservedScope, ObservedScopeMapping,
@@ -27,4 +27,4 @@ pub use observed::{
 pub use plan::Plan;
 pub(crate) use realm::issuer_taken;
 pub use realm::{DeletionPolicy, plan_delete_realm, plan_realm};
-pub use workload::{plan_delete_workload, plan_workload};
+pub use workload::{client_differs_from_workload, plan_delete_workload, plan_workload};

@@ -9,7 +9,7 @@ use super::change::Change;
 use super::conflict::Conflict;
 use super::endpoint::{check_client, delete_client};
 use super::fields::compare;
-use super::observed::ObservedWorkload;
+use super::observed::{ObservedRoleMapping, ObservedWorkload};
 use super::plan::{Plan, by_name};
 
 /// What it takes to make `observed` the workload that is desired.
@@ -32,6 +32,19 @@ pub fn plan_workload(desired: &DesiredWorkload, observed: &ObservedWorkload) -> 
     plan.extend(revoke(desired, observed, &client));
     plan.extend(grant(desired, observed, &client));
     Ok(plan)
+}
+
+/// Whether a client that was read from a list differs from the workload's; its roles are not in there.
+#[must_use]
+pub fn client_differs_from_workload(desired: &DesiredWorkload, client: &ClientRepresentation) -> bool {
+    let role_mappings = desired.grants.iter().map(|(client_id, roles)| ObservedRoleMapping {
+        client_id: client_id.clone(),
+        is_endpoint: true,
+        roles: roles.clone(),
+    });
+    let observed = ObservedWorkload { client: Some(client.clone()), role_mappings: role_mappings.collect() };
+    // What is not ours any more is a difference, too.
+    plan_workload(desired, &observed).map_or(true, |plan| !plan.is_empty())
 }
 
 /// What it takes to remove everything that was made for `owner`; the service account and its roles go with the client.

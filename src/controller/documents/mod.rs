@@ -1,5 +1,7 @@
 //! The ConfigMaps that carry documents to the proxies.
 
+mod published;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
@@ -15,15 +17,18 @@ use super::{
 };
 use crate::{
     core::{
-        build::{Numbered, number},
+        build::{Numbered, next_number},
         name::Ref,
         policy::document::{EGRESS_FILE, GUARD_FILE, STREAM_CA_FILE},
     },
     policy::DOCUMENT_LABEL,
 };
 
+pub use published::Published;
+use published::{Content, Entry};
+
 /// The two kinds of documents.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A guard policy.
     Guard,
@@ -32,6 +37,10 @@ pub enum Kind {
 }
 
 impl Kind {
+    fn of_label(label: &str) -> Option<Self> {
+        [Self::Guard, Self::Egress].into_iter().find(|kind| kind.label() == label)
+    }
+
     fn label(self) -> &'static str {
         match self {
             Self::Guard => "guard",
@@ -55,8 +64,7 @@ impl Kind {
 /// The document that is published now; `None` where there is none, or none that can be read.
 pub async fn published<D: DeserializeOwned>(ctx: &Context, kind: Kind, object: &Ref) -> Result<Option<D>, ObjectError> {
     let name = kind.config_map(&object.name);
-    let api = Api::<ConfigMap>::namespaced(ctx.client.clone(), &object.namespace);
-    let found = api.get_opt(&name).await.map_err(|source| ObjectError::Api {
+    let found = api(ctx, object).get_opt(&name).await.map_err(|source| ObjectError::Api {
         kind: "ConfigMap".to_owned(),
         name,
         source: Box::new(source),
@@ -66,6 +74,8 @@ pub async fn published<D: DeserializeOwned>(ctx: &Context, kind: Kind, object: &
 }
 
 /// Publishes a document, with a number of its own where it says something new. Returns it as published.
+///
+/// What is published already is known from the watch, so that a pass over an unchanged object asks nobody.
 pub async fn publish<D: Numbered + Serialize + DeserializeOwned>(
     ctx: &Context,
     kind: Kind,
@@ -73,16 +83,62 @@ pub async fn publish<D: Numbered + Serialize + DeserializeOwned>(
     owner: &OwnerReference,
     document: D,
 ) -> Result<D, ObjectError> {
+    let key = (kind, object.clone());
+    let content = Content::of(&document, ctx.stream_ca.borrow().as_deref());
+    let before = ctx.published.get(&key);
+    if let Some(before) = before.as_ref().filter(|before| before.owner == owner.uid && before.content == content) {
+        return Ok(document.with_number(before.number));
+    }
+    let document = match before {
+        Some(before) => renew(ctx, kind, object, owner, document, Some(before.number)).await?,
+        None => add(ctx, kind, object, owner, document).await?,
+    };
+    ctx.published.put(key, Entry { owner: owner.uid.clone(), number: document.number(), content });
+    Ok(document)
+}
+
+/// The first document of an object.
+async fn add<D: Numbered + Serialize + DeserializeOwned>(
+    ctx: &Context,
+    kind: Kind,
+    object: &Ref,
+    owner: &OwnerReference,
+    document: D,
+) -> Result<D, ObjectError> {
+    let first = document.clone().with_number(next_number(None, now_millis()));
+    let made = config_map(ctx, kind, object, owner, json(kind, object, &first)?);
+    if objects::make(&api(ctx, object), &made).await? {
+        return Ok(first);
+    }
+    // There is one already: an earlier run's, or somebody else's.
     let before = published::<D>(ctx, kind, object).await?;
-    let document = number(before, document, now_millis());
-    let text = serde_json::to_string(&document).map_err(|source| ObjectError::Json {
+    renew(ctx, kind, object, owner, document, before.map(|before| before.number())).await
+}
+
+async fn renew<D: Numbered + Serialize>(
+    ctx: &Context,
+    kind: Kind,
+    object: &Ref,
+    owner: &OwnerReference,
+    document: D,
+    before: Option<u64>,
+) -> Result<D, ObjectError> {
+    let document = document.with_number(next_number(before, now_millis()));
+    let wanted = config_map(ctx, kind, object, owner, json(kind, object, &document)?);
+    objects::keep(&api(ctx, object), owner, &wanted).await?;
+    Ok(document)
+}
+
+fn api(ctx: &Context, object: &Ref) -> Api<ConfigMap> {
+    Api::namespaced(ctx.client.clone(), &object.namespace)
+}
+
+fn json(kind: Kind, object: &Ref, document: &impl Serialize) -> Result<String, ObjectError> {
+    serde_json::to_string(document).map_err(|source| ObjectError::Json {
         kind: "ConfigMap".to_owned(),
         name: kind.config_map(&object.name),
         source,
-    })?;
-    let api = Api::<ConfigMap>::namespaced(ctx.client.clone(), &object.namespace);
-    objects::keep(&api, owner, &config_map(ctx, kind, object, owner, text)).await?;
-    Ok(document)
+    })
 }
 
 fn config_map(ctx: &Context, kind: Kind, object: &Ref, owner: &OwnerReference, text: String) -> ConfigMap {

@@ -1,0 +1,116 @@
+//! From a recorded change to the object of ours that it is about.
+
+use crate::{
+    controller::ledger::Traced,
+    core::{build::kind, desired::Owner, name::Ref},
+    keycloak::{AdminEvent, ApiError, RealmAdmin},
+};
+
+use super::expected::Expected;
+
+/// What a change is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// An object that has a client.
+    Object(Traced),
+    /// The realm itself, its roles or identity providers.
+    Realm,
+    /// Nothing of this cluster's.
+    NotOurs,
+    /// That cannot be told any more: the thing is gone.
+    Anything,
+}
+
+/// Finds what a change is about, with at most one request.
+pub async fn locate(event: &AdminEvent, realm: &RealmAdmin, expected: &Expected) -> Result<Located, ApiError> {
+    let path: Vec<&str> = event.resource_path.split('/').collect();
+    match path.as_slice() {
+        ["clients", id, ..] => client(id, realm, expected).await,
+        ["client-scopes", id, ..] => scope(id, realm, expected).await,
+        ["users", id, "role-mappings", ..] => account(id, realm, expected).await,
+        ["users", ..] if event.operation_type != "DELETE" => Ok(Located::NotOurs),
+        ["users", ..] | ["roles-by-id", ..] => Ok(Located::Anything),
+        ["attack-detection" | "sessions" | "events" | "admin-events" | "localization", ..] => Ok(Located::NotOurs),
+        _ => Ok(Located::Realm),
+    }
+}
+
+async fn client(id: &str, realm: &RealmAdmin, expected: &Expected) -> Result<Located, ApiError> {
+    if let Some(of) = id.parse().ok().and_then(|id| expected.by_id.get(&id)) {
+        return Ok(Located::Object(of.clone()));
+    }
+    // Adopted ones keep the id that they had; of one that is deleted nothing tells whose it was.
+    match ApiError::none_if_missing(realm.get_client(id).await)? {
+        Some(client) => Ok(of_owner(client.owner(), expected.cluster())),
+        None => Ok(Located::Anything),
+    }
+}
+
+async fn scope(id: &str, realm: &RealmAdmin, expected: &Expected) -> Result<Located, ApiError> {
+    if let Some(of) = id.parse().ok().and_then(|id| expected.by_scope.get(&id)) {
+        return Ok(Located::Object(of.clone()));
+    }
+    match ApiError::none_if_missing(realm.get_client_scope(id).await)? {
+        Some(scope) => Ok(of_owner(scope.owner(), expected.cluster())),
+        None => Ok(Located::Anything),
+    }
+}
+
+async fn account(id: &str, realm: &RealmAdmin, expected: &Expected) -> Result<Located, ApiError> {
+    let Some(user) = ApiError::none_if_missing(realm.get_user(id).await)? else { return Ok(Located::Anything) };
+    let Some(client_id) = user.client_id() else { return Ok(Located::NotOurs) };
+    if let Some(name) = workload_name(client_id) {
+        let of = Traced { kind: kind::WORKLOAD, name };
+        if expected.has(&of) {
+            return Ok(Located::Object(of));
+        }
+    }
+    Ok(realm
+        .find_client(client_id)
+        .await?
+        .map_or(Located::NotOurs, |client| of_owner(client.owner(), expected.cluster())))
+}
+
+/// The identity whose client has this client id.
+pub fn workload_name(client_id: &str) -> Option<Ref> {
+    let (name, namespace) = client_id.strip_suffix(".workload")?.split_once('.')?;
+    Some(Ref::new(namespace, name))
+}
+
+fn of_owner(owner: Option<Owner>, cluster: &str) -> Located {
+    let Some(owner) = owner.filter(|owner| owner.cluster == cluster) else { return Located::NotOurs };
+    let kind = [kind::ENDPOINT, kind::WORKLOAD].into_iter().find(|kind| *kind == owner.kind);
+    match (kind, owner.namespace) {
+        (Some(kind), Some(namespace)) => Located::Object(Traced { kind, name: Ref::new(namespace, owner.name) }),
+        _ => Located::Realm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_marks_of_this_cluster_count() {
+        let owner = |cluster: &str, kind: &str, namespace: Option<&str>| Owner {
+            cluster: cluster.into(),
+            kind: kind.into(),
+            namespace: namespace.map(Into::into),
+            name: "labeler".into(),
+            uid: "u".into(),
+        };
+        let ours = Traced { kind: kind::WORKLOAD, name: Ref::new("agents", "labeler") };
+        assert_eq!(of_owner(Some(owner("east", "WorkloadIdentity", Some("agents"))), "east"), Located::Object(ours));
+        assert_eq!(of_owner(Some(owner("west", "WorkloadIdentity", Some("agents"))), "east"), Located::NotOurs);
+        assert_eq!(of_owner(Some(owner("east", "Realm", None)), "east"), Located::Realm);
+        assert_eq!(of_owner(None, "east"), Located::NotOurs);
+    }
+
+    #[test]
+    fn a_client_id_tells_the_identity() {
+        assert_eq!(workload_name("labeler.agents.workload"), Some(Ref::new("agents", "labeler")));
+        for other in ["labeler.agents.endpoint", "workload", ".workload", "security-admin-console"] {
+            assert_eq!(workload_name(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! A comparison of a whole realm, in bulk: what no admin event told of.
+//!
+//! It only ever makes objects suspected; what is there is then read object by object before anything is written. So a
+//! list that ends half-way, or that a weak account is shown empty, costs a few requests and no client.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::expected::{Expected, settled_endpoint, settled_workload};
+use super::locate::workload_name;
+use crate::{
+    controller::{context::Context, ledger::Traced},
+    core::{
+        build::kind,
+        desired::{DesiredEndpoint, representation::ClientRepresentation},
+        diff::{client_differs_from_endpoint, client_differs_from_workload},
+        name::Ref,
+    },
+    keycloak::{ApiError, Held, RealmAdmin, ReconcileError},
+};
+
+/// Clients per request: longer lists cost Keycloak time that grows with their square.
+const CLIENTS: usize = 100;
+/// Users per request; those lists are cheap.
+const HOLDERS: usize = 1_000;
+/// A sweep asks for at most one request per so many objects, as far as admin events tell of the rest.
+const OBJECTS_PER_REQUEST: usize = 100;
+
+/// One realm's sweeps.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    /// The endpoint whose roles were compared last: the next sweep goes on behind it.
+    last: Option<Ref>,
+}
+
+/// What a sweep found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The objects that differ.
+    pub suspects: Vec<Traced>,
+    /// Clients that carry this cluster's mark and belong to no object.
+    pub orphans: Vec<String>,
+    /// Requests that it took.
+    pub requests: usize,
+}
+
+impl Sweep {
+    /// Compares. `has_feed`: admin events tell of most changes, so that the roles of the endpoints are compared a few
+    /// endpoints at a time; without them, all at once.
+    pub async fn run(
+        &mut self,
+        ctx: &Context,
+        realm: &RealmAdmin,
+        expected: &Expected,
+        has_feed: bool,
+    ) -> Result<Found, ReconcileError> {
+        let mut found = Found::default();
+        clients(ctx, realm, expected, &mut found).await?;
+        let budget = if has_feed { expected.objects / OBJECTS_PER_REQUEST } else { usize::MAX };
+        for name in self.endpoints(expected) {
+            roles(ctx, realm, &name, &mut found).await?;
+            self.last = Some(name);
+            if found.requests >= budget {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The endpoints, beginning behind the one that came last.
+    fn endpoints(&self, expected: &Expected) -> Vec<Ref> {
+        let endpoints = expected.by_id.values().filter(|of| of.kind == kind::ENDPOINT);
+        let mut names: Vec<_> = endpoints.map(|of| of.name.clone()).collect();
+        names.sort();
+        let begin = self.last.as_ref().map_or(0, |last| names.partition_point(|name| name <= last));
+        names.rotate_left(begin);
+        names
+    }
+}
+
+async fn clients(ctx: &Context, realm: &RealmAdmin, expected: &Expected, found: &mut Found) -> Result<(), ApiError> {
+    let mut seen = HashSet::new();
+    let mut first = 0;
+    loop {
+        let page = realm.list_clients(first, CLIENTS).await?;
+        found.requests += 1;
+        first += page.len();
+        let is_last = page.len() < CLIENTS;
+        for client in page {
+            client_of(ctx, &client, expected, &mut seen, found);
+        }
+        if is_last {
+            break;
+        }
+    }
+    let missing = expected.by_id.values().filter(|of| !seen.contains(*of));
+    found.suspects.extend(missing.filter(|of| is_settled(ctx, of)).cloned());
+    Ok(())
+}
+
+fn client_of(
+    ctx: &Context,
+    client: &ClientRepresentation,
+    expected: &Expected,
+    seen: &mut HashSet<Traced>,
+    found: &mut Found,
+) {
+    let id: Option<Uuid> = client.id.as_deref().and_then(|id| id.parse().ok());
+    let by_id = id.and_then(|id| expected.by_id.get(&id)).cloned();
+    let Some(of) = by_id.or_else(|| marked(client, expected.cluster())) else { return };
+    if !expected.has(&of) {
+        found.orphans.push(client.reference().client_id);
+        return;
+    }
+    let differs = match of.kind {
+        kind::ENDPOINT => settled_endpoint(ctx, &of.name).is_some_and(|d| client_differs_from_endpoint(&d, client)),
+        _ => settled_workload(ctx, &of.name).is_some_and(|d| client_differs_from_workload(&d, client)),
+    };
+    if differs {
+        found.suspects.push(of.clone());
+    }
+    seen.insert(of);
+}
+
+/// The object whose mark a client carries.
+fn marked(client: &ClientRepresentation, cluster: &str) -> Option<Traced> {
+    let owner = client.owner().filter(|owner| owner.cluster == cluster)?;
+    let kind = [kind::ENDPOINT, kind::WORKLOAD].into_iter().find(|kind| *kind == owner.kind)?;
+    Some(Traced { kind, name: Ref::new(owner.namespace?, owner.name) })
+}
+
+fn is_settled(ctx: &Context, of: &Traced) -> bool {
+    match of.kind {
+        kind::ENDPOINT => settled_endpoint(ctx, &of.name).is_some(),
+        _ => settled_workload(ctx, &of.name).is_some(),
+    }
+}
+
+/// The roles and scopes of one endpoint, and who holds the roles.
+async fn roles(ctx: &Context, realm: &RealmAdmin, name: &Ref, found: &mut Found) -> Result<(), ReconcileError> {
+    let Some(desired) = settled_endpoint(ctx, name) else { return Ok(()) };
+    // The client, its roles, and for each scope itself and its mapping.
+    found.requests += 2 + 2 * desired.scopes.len();
+    if !desired.plan(realm).await.map_or_else(conflict_differs, |plan| Ok(plan.is_empty()))? {
+        found.suspects.push(Traced { kind: kind::ENDPOINT, name: name.clone() });
+        return Ok(());
+    }
+    for role in &desired.roles {
+        let holders = holders(realm, &desired, &role.name, found).await?;
+        found.suspects.extend(wrong_holders(ctx, name, &desired, &role.name, &holders));
+    }
+    Ok(())
+}
+
+/// Something that is not ours any more is for the object's own pass to tell.
+fn conflict_differs(error: ReconcileError) -> Result<bool, ReconcileError> {
+    match error {
+        ReconcileError::Conflict(_) => Ok(false),
+        error => Err(error),
+    }
+}
+
+async fn holders(
+    realm: &RealmAdmin,
+    endpoint: &DesiredEndpoint,
+    role: &str,
+    found: &mut Found,
+) -> Result<HashSet<Ref>, ApiError> {
+    let mut names = HashSet::new();
+    let mut first = 0;
+    loop {
+        let page = realm.list_role_holders(&endpoint.id.to_string(), role, first, HOLDERS).await;
+        found.requests += 1;
+        // An adopted endpoint keeps its id; its own pass finds it by name.
+        let Some(page) = ApiError::none_if_missing(page)? else { return Ok(names) };
+        first += page.len();
+        let is_last = page.len() < HOLDERS;
+        names.extend(page.iter().filter_map(|user| workload_name(user.client_id()?)));
+        if is_last {
+            return Ok(names);
+        }
+    }
+}
+
+/// The workloads that hold the role and should not, or should and do not.
+fn wrong_holders(
+    ctx: &Context,
+    endpoint: &Ref,
+    desired: &DesiredEndpoint,
+    role: &str,
+    holders: &HashSet<Ref>,
+) -> Vec<Traced> {
+    let should = |workload: &Ref| {
+        let wanted = settled_workload(ctx, workload)?;
+        Some(wanted.grants.get(&desired.client_id).is_some_and(|roles| roles.contains(role)))
+    };
+    let granted: HashSet<Ref> = ctx.caches.grants_on(endpoint).into_iter().flat_map(|grant| grant.subjects).collect();
+    let wrong = holders.iter().chain(&granted).collect::<HashSet<_>>().into_iter().filter(|workload| {
+        // One that is being changed anyway, or that is not ours, is no suspect.
+        should(workload).is_some_and(|should| should != holders.contains(*workload))
+    });
+    wrong.map(|name| Traced { kind: kind::WORKLOAD, name: name.clone() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn representation(owner: &str) -> ClientRepresentation {
+        serde_json::from_value(serde_json::json!({
+            "id": "x", "clientId": "labeler.agents.workload",
+            "attributes": {crate::core::desired::OWNER_ATTRIBUTE: owner},
+        }))
+        .expect("a client")
+    }
+
+    #[test]
+    fn a_mark_of_another_cluster_is_nothing_of_ours() {
+        let owner = crate::core::build::owner("east", kind::WORKLOAD, &Ref::new("agents", "labeler"), "u");
+        let client = representation(&owner.to_attribute());
+        let of = Traced { kind: kind::WORKLOAD, name: Ref::new("agents", "labeler") };
+        assert_eq!(marked(&client, "east"), Some(of));
+        assert_eq!(marked(&client, "west"), None);
+        assert_eq!(marked(&representation("forged"), "east"), None);
+    }
+}
