@@ -25,6 +25,5 @@ pub use observed::{
     ObservedWorkload,
 };
 pub use plan::Plan;
-pub(crate) use realm::issuer_taken;
 pub use realm::{DeletionPolicy, plan_delete_realm, plan_realm};
 pub use workload::{client_differs_from_workload, plan_delete_workload, plan_workload};

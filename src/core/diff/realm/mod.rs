@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::core::desired::representation::{IdentityProviderRepresentation, RealmRepresentation};
+use crate::core::desired::representation::RealmRepresentation;
 use crate::core::desired::{DesiredRealm, Management, Owner, RealmRole, WorkloadIssuer};
 
 use crate::core::diff::change::Change;
@@ -130,15 +130,8 @@ fn check_issuer(desired: &DesiredRealm, issuer: &WorkloadIssuer, observed: &Obse
     let mut taken = others.filter(|found| found.issuer() == Some(issuer.issuer.as_str()));
     match taken.find(|found| !is_ours(found.owner(), &desired.owner)) {
         None => Ok(()),
-        Some(found) => Err(issuer_taken(found)),
+        Some(found) => Err(Conflict::issuer_taken(found)),
     }
-}
-
-/// The conflict of an issuer that an identity provider has already.
-pub(crate) fn issuer_taken(found: &IdentityProviderRepresentation) -> Conflict {
-    let whose = found.owner().map_or("not made by Keywire".to_owned(), |owner| format!("of {owner}"));
-    let issuer = found.issuer().unwrap_or_default().to_owned();
-    Conflict::IssuerTaken { issuer, alias: found.alias.clone(), whose }
 }
 
 /// What we made earlier and is no longer desired. An issuer goes first: the next one may have the same `iss`.
