@@ -8,6 +8,7 @@ mod keycloakserver;
 mod modelendpoint;
 pub mod parse;
 mod realm;
+mod secret;
 #[cfg(test)]
 mod tenancy_tests;
 mod workloadidentity;
@@ -22,9 +23,13 @@ pub use modelendpoint::{
     EndpointPort, Isolation, ModelEndpoint, ModelEndpointSpec, ModelEndpointStatus, Protocol, RouteRule, ServiceRef,
 };
 pub use realm::{
-    BruteForce, DeletionPolicy, DriftPolicy, Login, Management, NamespaceAccess, Realm, RealmRole, RealmSpec,
-    RealmStatus, SslRequired, Tokens, WorkloadIssuer,
+    AdminEvents, AttributeRequired, BruteForce, ClientCondition, ClientPolicies, ClientPolicy, ClientProfile,
+    DeletionPolicy, DriftPolicy, Events, Executor, FullScope, KeySize, Keys, Locales, LockoutStrategy, Login,
+    MailEncryption, MailLogin, Management, NamespaceAccess, OtherKeys, PasswordPolicy, ProfileAttribute, ProfileGroup,
+    ProfileRole, Realm, RealmRole, RealmSpec, RealmStatus, RequiredAction, SecurityHeaders, SignatureAlgorithm, Smtp,
+    SslRequired, Themes, Tokens, UnmanagedAttributes, UserEvents, UserProfile, WorkloadIssuer,
 };
+pub use secret::SecretKeyRef;
 pub use workloadidentity::{Credential, Target, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus};
 
 /// The API group of every kind.

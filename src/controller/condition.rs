@@ -114,7 +114,12 @@ fn condition(before: &[Condition], generation: Option<i64>, verdict: &Verdict, n
 
 /// Whether `Ready` is true.
 pub fn is_ready(conditions: &[Condition]) -> bool {
-    conditions.iter().any(|condition| condition.type_ == READY && condition.status == "True")
+    is_true(conditions, READY)
+}
+
+/// Whether one condition is true.
+pub fn is_true(conditions: &[Condition], concern: &str) -> bool {
+    conditions.iter().any(|condition| condition.type_ == concern && condition.status == "True")
 }
 
 /// The message of `Ready`.

@@ -143,6 +143,11 @@ impl Ledger {
         is_news
     }
 
+    /// Whether this run made Keycloak hold the object.
+    pub fn is_held(&self, of: &Traced) -> bool {
+        self.entries().get(of).is_some_and(|entry| matches!(entry.holds, Holds::This(_)))
+    }
+
     /// The difference that stays, in words.
     pub fn reported(&self, of: &Traced) -> Option<String> {
         self.entries().get(of)?.reported.clone()

@@ -18,6 +18,7 @@ mod objects;
 mod pace;
 pub mod realm;
 mod run;
+pub mod secrets;
 mod server;
 mod servers;
 mod service_account;

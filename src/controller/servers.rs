@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    condition::{SYNCED, Verdict, is_ready},
+    condition::{SYNCED, Verdict, is_true},
     context::Context,
     watch::Caches,
 };
@@ -143,7 +143,8 @@ pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Pr
         admin: login.admin.realm(&found.spec.realm),
         issuer_alias: issuer_alias(&found, &ctx.cluster),
         drift_policy: found.spec.drift_policy,
-        ready: found.status.as_ref().is_some_and(|status| is_ready(&status.conditions)),
+        // Not `Ready`: a setting that Keycloak refuses is no reason to keep workloads waiting.
+        ready: found.status.as_ref().is_some_and(|status| is_true(&status.conditions, SYNCED)),
     })
 }
 

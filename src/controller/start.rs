@@ -151,15 +151,19 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
             }
             future::pending::<()>().await;
         };
+        let intervals = Intervals { feed: args.feed_interval, sweep: args.sweep_interval };
         let recheck = async {
             while let Some(server) = turned.recv().await {
                 queues.server(&server);
             }
         };
-        let intervals = Intervals { feed: args.feed_interval, sweep: args.sweep_interval };
-        let beside =
-            future::join4(republish, recheck, trust::follow(&ctx, &queues), drift::watch(&ctx, &queues, intervals));
-        future::join(reconcile_all(&ctx, receivers), beside).await
+        tokio::join!(
+            reconcile_all(&ctx, receivers),
+            republish,
+            recheck,
+            trust::follow(&ctx, &queues),
+            drift::watch(&ctx, &queues, intervals),
+        )
     };
     tokio::select! {
         () = keeping => Ok(()),

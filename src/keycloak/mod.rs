@@ -11,6 +11,7 @@ mod breaker;
 mod call;
 #[cfg(test)]
 mod call_tests;
+mod client_policies;
 mod client_roles;
 mod client_scopes;
 mod clients;
@@ -30,16 +31,22 @@ mod pages;
 mod realm_roles;
 mod realms;
 mod reconcile;
+mod required_actions;
 mod rights;
 mod role_mappings;
 mod scope_mappings;
 mod server_info;
 mod session;
+mod settings;
+#[cfg(test)]
+mod settings_tests;
 mod signing_key;
+mod signing_keys;
 #[cfg(test)]
 mod testing;
 mod token;
 mod transport;
+mod user_profile;
 mod users;
 
 pub use admin::{Admin, AdminConfig, Limits, RealmAdmin, SetupError};
@@ -56,7 +63,8 @@ pub use login_error::LoginError;
 pub use observe::{EndpointKey, WorkloadKey};
 pub use reconcile::{Held, ReconcileError};
 pub use role_mappings::{ClientMappings, RoleMappings};
-pub use server_info::ServerCheck;
+pub use server_info::{ServerCheck, ServerOffers};
+pub use settings::{SettingsError, SettingsReport};
 pub use signing_key::{SigningKey, SigningKeyError};
 pub use token::{TokenAnswer, TokenError, TokenRequest};
 pub use users::{RoleHolder, ServiceAccount, UserSummary};

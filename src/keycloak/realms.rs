@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::core::desired::representation::RealmRepresentation;
+use crate::core::desired::{SMTP_VERSION, SmtpServer};
 use crate::core::diff::FieldChange;
 
 use super::admin::RealmAdmin;
@@ -41,10 +42,18 @@ impl RealmAdmin {
     /// # Errors
     /// `Forbidden` without `manage-realm`.
     pub async fn update_realm(&self, fields: &[FieldChange]) -> Result<(), ApiError> {
-        let mut body = FieldChange::to_body(fields);
-        if FieldChange::touches(fields, "attributes") {
-            self.complete_attributes(&mut body).await?;
-        }
+        let body = self.completed(FieldChange::to_body(fields)).await?;
+        let call = self.call(Area::Realm, Method::PUT, &[]).body(&body)?;
+        self.admin().call(call.timeout(REALM_TIMEOUT)).await.map(|_| ())
+    }
+
+    /// Gives the realm a mail server, and notes beside it which version of the password it has now.
+    ///
+    /// # Errors
+    /// `Invalid` for an address that is none.
+    pub async fn update_smtp(&self, server: &SmtpServer) -> Result<(), ApiError> {
+        let version = json!({SMTP_VERSION: server.version()});
+        let body = self.completed(json!({"smtpServer": server.expose(), "attributes": version})).await?;
         let call = self.call(Area::Realm, Method::PUT, &[]).body(&body)?;
         self.admin().call(call.timeout(REALM_TIMEOUT)).await.map(|_| ())
     }
@@ -58,15 +67,36 @@ impl RealmAdmin {
         ApiError::fine_if_missing(self.admin().call(call).await)
     }
 
-    /// A PUT replaces all attributes, so those that stay are read now and sent along.
-    async fn complete_attributes(&self, body: &mut Value) -> Result<(), ApiError> {
-        let mut attributes = json!(self.get_realm().await?.attributes);
-        if let (Some(all), Some(changed)) =
-            (attributes.as_object_mut(), body.get("attributes").and_then(Value::as_object))
+    /// A PUT merges most fields. These it does not, so what stays is read now and sent along:
+    /// all attributes are replaced by those that are sent; a few settings fall back to their defaults in every PUT that
+    /// leaves them, or the attributes that hold them, out; and a policy for one-time passwords or WebAuthn is taken over
+    /// as a whole or, where its main field is left out, not at all.
+    async fn completed(&self, mut body: Value) -> Result<Value, ApiError> {
+        let RealmRepresentation { settings, attributes, .. } = self.get_realm().await?;
+        let Some(members) = body.as_object_mut() else { return Ok(body) };
+        let mut all = json!(attributes);
+        if let (Some(all), Some(changed)) = (all.as_object_mut(), members.get("attributes").and_then(Value::as_object))
         {
             all.extend(changed.clone());
         }
-        body["attributes"] = attributes;
-        Ok(())
+        members.insert("attributes".to_owned(), all);
+        let policies: Vec<_> = members.keys().filter_map(|name| policy_of(name)).collect();
+        for (name, value) in settings.iter() {
+            let is_lost =
+                FALL_BACK.contains(&name.as_str()) || policy_of(name).is_some_and(|of| policies.contains(&of));
+            if is_lost && !members.contains_key(name) {
+                members.insert(name.clone(), value.clone());
+            }
+        }
+        Ok(body)
     }
+}
+
+/// The fields that fall back to their defaults in a PUT without them.
+const FALL_BACK: [&str; 2] = ["oauth2DeviceCodeLifespan", "oauth2DevicePollingInterval"];
+/// The policies that are taken over as a whole, by the beginning of their fields' names; the longer one first.
+const POLICIES: [&str; 3] = ["otpPolicy", "webAuthnPolicyPasswordless", "webAuthnPolicy"];
+
+fn policy_of(field: &str) -> Option<&'static str> {
+    POLICIES.into_iter().find(|policy| field.starts_with(policy))
 }

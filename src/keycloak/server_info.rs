@@ -1,12 +1,15 @@
-//! Whether a server is alive, and which version it is.
+//! Whether a server is alive, which version it is, and what it offers.
 //!
-//! `/admin/serverinfo` is 300 KB: it is read for the version and one feature, and rarely.
+//! `/admin/serverinfo` is 300 KB: it is read rarely for the version and one feature, and where names are written that
+//! Keycloak takes without looking.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::admin::Admin;
@@ -44,11 +47,25 @@ impl LastCheck {
     }
 }
 
+/// The names that settings of a realm can have. Keycloak stores others just so, and fails later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerOffers {
+    /// Themes by type, such as `login`.
+    pub themes: BTreeMap<String, BTreeSet<String>>,
+    /// Event listeners.
+    pub listeners: BTreeSet<String>,
+    /// Types of user events.
+    pub event_types: BTreeSet<String>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ServerInfo {
     system_info: SystemInfo,
     features: Vec<Feature>,
+    themes: BTreeMap<String, Vec<Theme>>,
+    providers: BTreeMap<String, Spi>,
+    enums: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -56,6 +73,18 @@ struct ServerInfo {
 struct Feature {
     name: String,
     enabled: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Theme {
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Spi {
+    providers: BTreeMap<String, IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -94,7 +123,7 @@ impl Admin {
     async fn read_server_info(&self) -> Result<ServerCheck, ApiError> {
         let call = Call::new(Area::ServerInfo, Method::GET, self.login_realm(), &["serverinfo"]);
         match self.read::<ServerInfo>(call).await {
-            Ok(ServerInfo { system_info, features }) => {
+            Ok(ServerInfo { system_info, features, .. }) => {
                 let federated = features.iter().find(|feature| feature.name == FEDERATED_LOGIN);
                 let federated_login = federated.map(|feature| feature.enabled);
                 Ok(ServerCheck { version: system_info.version, federated_login })
@@ -103,5 +132,20 @@ impl Admin {
             Err(ApiError::Forbidden { .. }) => Ok(ServerCheck { version: None, federated_login: None }),
             Err(error) => Err(error),
         }
+    }
+
+    /// The names that the server knows.
+    ///
+    /// # Errors
+    /// `Forbidden` for an account without any right.
+    pub async fn offers(&self) -> Result<ServerOffers, ApiError> {
+        let call = Call::new(Area::ServerInfo, Method::GET, "master", &["serverinfo"]);
+        let ServerInfo { themes, mut providers, mut enums, .. } = self.read(call).await?;
+        let names = |themes: Vec<Theme>| themes.into_iter().map(|theme| theme.name).collect();
+        Ok(ServerOffers {
+            themes: themes.into_iter().map(|(kind, themes)| (kind, names(themes))).collect(),
+            listeners: providers.remove("eventsListener").unwrap_or_default().providers.into_keys().collect(),
+            event_types: enums.remove("eventType").unwrap_or_default(),
+        })
     }
 }

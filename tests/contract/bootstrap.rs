@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keywire::core::desired::{DesiredRealm, Management, OWNER_ATTRIBUTE, RealmSettings, Seconds, object_id};
+use keywire::core::desired::{DesiredRealm, Management, OWNER_ATTRIBUTE, RealmSettings, object_id};
 use keywire::core::diff::{DeletionPolicy, plan_delete_realm};
 use keywire::keycloak::{
     BootstrapError, BootstrapSpec, Credentials, RealmAdmin, RealmGrant, Step, TokenFile, bootstrap_operator,
@@ -77,18 +77,19 @@ async fn bootstrap_and_use(test: TestRealm, cluster: Issuer, name: String, mut s
 }
 
 async fn make_a_realm(realm: &RealmAdmin, cluster: &Issuer) {
-    let settings =
-        RealmSettings { enabled: Some(true), access_token_lifespan: Some(Seconds(60)), ..Default::default() };
+    let settings = RealmSettings::default().with("enabled", true).with("accessTokenLifespan", 60);
     let desired = DesiredRealm {
         realm: realm.name().to_owned(),
         owner: owner("Realm", None, "ml"),
-        management: Management::Full(Box::new(settings)),
+        management: Management::Full(Box::new(settings.into())),
         roles: Vec::new(),
         workload_issuer: Some(cluster.trusted_as("cluster")),
         adopt: false,
     };
     realm.reconcile_realm(&desired).await.expect("it may make realms");
     assert_eq!(realm.reconcile_realm(&desired).await.unwrap(), []);
+    let report = realm.reconcile_settings(&desired).await;
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
     let endpoint = endpoint(realm.name(), "resnet", &["read"]);
     realm.reconcile_endpoint(&endpoint).await.expect("and has all rights in them");
     let observed = realm.observe_realm(&Default::default()).await.unwrap();

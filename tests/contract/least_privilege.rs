@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use keywire::core::desired::{DesiredRealm, Management, RealmSettings, Seconds};
+use keywire::core::desired::{DesiredRealm, Management, RealmSettings};
 use keywire::core::rights::Duties;
 use keywire::keycloak::{
     AssertionSource, BootstrapError, BootstrapSpec, Credentials, LoginError, RealmAdmin, RealmGrant, Step,
@@ -53,15 +53,13 @@ pub async fn operator(test: &TestRealm, cluster: &Issuer) -> RealmAdmin {
 /// Everything that the operator does in a realm, from nothing, under names that were not used before.
 async fn everything(test: &TestRealm, operator: &RealmAdmin, cluster: &Issuer, duties: Duties) -> Result<(), String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
-    let settings = RealmSettings {
-        enabled: Some(true),
-        access_token_lifespan: Some(Seconds(120)),
-        display_name: Some(unique("name")),
-        admin_events_enabled: Some(true),
-        ..Default::default()
-    };
+    let settings = RealmSettings::default()
+        .with("enabled", true)
+        .with("accessTokenLifespan", 120)
+        .with("displayName", unique("name"))
+        .with("adminEventsEnabled", true);
     let management = match duties.manages_realm {
-        true => Management::Full(Box::new(settings)),
+        true => Management::Full(Box::new(settings.into())),
         false => Management::ClientsOnly,
     };
     let mut issuer = cluster.rotated().trusted_as("keywire-test");
@@ -78,6 +76,9 @@ async fn everything(test: &TestRealm, operator: &RealmAdmin, cluster: &Issuer, d
         adopt: true,
     };
     operator.reconcile_realm(&realm).await.map_err(|error| said(&error))?;
+    if let Some(error) = operator.reconcile_settings(&realm).await.failed.into_iter().next() {
+        return Err(error.to_string());
+    }
     let target = test.endpoint(&unique("e"), &["read"]);
     operator.reconcile_endpoint(&target).await.map_err(|error| said(&error))?;
     let mut workload = test.workload(&unique("w"), &[&target]);

@@ -3,6 +3,7 @@
 //! Needs `KEYCLOAK_URL`, `KEYCLOAK_ADMIN_USERNAME` and `KEYCLOAK_ADMIN_PASSWORD`. Each test has a realm of its own.
 
 mod bootstrap;
+mod client_policies;
 mod client_roles;
 mod client_scopes;
 mod clients;
@@ -11,12 +12,17 @@ mod identity_providers;
 mod least_privilege;
 mod login;
 mod realm;
+mod realm_settings;
+mod required_actions;
 mod rights;
 mod session;
+mod signing_keys;
+mod smtp;
 mod tenancy;
 mod tls;
 mod tokens;
 mod trust;
+mod user_profile;
 mod workload;
 
 #[path = "../support/issuer.rs"]

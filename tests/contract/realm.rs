@@ -1,8 +1,8 @@
 //! A realm from nothing to deletion, and a realm whose settings are someone else's.
 
-use keywire::core::desired::{DesiredRealm, Management, RealmRole, RealmSettings, Seconds, SslRequired};
-use keywire::core::diff::{Conflict, DeletionPolicy, plan_delete_realm, plan_realm};
-use keywire::keycloak::ReconcileError;
+use keywire::core::desired::{DesiredRealm, Management, RealmRole, RealmSettings, Seconds};
+use keywire::core::diff::{Change, Conflict, DeletionPolicy, plan_delete_realm, plan_realm};
+use keywire::keycloak::{RealmAdmin, ReconcileError, SettingsError};
 use serde_json::json;
 
 use crate::issuer::Issuer;
@@ -14,23 +14,30 @@ fn role(name: &str, composites: &[&str]) -> RealmRole {
 }
 
 fn desired(name: &str) -> DesiredRealm {
-    let settings = RealmSettings {
-        display_name: Some("Machine learning".into()),
-        enabled: Some(true),
-        ssl_required: Some(SslRequired::External),
-        access_token_lifespan: Some(Seconds(120)),
-        brute_force_protected: Some(true),
-        admin_events_enabled: Some(true),
-        ..Default::default()
-    };
+    let settings = RealmSettings::default()
+        .with("displayName", "Machine learning")
+        .with("enabled", true)
+        .with("sslRequired", "external")
+        .with("accessTokenLifespan", 120)
+        .with("bruteForceProtected", true)
+        .with("adminEventsEnabled", true);
     DesiredRealm {
         realm: name.into(),
         owner: owner("Realm", None, "ml"),
-        management: Management::Full(Box::new(settings)),
+        management: Management::Full(Box::new(settings.into())),
         roles: vec![role("scientist", &[]), role("lead", &["scientist"])],
         workload_issuer: Some(Issuer::new(name).trusted_as("cluster")),
         adopt: false,
     }
+}
+
+/// The realm and its settings.
+async fn reconcile(realm: &RealmAdmin, desired: &DesiredRealm) -> Vec<Change> {
+    let mut done = realm.reconcile_realm(desired).await.unwrap();
+    let report = realm.reconcile_settings(desired).await;
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    done.extend(report.done);
+    done
 }
 
 #[tokio::test]
@@ -44,12 +51,11 @@ async fn make_keep_and_delete(name: String) {
     let realm = keycloak.admin().realm(&name);
     let mut desired = desired(&name);
 
-    let done = realm.reconcile_realm(&desired).await.unwrap();
+    let done = reconcile(&realm, &desired).await;
     let kinds: Vec<_> = done.iter().map(|change| change.kind()).collect();
-    let expected =
-        ["create_realm", "create_realm_role", "create_realm_role", "add_composites", "create_identity_provider"];
-    assert_eq!(kinds, expected);
-    assert_eq!(realm.reconcile_realm(&desired).await.unwrap(), [], "converged");
+    let made = ["create_realm", "create_realm_role", "create_realm_role", "add_composites", "create_identity_provider"];
+    assert_eq!(kinds, [made.as_slice(), &["update_realm"]].concat());
+    assert_eq!(reconcile(&realm, &desired).await, [], "converged");
 
     let raw = Raw::log_in(&keycloak, &format!("/{name}")).await;
     // Someone else's attribute, and drift.
@@ -62,11 +68,11 @@ async fn make_keep_and_delete(name: String) {
     desired.roles.retain(|role| role.name == "lead");
     desired.roles[0].composites.clear();
     desired.workload_issuer.as_mut().unwrap().max_assertion_age = Seconds(600);
-    let done = realm.reconcile_realm(&desired).await.unwrap();
+    let done = reconcile(&realm, &desired).await;
     let kinds: Vec<_> = done.iter().map(|change| change.kind()).collect();
     assert!(kinds.contains(&"update_realm") && kinds.contains(&"delete_realm_role"), "{kinds:?}");
     assert!(kinds.contains(&"update_identity_provider"), "{kinds:?}");
-    assert_eq!(realm.reconcile_realm(&desired).await.unwrap(), [], "converged");
+    assert_eq!(reconcile(&realm, &desired).await, [], "converged");
     let (_, after) = raw.get("").await;
     assert_eq!(after["accessTokenLifespan"], 120);
     assert_eq!(after["attributes"]["frontendUrl"], "https://auth.example", "others' attributes stay");
@@ -86,12 +92,15 @@ async fn a_realm_that_is_not_ours_is_left_alone() {
         let (_, before) = test.raw.get("").await;
         let error = test.realm.reconcile_realm(&desired).await.unwrap_err();
         assert!(matches!(&error, ReconcileError::Conflict(Conflict::Unowned { object: "realm", .. })), "{error}");
+        let report = test.realm.reconcile_settings(&desired).await;
+        assert!(matches!(report.failed.as_slice(), [SettingsError::Conflict(Conflict::Unowned { .. })]), "{report:?}");
+        assert_eq!(report.done, []);
         assert_eq!(test.raw.get("").await.1, before);
 
         desired.management = Management::ClientsOnly;
         let done = test.realm.reconcile_realm(&desired).await.unwrap();
         assert!(done.iter().all(|change| change.kind() != "update_realm"), "{done:?}");
-        assert_eq!(test.realm.reconcile_realm(&desired).await.unwrap(), []);
+        assert_eq!(reconcile(&test.realm, &desired).await, []);
         assert_eq!(test.raw.get("").await.1, before);
 
         let observed = test.realm.observe_realm(&desired.role_names()).await.unwrap();
@@ -102,8 +111,8 @@ async fn a_realm_that_is_not_ours_is_left_alone() {
 
         desired.management = super::realm::desired(&test.name).management;
         desired.adopt = true;
-        test.realm.reconcile_realm(&desired).await.unwrap();
-        assert_eq!(test.realm.reconcile_realm(&desired).await.unwrap(), []);
+        assert!(!reconcile(&test.realm, &desired).await.is_empty());
+        assert_eq!(reconcile(&test.realm, &desired).await, []);
     })
     .await;
 }

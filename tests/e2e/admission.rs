@@ -101,6 +101,7 @@ fn a_bad_realm_is_refused_by_field() {
             ("spec.workloadIssuer", json!({"alias": "No Alias"}), &["spec.workloadIssuer.alias"]),
         ],
     );
+    assert_bad_fields(&valid, bad_settings());
     let mut others = valid;
     others["spec"]["management"] = json!("ClientsOnly");
     assert_bad_fields(
@@ -111,9 +112,28 @@ fn a_bad_realm_is_refused_by_field() {
             ("spec.login", json!({"rememberMe": true}), &["spec.management is ClientsOnly", "login"]),
             ("spec.bruteForce", json!({"enabled": true}), &["spec.management is ClientsOnly", "bruteForce"]),
             ("spec.sslRequired", json!("All"), &["spec.management is ClientsOnly", "sslRequired"]),
+            ("spec.keys", json!([{"algorithm": "RS256"}]), &["spec.management is ClientsOnly", "keys"]),
+            ("spec.extra", json!({"otpPolicyDigits": 8}), &["spec.management is ClientsOnly", "extra"]),
             ("spec.deletionPolicy", json!("Delete"), &["spec.deletionPolicy Delete needs spec.management Full"]),
         ],
     );
+}
+
+fn bad_settings() -> Vec<BadField> {
+    let keys =
+        |rotate_every: &str| json!([{"algorithm": "RS256", "rotateEvery": rotate_every, "publishBefore": "40m"}]);
+    let shared = json!({"duplicateEmails": true, "withEmail": false, "emailAsUsername": true});
+    vec![
+        ("spec.displayName", json!("x".repeat(256)), &["spec.displayName", "255"]),
+        ("spec.tokens", json!({"signatureAlgorithm": "HS256"}), &["spec.tokens.signatureAlgorithm", "ES256"]),
+        ("spec.login", json!({"duplicateEmails": true}), &["spec.login.duplicateEmails needs withEmail: false"]),
+        ("spec.login", shared, &["spec.login.duplicateEmails and emailAsUsername exclude each other"]),
+        ("spec.bruteForce", json!({"enabled": true, "maxTemporaryLockouts": 1}), &["set permanentLockout"]),
+        ("spec.passwordPolicy", json!({"notation": "digits(1)", "digits": 1}), &["spec.passwordPolicy.notation"]),
+        ("spec.locales", json!({"supported": ["de"], "default": "en"}), &["spec.locales.default must be one of"]),
+        ("spec.keys", keys("1h"), &["rotateEvery must be at least twice publishBefore"]),
+        ("spec.keys", json!([{"algorithm": "RS256"}, {"algorithm": "RS256"}]), &["spec.keys[1]", "Duplicate"]),
+    ]
 }
 
 /// The same for endpoints.

@@ -111,6 +111,41 @@ fn an_absent_secret_is_named_with_the_way_out() {
     assert_says(&message, &[&secret, "clientSecret"]);
 }
 
+/// Issue 4: the mail server's Secret may not be read, then is absent, then is there. Only the mail server waits for it.
+#[test]
+fn a_missing_mail_password_keeps_nothing_else_from_working() {
+    let stage = Stage::empty("mail");
+    let namespace = stage.namespace("corp");
+    stage.apply(stage.server());
+    let mut realm = stage.realm();
+    let password = json!({"namespace": namespace, "name": "login", "key": "clientSecret"});
+    realm["spec"]["displayName"] = json!("Mail");
+    realm["spec"]["smtp"] =
+        json!({"host": "mail.example", "from": "a@mail.example", "login": {"user": "keycloak", "password": password}});
+    stage.apply(realm);
+    let secret = format!("Secret {namespace}/login");
+    let message = stage.realm_object().wait_condition("Settings", "False", "SecretForbidden");
+    assert_says(&message, &[&secret, "spec.smtp.login.password", "secretNamespaces"]);
+    stage.realm_object().wait_condition("Ready", "False", "SecretForbidden");
+    stage.apply(http_endpoint(&stage.id, &namespace, "iris"));
+    Object::in_namespace(&namespace, "modelendpoint", "iris").wait_ready(PATIENCE);
+    let settings = || stage.keycloak.get(&format!("/{}", stage.id)).1;
+    assert_eq!((text(&settings()["displayName"]), &settings()["smtpServer"]), ("Mail".into(), &json!({})));
+
+    allow_reading(&stage, &namespace);
+    eventually(&format!("the realm says that {secret} does not exist"), PATIENCE, || {
+        stage.realm_object().touch("allowed");
+        let message = stage.realm_object().wait_condition("Settings", "False", "SecretNotFound");
+        if message.contains("does not exist") { Ok(()) } else { Err(message) }
+    });
+    apply_secret(&stage, &namespace, "keywire-operator", "sesame-of-the-mail-server");
+    stage.realm_object().touch("made");
+    stage.realm_object().wait_ready(PATIENCE);
+    assert_eq!(settings()["smtpServer"]["host"], "mail.example");
+    let shown = kubectl(&["get", "realm", &stage.id, "-o", "json"]);
+    assert!(!shown.contains("sesame-of-the-mail-server"), "{shown}");
+}
+
 /// Issue 3, "Bad input": calls retried, nothing deleted, nothing lost; an object that goes meanwhile waits for its
 /// clean-up and then goes.
 #[test]
@@ -125,9 +160,13 @@ fn nothing_is_lost_while_keycloak_is_away() {
     for object in [stage.server_object(), stage.realm_object()] {
         object.wait_condition("Ready", "False", "KeycloakUnreachable");
     }
+    // What Keycloak holds already is no news to anybody; what it does not hold yet waits.
+    stage.apply(identity(&stage.id, &team.namespace, "coming", &[]));
+    let coming = Object::in_namespace(&team.namespace, "workloadidentity", "coming");
+    assert_says(&coming.wait_condition("Ready", "False", "Waiting"), &[&format!("Realm \"{}\"", stage.id)]);
     for object in [&team.staying, &team.leaving, &team.endpoint] {
         object.touch("while Keycloak is away");
-        assert_says(&object.wait_condition("Ready", "False", "Waiting"), &[&format!("Realm \"{}\"", stage.id)]);
+        object.wait_ready(PATIENCE);
     }
     team.leaving.begin_deletion();
     eventually_told(&team.leaving, &team.namespace, "CleanupFailed", "127.0.0.1:9");
@@ -137,10 +176,14 @@ fn nothing_is_lost_while_keycloak_is_away() {
 
     stage.apply(stage.server());
     team.leaving.wait_gone();
-    [&team.staying, &team.endpoint].iter().for_each(|object| object.wait_ready(PATIENCE));
+    [&team.staying, &team.endpoint, &coming].iter().for_each(|object| object.wait_ready(PATIENCE));
     assert_eq!(team.state(), [before[0].clone(), Value::Null, before[2].clone()], "clients afterwards");
-    let gone = format!("DELETE clients/{}", text(&before[1]["id"]));
-    assert_eq!(changes(&stage), [gone], "everything that was written to Keycloak since");
+    let made = stage.keycloak.client(&stage.id, &format!("coming.{}.workload", team.namespace));
+    let expected = [("CREATE", &made), ("DELETE", &before[1])];
+    let expected = expected.map(|(verb, client)| format!("{verb} clients/{}", text(&client["id"])));
+    let mut found = changes(&stage);
+    found.sort();
+    assert_eq!(found, expected, "everything that was written to Keycloak since");
 }
 
 /// An endpoint and two identities with grants.
@@ -190,6 +233,9 @@ impl<'a> Team<'a> {
 pub fn record_changes(stage: &Stage) {
     let settings = json!({"adminEventsEnabled": true, "adminEventsDetailsEnabled": false});
     let (status, answer) = stage.keycloak.put(&format!("/{}", stage.id), &settings);
+    assert_eq!(status, 204, "admin events of realm {}: {answer}", stage.id);
+    // Keywire has had them written down from the start.
+    let (status, answer) = stage.keycloak.delete(&format!("/{}/admin-events", stage.id));
     assert_eq!(status, 204, "admin events of realm {}: {answer}", stage.id);
 }
 

@@ -1,4 +1,33 @@
-//! Realm: a Keycloak realm and who may use it.
+//! Realm: a Keycloak realm and who may use it. Each concern of its settings has a file, where the fields stand beside
+//! Keycloak's own names.
+
+mod appearance;
+mod brute_force;
+mod client_policies;
+mod events;
+mod extra;
+mod full;
+mod keys;
+mod login;
+mod password_policy;
+mod required_actions;
+mod smtp;
+mod tokens;
+mod user_profile;
+
+pub use appearance::{Locales, SecurityHeaders, Themes};
+pub use brute_force::{BruteForce, LockoutStrategy};
+pub use client_policies::{ClientCondition, ClientPolicies, ClientPolicy, ClientProfile, Executor, FullScope};
+pub use events::{AdminEvents, Events, UserEvents};
+pub use keys::{KeySize, Keys, OtherKeys};
+pub use login::Login;
+pub use password_policy::PasswordPolicy;
+pub use required_actions::RequiredAction;
+pub use smtp::{MailEncryption, MailLogin, Smtp};
+pub use tokens::{SignatureAlgorithm, Tokens};
+pub use user_profile::{
+    AttributeRequired, ProfileAttribute, ProfileGroup, ProfileRole, UnmanagedAttributes, UserProfile,
+};
 
 use std::collections::BTreeMap;
 
@@ -6,9 +35,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::api::Credentials;
-use crate::api::common::{PodSelector, Seconds, conditions_schema};
+use crate::api::common::{PodSelector, conditions_schema};
 
 /// A Keycloak realm. Cluster-scoped: the platform team's.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -31,8 +61,8 @@ use crate::api::common::{PodSelector, Seconds, conditions_schema};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.management == 'Full' || !(has(self.displayName) || has(self.tokens) || has(self.login) || has(self.bruteForce) || has(self.sslRequired))")
-    .message("spec.management is ClientsOnly: the realm's settings are someone else's; remove displayName, tokens, login, bruteForce and sslRequired, or choose Full"))]
+#[x_kube(validation = Rule::new("self.management == 'Full' || !(has(self.displayName) || has(self.displayNameHtml) || has(self.sslRequired) || has(self.tokens) || has(self.login) || has(self.bruteForce) || has(self.passwordPolicy) || has(self.smtp) || has(self.themes) || has(self.locales) || has(self.securityHeaders) || has(self.events) || has(self.userProfile) || has(self.requiredActions) || has(self.clientPolicies) || has(self.keys) || has(self.extra))")
+    .message("spec.management is ClientsOnly: the realm's settings are someone else's; remove displayName, displayNameHtml, sslRequired, tokens, login, bruteForce, passwordPolicy, smtp, themes, locales, securityHeaders, events, userProfile, requiredActions, clientPolicies, keys and extra, or choose Full"))]
 #[x_kube(validation = Rule::new("self.management == 'Full' || self.deletionPolicy == 'Orphan'")
     .message("spec.deletionPolicy Delete needs spec.management Full: a realm that is someone else's is never deleted"))]
 #[x_kube(validation = Rule::new("self.realm == oldSelf.realm && self.server == oldSelf.server")
@@ -64,6 +94,10 @@ pub struct RealmSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub display_name: Option<String>,
+    /// The same with markup, for the sign-in page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub display_name_html: Option<String>,
     /// Who must use TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssl_required: Option<SslRequired>,
@@ -76,6 +110,44 @@ pub struct RealmSpec {
     /// Brute-force protection of sign-ins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brute_force: Option<BruteForce>,
+    /// What a password must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_policy: Option<PasswordPolicy>,
+    /// How Keycloak sends mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<Smtp>,
+    /// Themes of pages and mails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub themes: Option<Themes>,
+    /// Languages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locales: Option<Locales>,
+    /// Headers that tell browsers what Keycloak's pages may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_headers: Option<SecurityHeaders>,
+    /// What Keycloak records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Events>,
+    /// What the realm knows of a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_profile: Option<UserProfile>,
+    /// What people may have to do when they sign in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["alias"]))]
+    pub required_actions: Vec<RequiredAction>,
+    /// Rules for clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_policies: Option<ClientPolicies>,
+    /// Signing keys that are rotated on a schedule, one entry per algorithm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["algorithm"]))]
+    pub keys: Vec<Keys>,
+    /// Fields of Keycloak's `RealmRepresentation` that this kind has none for, such as `otpPolicyDigits` or
+    /// `webAuthnPolicyRpId`: passed on as they are. Only these are compared and written. A list of texts is a set.
+    /// `attributes` is merged with those that are there.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(schema_with = "extra::free_form")]
+    pub extra: Map<String, Value>,
     /// Realm roles that must be there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -166,47 +238,6 @@ pub enum SslRequired {
     None,
 }
 
-/// Lifetimes of tokens and sessions.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Tokens {
-    /// How long an access token lives.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_token_lifespan: Option<Seconds>,
-    /// How long a sign-in session may idle.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_idle_timeout: Option<Seconds>,
-    /// How long a sign-in session may live.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_max_lifespan: Option<Seconds>,
-}
-
-/// How people sign in.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Login {
-    /// People may register themselves.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registration: Option<bool>,
-    /// People may sign in with their mail address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub with_email: Option<bool>,
-    /// People may reset a forgotten password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reset_password: Option<bool>,
-    /// The sign-in page offers to remember the person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remember_me: Option<bool>,
-}
-
-/// Brute-force protection of sign-ins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BruteForce {
-    /// On or off.
-    pub enabled: bool,
-}
-
 /// A realm role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -234,7 +265,7 @@ pub struct RealmStatus {
     /// The realm's issuer: `iss` of its tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, `WorkloadTrust`, `Rights`.
+    /// `Ready`, `Accepted`, `Synced`, `Settings`, `WorkloadTrust`, `Rights`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

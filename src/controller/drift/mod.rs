@@ -85,6 +85,8 @@ struct Watched {
     sweep: Sweep,
     sweep_at: Instant,
     was_ready: bool,
+    /// Nobody looked for a while: the next sweep is a whole one.
+    was_unseen: bool,
     /// Whether changes are recorded, and until when that is believed.
     recorded: Option<(bool, Instant)>,
 }
@@ -96,6 +98,7 @@ impl Default for Watched {
             sweep: Sweep::default(),
             sweep_at: Instant::now() + FIRST,
             was_ready: true,
+            was_unseen: true,
             recorded: None,
         }
     }
@@ -130,7 +133,7 @@ async fn look(ctx: &Context, queues: &Queues, realm: &Realm, watched: &mut Watch
     };
     if !std::mem::replace(&mut watched.was_ready, true) {
         // It may have come back from a backup, or empty.
-        watched.sweep_at = Instant::now();
+        (watched.sweep_at, watched.was_unseen) = (Instant::now(), true);
     }
     let admin = login.admin.realm(&realm.spec.realm);
     let name = realm.name_any();
@@ -145,7 +148,7 @@ async fn look(ctx: &Context, queues: &Queues, realm: &Realm, watched: &mut Watch
     }
     if Instant::now() >= watched.sweep_at {
         watched.sweep_at = Instant::now() + jittered(every);
-        sweep_now(ctx, queues, &name, &admin, watched, has_feed).await;
+        sweep_now(ctx, queues, &name, &admin, watched, !has_feed).await;
     }
 }
 
@@ -190,7 +193,8 @@ async fn is_recorded(admin: &RealmAdmin, watched: &mut Watched) -> Result<bool, 
     {
         return Ok(is_recorded);
     }
-    let is_recorded = admin.get_realm().await?.settings.admin_events_enabled == Some(true);
+    let settings = admin.get_realm().await?.settings;
+    let is_recorded = settings.get("adminEventsEnabled").is_some_and(|enabled| enabled == true);
     watched.recorded = Some((is_recorded, Instant::now() + RECORDED));
     Ok(is_recorded)
 }
@@ -201,11 +205,12 @@ async fn sweep_now(
     name: &str,
     admin: &RealmAdmin,
     watched: &mut Watched,
-    has_feed: bool,
+    has_no_feed: bool,
 ) {
     let expected = Expected::of(ctx, name, admin.name());
-    match watched.sweep.run(ctx, admin, &expected, has_feed).await {
+    match watched.sweep.run(ctx, admin, &expected, has_no_feed || watched.was_unseen).await {
         Ok(found) => {
+            watched.was_unseen = false;
             let (suspects, orphans) = (found.suspects.len(), found.orphans.len());
             tracing::info!(realm = name, requests = found.requests, suspects, orphans, "swept");
             for client_id in found.orphans.iter().take(20) {

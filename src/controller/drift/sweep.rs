@@ -46,18 +46,18 @@ pub struct Found {
 }
 
 impl Sweep {
-    /// Compares. `has_feed`: admin events tell of most changes, so that the roles of the endpoints are compared a few
-    /// endpoints at a time; without them, all at once.
+    /// Compares. `is_whole`: the roles of all endpoints at once; else of a few at a time, the next ones with the next
+    /// sweep, which will do while admin events tell of most changes.
     pub async fn run(
         &mut self,
         ctx: &Context,
         realm: &RealmAdmin,
         expected: &Expected,
-        has_feed: bool,
+        is_whole: bool,
     ) -> Result<Found, ReconcileError> {
         let mut found = Found::default();
         clients(ctx, realm, expected, &mut found).await?;
-        let budget = if has_feed { expected.objects / OBJECTS_PER_REQUEST } else { usize::MAX };
+        let budget = if is_whole { usize::MAX } else { expected.objects / OBJECTS_PER_REQUEST };
         for name in self.endpoints(expected) {
             roles(ctx, realm, &name, &mut found).await?;
             self.last = Some(name);
@@ -144,7 +144,6 @@ async fn roles(ctx: &Context, realm: &RealmAdmin, name: &Ref, found: &mut Found)
     found.requests += 2 + 2 * desired.scopes.len();
     if !desired.plan(realm).await.map_or_else(conflict_differs, |plan| Ok(plan.is_empty()))? {
         found.suspects.push(Traced { kind: kind::ENDPOINT, name: name.clone() });
-        return Ok(());
     }
     for role in &desired.roles {
         let holders = holders(realm, &desired, &role.name, found).await?;

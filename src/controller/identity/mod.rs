@@ -89,7 +89,12 @@ fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Prob
 /// Keycloak takes two clients of one ServiceAccount without a word, and lets either win: the older one is right.
 fn alone(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem> {
     let claimants = ctx.caches.claimants(&claim(object));
-    match claimants.first() {
+    // Creation is told to the second: of two within one, the one that has its client keeps it.
+    let first = claimants.iter().min_by_key(|identity| {
+        let created = identity.creation_timestamp().map(|at| at.0);
+        (created, !is_held(ctx, identity), identity.name_any())
+    });
+    match first {
         Some(first) if first.uid() != object.uid() => Err(Problem::new(
             ProblemReason::Conflict,
             format!(
@@ -101,6 +106,12 @@ fn alone(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether Keycloak holds an identity, as its status or this run says.
+fn is_held(ctx: &Context, identity: &WorkloadIdentity) -> bool {
+    let is_recorded = identity.status.as_ref().is_some_and(|status| status.fingerprint.is_some());
+    is_recorded || ctx.ledger.is_held(&trace(identity).of)
 }
 
 fn no_issuer(workload: &Workload) -> Problem {

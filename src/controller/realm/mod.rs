@@ -3,6 +3,7 @@
 mod build;
 mod deletion;
 mod rights;
+mod settings;
 mod status;
 
 use std::{sync::Arc, time::Duration};
@@ -25,10 +26,11 @@ use crate::{
     cluster::{IssuerError, workload_issuer},
     core::{
         build::kind,
-        desired::WorkloadIssuer,
+        desired::{DesiredRealm, WorkloadIssuer},
         diff::Change,
         graph::{Problem, ProblemReason},
     },
+    keycloak::RealmAdmin,
 };
 
 /// Everything that a valid realm's pass needs.
@@ -56,17 +58,31 @@ pub async fn reconcile(object: Arc<Realm>, ctx: Arc<Context>) -> Result<Option<D
         Ok(gathered) => {
             finalizer::hold(&api, object.as_ref()).await?;
             follow_login(&ctx, &object, &gathered.login).await;
-            let issuer = cluster_issuer(&ctx, &object).await;
-            let synced = match &issuer {
-                Ok(issuer) => sync(&ctx, &object, &gathered, issuer.clone()).await,
-                Err(_) => Err(Verdict::waiting(super::condition::SYNCED, "for this cluster's keys")),
-            };
-            let rights = rights::verdict(&object, &gathered.login).await;
-            status::accepted(&ctx, &api, &object, &gathered.server, &issuer, &synced, rights).await?;
-            issuer.map_err(|error| Error::Keycloak(error.to_string()))?;
-            synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
-            Ok(None)
+            pass(&ctx, &api, &object, &gathered).await
         }
+    }
+}
+
+/// Realm, roles and trust first: workloads need them. Then the settings, which fail for themselves.
+async fn pass(ctx: &Context, api: &Api<Realm>, object: &Realm, gathered: &Gathered) -> Result<Option<Duration>, Error> {
+    let given = settings::gather(ctx, object).await;
+    let issuer = cluster_issuer(ctx, object).await;
+    let trusted = issuer.as_ref().ok().cloned().flatten();
+    let (desired, problems) = build::desired(&ctx.cluster, object, settings::now(), given.password, trusted);
+    let realm = gathered.login.admin.realm(&object.spec.realm);
+    let synced = match &issuer {
+        Ok(_) => sync(ctx, object, &realm, &desired).await,
+        Err(_) => Err(Verdict::waiting(super::condition::SYNCED, "for this cluster's keys")),
+    };
+    let settings = settings::apply(ctx, &realm, &desired, given.missing, &problems).await;
+    let rights = rights::verdict(object, &gathered.login).await;
+    let more = settings.as_ref().map(|settings| settings.verdict.clone()).into_iter().chain(rights).collect();
+    status::accepted(ctx, api, object, &gathered.server, &issuer, &synced, more).await?;
+    issuer.map_err(|error| Error::Keycloak(error.to_string()))?;
+    synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
+    match settings {
+        Some(settings) if settings.failed => Err(Error::Keycloak(settings.verdict.message)),
+        settings => Ok(settings.and_then(|settings| settings.look_again)),
     }
 }
 
@@ -101,14 +117,8 @@ async fn cluster_issuer(ctx: &Context, object: &Realm) -> Result<Option<Workload
     }
 }
 
-async fn sync(
-    ctx: &Context,
-    object: &Realm,
-    gathered: &Gathered,
-    issuer: Option<WorkloadIssuer>,
-) -> Result<Verdict, Verdict> {
-    let desired = build::desired(&ctx.cluster, object, issuer);
-    let result = gathered.login.admin.realm(&object.spec.realm).reconcile_realm(&desired).await;
+async fn sync(ctx: &Context, object: &Realm, realm: &RealmAdmin, desired: &DesiredRealm) -> Result<Verdict, Verdict> {
+    let result = realm.reconcile_realm(desired).await;
     if result.as_ref().is_ok_and(|changes| is_made_anew(changes)) {
         start_over(ctx, &object.name_any());
     }

@@ -37,7 +37,7 @@ pub async fn waiting(ctx: &Context, api: &Api<Realm>, object: &Realm, verdict: &
     write(ctx, api, object, std::slice::from_ref(verdict), object.status.clone().unwrap_or_default()).await
 }
 
-/// The realm is valid; how far it came is in the results.
+/// The realm is valid; how far it came is in the results, and how its settings and our rights stand is `more`.
 pub async fn accepted(
     ctx: &Context,
     api: &Api<Realm>,
@@ -45,13 +45,13 @@ pub async fn accepted(
     server: &KeycloakServer,
     issuer: &Result<Option<WorkloadIssuer>, IssuerError>,
     synced: &Result<Verdict, Verdict>,
-    rights: Option<Verdict>,
+    more: Vec<Verdict>,
 ) -> Result<(), Error> {
     let (Ok(synced) | Err(synced)) = synced;
     let mut verdicts =
         vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
+    verdicts.extend(more);
     verdicts.extend(trust(issuer, synced));
-    verdicts.extend(rights);
     verdicts.extend(ctx.feeds.state(&object.name_any()).map(feed));
     let status = RealmStatus {
         issuer: Some(format!("{}/realms/{}", server.spec.url, object.spec.realm)),

@@ -83,13 +83,10 @@ impl Caches {
         names.iter().filter_map(|name| alive(Self::namespaced(&self.grants, name)?)?.parse().ok()).collect()
     }
 
-    /// The identities that claim a ServiceAccount in a realm, oldest first.
+    /// The identities that claim a ServiceAccount in a realm.
     pub fn claimants(&self, claim: &Claim) -> Vec<Arc<WorkloadIdentity>> {
         let names = self.identities_by_claim.get(claim);
-        let mut found: Vec<_> =
-            names.iter().filter_map(|name| alive(Self::namespaced(&self.identities, name)?)).collect();
-        found.sort_by_key(|identity| (identity.creation_timestamp().map(|at| at.0), identity.name_any()));
-        found
+        names.iter().filter_map(|name| alive(Self::namespaced(&self.identities, name)?)).collect()
     }
 
     /// The labels of a namespace; empty when there is no such namespace.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity, parse::name_of},
-    controller::condition::is_ready,
+    controller::condition::{READY, SYNCED, is_true},
     core::name::Ref,
 };
 
@@ -105,7 +105,8 @@ impl Queues {
             let of_server = change.old.iter().chain(&change.new).map(|realm| &realm.spec.server);
             of_server.for_each(|server| self.server(server));
         }
-        if asks_anew(change) || readiness(change, |realm| realm.status.as_ref().map(|status| &*status.conditions)) {
+        if asks_anew(change) || turned(change, SYNCED, |realm| realm.status.as_ref().map(|status| &*status.conditions))
+        {
             let endpoints = caches.endpoints.state();
             endpoints
                 .iter()
@@ -253,7 +254,17 @@ type Conditions<'a> = Option<&'a [k8s_openapi::apimachinery::pkg::apis::meta::v1
 
 /// Whether an object became ready, or is so no longer.
 fn readiness<K: Resource>(change: &Change<K>, conditions: impl for<'a> Fn(&'a K) -> Conditions<'a>) -> bool {
-    let ready =
-        |object: &Option<Arc<K>>| object.as_ref().map(|object| is_ready(conditions(object).unwrap_or_default()));
-    ready(&change.old) != ready(&change.new)
+    turned(change, READY, conditions)
+}
+
+/// Whether a condition became true, or is so no longer.
+fn turned<K: Resource>(
+    change: &Change<K>,
+    concern: &str,
+    conditions: impl for<'a> Fn(&'a K) -> Conditions<'a>,
+) -> bool {
+    let holds = |object: &Option<Arc<K>>| {
+        object.as_ref().map(|object| is_true(conditions(object).unwrap_or_default(), concern))
+    };
+    holds(&change.old) != holds(&change.new)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::owner::{OWNER_ATTRIBUTE, Owner};
+use super::owner::{MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
 use super::reference::{ClientRef, ScopeRef};
 use super::representation::{
     ClientRepresentation, ClientScopeRepresentation, ClientScopeSettings, ClientSettings, ProtocolMapperRepresentation,
@@ -136,7 +136,7 @@ impl DesiredEndpoint {
     #[must_use]
     pub fn settings(&self) -> ClientSettings {
         ClientSettings {
-            attributes: text_map([(OWNER_ATTRIBUTE, self.owner.to_attribute().as_str())]),
+            attributes: text_map([(OWNER_ATTRIBUTE, self.owner.to_attribute().as_str()), (MANAGED_ATTRIBUTE, "true")]),
             ..ClientSettings::closed(&self.client_id, &self.display_name)
         }
     }

@@ -15,8 +15,13 @@ mod workload;
 pub use endpoint::{ClientRole, DesiredEndpoint, PermissionScope};
 pub use endpoint::{is_endpoint_client_id, is_permission_scope_name};
 pub use identifier::{mapper_id, object_id, permission_scope_id};
-pub use owner::{BOOTSTRAP, OWNER_ATTRIBUTE, Owner};
-pub use realm::{DesiredRealm, Management, RealmRole, RealmSettings, Seconds, SslRequired, WorkloadIssuer};
+pub use owner::{BOOTSTRAP, MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
+pub use realm::{
+    ClientPolicies, DesiredRealm, FULL_SCOPE, FullRealm, KEY_PROVIDER, KeyComponent, KeyGenerator, KeyRotation,
+    KeyState, Management, Named, RealmRole, RealmSettings, RequiredAction, SMTP_VERSION, Seconds, SmtpServer,
+    UserProfile, WorkloadIssuer,
+};
+pub(crate) use realm::{annotated_owner, signed_owner};
 pub use reference::{ClientRef, ScopeRef};
 pub use sealed::Sealed;
 pub use workload::{Credential, DEFAULT_SCOPES, DesiredWorkload};

@@ -9,6 +9,9 @@ pub const OWNER_ATTRIBUTE: &str = "keywire.dev/owner";
 
 /// The kind in the mark of what `keywire bootstrap` makes: the operator's own login, which no Kubernetes object stands for.
 pub const BOOTSTRAP: &str = "Bootstrap";
+/// The attribute, always `true`, of every client that Keywire makes: client policies can ask for whole values only, and
+/// [`OWNER_ATTRIBUTE`] is another for each.
+pub const MANAGED_ATTRIBUTE: &str = "keywire.dev/managed";
 
 /// The Kubernetes object that a Keycloak object was made from.
 ///

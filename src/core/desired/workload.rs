@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::endpoint::text_map;
-use super::owner::{OWNER_ATTRIBUTE, Owner};
+use super::owner::{MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
 use super::reference::{ClientRef, ScopeRef};
 use super::representation::{ClientRepresentation, ClientSettings};
 
@@ -87,6 +87,7 @@ impl DesiredWorkload {
     pub fn settings(&self) -> ClientSettings {
         let mut attributes = self.credential.attributes();
         attributes.insert(OWNER_ATTRIBUTE.to_owned(), self.owner.to_attribute());
+        attributes.insert(MANAGED_ATTRIBUTE.to_owned(), "true".to_owned());
         ClientSettings {
             enabled: self.enabled,
             service_accounts_enabled: true,

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::core::desired::representation::{
     ClientRepresentation, ClientScopeRepresentation, IdentityProviderRepresentation, ProtocolMapperRepresentation,
     RealmRepresentation, RoleRepresentation,
 };
-use crate::core::desired::{ClientRef, ScopeRef};
+use crate::core::desired::{ClientRef, KeyComponent, RequiredAction, ScopeRef, SmtpServer};
 
 use super::fields::FieldChange;
 
@@ -40,6 +41,46 @@ pub enum Change {
     },
     DeleteRealm {
         realm: String,
+    },
+
+    /// The password is sealed: neither shown nor compared.
+    UpdateSmtp {
+        realm: String,
+        server: SmtpServer,
+        fields: Vec<FieldChange>,
+    },
+    UpdateUserProfile {
+        profile: Value,
+        fields: Vec<FieldChange>,
+    },
+    UpdateClientProfiles {
+        profiles: Value,
+        fields: Vec<FieldChange>,
+    },
+    UpdateClientPolicies {
+        policies: Value,
+        fields: Vec<FieldChange>,
+    },
+    CreateRequiredAction {
+        action: RequiredAction,
+    },
+    UpdateRequiredAction {
+        action: RequiredAction,
+        fields: Vec<FieldChange>,
+    },
+    DeleteRequiredAction {
+        alias: String,
+    },
+    CreateSigningKey {
+        key: KeyComponent,
+    },
+    UpdateSigningKey {
+        key: KeyComponent,
+        fields: Vec<FieldChange>,
+    },
+    DeleteSigningKey {
+        id: String,
+        name: String,
     },
 
     CreateRealmRole {
@@ -182,6 +223,12 @@ impl Change {
     pub fn fields(&self) -> &[FieldChange] {
         match self {
             Self::UpdateRealm { fields, .. }
+            | Self::UpdateSmtp { fields, .. }
+            | Self::UpdateUserProfile { fields, .. }
+            | Self::UpdateClientProfiles { fields, .. }
+            | Self::UpdateClientPolicies { fields, .. }
+            | Self::UpdateRequiredAction { fields, .. }
+            | Self::UpdateSigningKey { fields, .. }
             | Self::UpdateRealmRole { fields, .. }
             | Self::UpdateIdentityProvider { fields, .. }
             | Self::UpdateClient { fields, .. }

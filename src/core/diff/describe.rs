@@ -21,6 +21,22 @@ impl Display for Change {
             Self::CreateRealm { realm } => write!(f, "create realm {}", realm.realm),
             Self::UpdateRealm { realm, fields } => write!(f, "update realm {realm} ({})", names(fields)),
             Self::DeleteRealm { realm } => write!(f, "delete realm {realm}"),
+            Self::UpdateSmtp { realm, fields, .. } => {
+                write!(f, "update mail server of realm {realm} ({})", names(fields))
+            }
+            Self::UpdateUserProfile { fields, .. } => write!(f, "update user profile ({})", names(fields)),
+            Self::UpdateClientProfiles { fields, .. } => write!(f, "update client profiles ({})", names(fields)),
+            Self::UpdateClientPolicies { fields, .. } => write!(f, "update client policies ({})", names(fields)),
+            Self::CreateRequiredAction { action } => write!(f, "register required action {}", action.alias),
+            Self::UpdateRequiredAction { action, fields } => {
+                write!(f, "update required action {} ({})", action.alias, names(fields))
+            }
+            Self::DeleteRequiredAction { alias } => write!(f, "unregister required action {alias}"),
+            Self::CreateSigningKey { key } => write!(f, "create signing key {:?}", key.name),
+            Self::UpdateSigningKey { key, fields } => {
+                write!(f, "update signing key {:?} ({})", key.name, names(fields))
+            }
+            Self::DeleteSigningKey { name, .. } => write!(f, "delete signing key {name:?}"),
             Self::CreateRealmRole { role } => write!(f, "create realm role {}", role.name),
             Self::UpdateRealmRole { role, fields } => {
                 write!(f, "update realm role {} ({})", role.name, names(fields))

@@ -25,5 +25,8 @@ pub use observed::{
     ObservedWorkload,
 };
 pub use plan::Plan;
-pub use realm::{DeletionPolicy, plan_delete_realm, plan_realm};
+pub use realm::{
+    DeletionPolicy, KeyPlan, KeySetting, claim_realm, plan_client_policies, plan_delete_realm, plan_keys, plan_realm,
+    plan_required_actions, plan_settings, plan_smtp, plan_user_profile,
+};
 pub use workload::{client_differs_from_workload, plan_delete_workload, plan_workload};

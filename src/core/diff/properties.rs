@@ -97,12 +97,12 @@ prop_compose! {
                 .map(ToString::to_string)
                 .collect(),
         };
-        let settings =
-            RealmSettings { access_token_lifespan: lifespan.map(Seconds), enabled: Some(true), ..Default::default() };
+        let mut settings = RealmSettings::default().with("enabled", true);
+        settings.set("accessTokenLifespan", lifespan);
         DesiredRealm {
             realm: "ml".into(),
             owner: owner("Realm", "ml"),
-            management: Management::Full(Box::new(settings)),
+            management: Management::Full(Box::new(settings.into())),
             roles: roles.iter().map(role).collect(),
             workload_issuer: issuer.map(|alias| WorkloadIssuer {
                 alias: alias.into(),
@@ -253,7 +253,8 @@ proptest! {
         observed.carry_out(plan_realm(&before, &observed.clone()).unwrap());
         if let Some(realm) = observed.realm.as_mut() {
             // Keycloak shows a lifespan whether or not one was given.
-            realm.settings.access_token_lifespan.get_or_insert(Seconds(300));
+            realm.settings.set("accessTokenLifespan", Some(300));
+            realm.settings.set("theirs", Some(1));
             realm.attributes.insert("frontendUrl".into(), "https://theirs.example".into());
         }
         let theirs = ObservedRealmRole {
@@ -264,9 +265,18 @@ proptest! {
         let corporate = IdentityProviderRepresentation { alias: "corp".into(), ..Default::default() };
         observed.identity_providers.push(corporate.clone());
         observed.carry_out(plan_realm(&after, &observed.clone()).unwrap());
+        let settings = plan_settings(&after, observed.realm.as_ref().unwrap());
+        observed.carry_out(Plan { changes: settings.into_iter().collect() });
 
         let second = plan_realm(&after, &observed).unwrap();
         prop_assert!(second.is_empty(), "{second}");
+        let found = observed.realm.as_ref().unwrap();
+        prop_assert_eq!(plan_settings(&after, found), None);
+        for (name, value) in [("accessTokenLifespan", 300), ("theirs", 1)] {
+            let wanted = after.full().unwrap().settings.get(name).cloned().unwrap_or(json!(value));
+            prop_assert_eq!(found.settings.get(name), Some(&wanted));
+        }
+        prop_assert_eq!(&found.attributes["frontendUrl"], "https://theirs.example");
         prop_assert!(observed.roles.contains(&theirs));
         prop_assert!(observed.identity_providers.contains(&corporate));
         prop_assert_eq!(observed.roles.len(), after.roles.len() + 1);

@@ -42,11 +42,21 @@ impl RealmAdmin {
         Ok(done)
     }
 
-    async fn apply_change(&self, change: &Change) -> Result<(), ApiError> {
+    pub(super) async fn apply_change(&self, change: &Change) -> Result<(), ApiError> {
         match change {
             Change::CreateRealm { realm } => self.create_realm(realm).await,
             Change::UpdateRealm { fields, .. } => self.update_realm(fields).await,
             Change::DeleteRealm { .. } => self.delete_realm().await,
+            Change::UpdateSmtp { server, .. } => self.update_smtp(server).await,
+            Change::UpdateUserProfile { profile, .. } => self.put_user_profile(profile).await,
+            Change::UpdateClientProfiles { profiles, .. } => self.put_client_profiles(profiles).await,
+            Change::UpdateClientPolicies { policies, .. } => self.put_client_policies(policies).await,
+            Change::CreateRequiredAction { action } => self.create_required_action(action).await,
+            Change::UpdateRequiredAction { action, .. } => self.update_required_action(action).await,
+            Change::DeleteRequiredAction { alias } => self.delete_required_action(alias).await,
+            Change::CreateSigningKey { key } => self.create_key_provider(key).await,
+            Change::UpdateSigningKey { key, .. } => self.update_key_provider(key).await,
+            Change::DeleteSigningKey { id, .. } => self.delete_key_provider(id).await,
             Change::CreateRealmRole { role } => self.create_realm_role(role).await,
             Change::UpdateRealmRole { role, .. } => self.update_realm_role(role).await,
             Change::DeleteRealmRole { role } => self.delete_realm_role(role).await,

@@ -6,7 +6,7 @@ mod grants;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::desired::representation::RealmRepresentation;
-use crate::core::desired::{RealmSettings, SslRequired, WorkloadIssuer};
+use crate::core::desired::{RealmSettings, WorkloadIssuer};
 use crate::core::diff::Conflict;
 
 use super::admin::Admin;
@@ -135,8 +135,7 @@ pub async fn ensure_realm(admin: &Admin, name: &str, may_make: bool) -> Result<S
     if !may_make {
         return Err(BootstrapError::RealmMissing { realm: name.to_owned() });
     }
-    let settings =
-        RealmSettings { enabled: Some(true), ssl_required: Some(SslRequired::External), ..RealmSettings::default() };
+    let settings = RealmSettings::default().with("enabled", true).with("sslRequired", "external");
     realm.create_realm(&RealmRepresentation { realm: name.to_owned(), settings, attributes: BTreeMap::new() }).await?;
     Ok(Step::Created)
 }

@@ -1,18 +1,36 @@
 //! A realm: its settings where they are ours, its roles, and the trust in a cluster's ServiceAccount tokens.
 
+mod described;
+mod full;
+mod keys;
+mod settings;
+mod smtp;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::core::desired::endpoint::text_map;
+use crate::core::desired::identifier::object_id;
 use crate::core::desired::owner::{OWNER_ATTRIBUTE, Owner};
 use crate::core::desired::representation::{
     IdentityProviderRepresentation, PUSHED_KEYS, RealmRepresentation, RoleRepresentation,
 };
 
+pub use described::{ClientPolicies, FULL_SCOPE, Named, RequiredAction, UserProfile};
+pub(crate) use described::{annotated_owner, signed_owner};
+pub use full::FullRealm;
+pub use keys::{KEY_PROVIDER, KeyComponent, KeyGenerator, KeyRotation, KeyState};
+pub use settings::RealmSettings;
+pub use smtp::{SMTP_VERSION, SmtpServer};
+
 /// How far a Kubernetes node's clock may be from Keycloak's, in seconds. Keycloak's own default is none at all.
 const ALLOWED_CLOCK_SKEW: Seconds = Seconds(30);
+
+/// How long the records of a new realm's admin events are kept: they are on, and without a limit the table only grows.
+const ADMIN_EVENTS_EXPIRY: Seconds = Seconds(30 * 24 * 3600);
 
 /// What one realm should be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,7 +53,7 @@ pub struct DesiredRealm {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Management {
     /// The realm itself: made, kept and, where asked for, deleted.
-    Full(Box<RealmSettings>),
+    Full(Box<FullRealm>),
     /// Only what we put into it; the realm has to exist and its settings are someone else's.
     ClientsOnly,
 }
@@ -44,87 +62,6 @@ pub enum Management {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seconds(pub u32);
-
-/// For which clients a realm requires TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SslRequired {
-    /// For every client.
-    All,
-    /// For clients outside of private address ranges.
-    External,
-    /// For none.
-    None,
-}
-
-/// The settings of a realm. Only those that are given are compared and written; the others stay as they are.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct RealmSettings {
-    /// The name that people see.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<String>,
-    /// Whether anyone can log in at all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
-    /// For whom TLS is required.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ssl_required: Option<SslRequired>,
-    /// The lifetime of an access token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_token_lifespan: Option<Seconds>,
-    /// How long a session lives without use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sso_session_idle_timeout: Option<Seconds>,
-    /// How long a session lives at all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sso_session_max_lifespan: Option<Seconds>,
-    /// How long an offline session lives without use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub offline_session_idle_timeout: Option<Seconds>,
-    /// How long an authorization code may take to be redeemed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_code_lifespan: Option<Seconds>,
-    /// Whether a refresh token can be used once only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub revoke_refresh_token: Option<bool>,
-    /// Whether accounts are locked after failed logins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub brute_force_protected: Option<bool>,
-    /// After how many failed logins an account is locked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure_factor: Option<u32>,
-    /// Whether people can make accounts for themselves.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub registration_allowed: Option<bool>,
-    /// Whether people can reset a forgotten password.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reset_password_allowed: Option<bool>,
-    /// Whether a login can outlive the browser.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub remember_me: Option<bool>,
-    /// Whether an email address has to be verified.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub verify_email: Option<bool>,
-    /// Whether people can log in with their email address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub login_with_email_allowed: Option<bool>,
-    /// Keycloak's own notation, such as `length(12) and notUsername`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password_policy: Option<String>,
-    /// The algorithm that signs tokens, such as `RS256` or `ES256`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub default_signature_algorithm: Option<String>,
-    /// Whether logins are recorded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub events_enabled: Option<bool>,
-    /// Whether administrative changes are recorded: the source of drift detection.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub admin_events_enabled: Option<bool>,
-    /// Whether those records hold the changed object; leave it off, secrets have leaked that way.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub admin_events_details_enabled: Option<bool>,
-}
 
 /// A realm role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -202,14 +139,42 @@ impl DesiredRealm {
     }
 
     /// The realm as Keycloak is to create it; none where its settings are someone else's.
+    ///
+    /// Without its settings: one that Keycloak refuses would keep the whole realm from being made.
+    #[must_use]
+    pub fn new_realm(&self) -> Option<RealmRepresentation> {
+        self.full()?;
+        let attributes = text_map([
+            (OWNER_ATTRIBUTE, self.owner.to_attribute().as_str()),
+            ("adminEventsExpiration", ADMIN_EVENTS_EXPIRY.0.to_string().as_str()),
+        ]);
+        let settings = RealmSettings::default().with("enabled", true);
+        Some(RealmRepresentation { realm: self.realm.clone(), settings, attributes })
+    }
+
+    /// The realm as Keycloak is to hold it, but for its mail server; none where its settings are someone else's.
     #[must_use]
     pub fn representation(&self) -> Option<RealmRepresentation> {
-        let Management::Full(settings) = &self.management else { return None };
-        Some(RealmRepresentation {
-            realm: self.realm.clone(),
-            settings: settings.as_ref().clone(),
-            attributes: text_map([(OWNER_ATTRIBUTE, self.owner.to_attribute().as_str())]),
-        })
+        let FullRealm { settings, attributes, .. } = self.full()?;
+        let mut attributes = attributes.clone();
+        attributes.insert(OWNER_ATTRIBUTE.to_owned(), self.owner.to_attribute());
+        Some(RealmRepresentation { realm: self.realm.clone(), settings: settings.in_order(), attributes })
+    }
+
+    /// What the realm is to be; none where its settings are someone else's.
+    #[must_use]
+    pub fn full(&self) -> Option<&FullRealm> {
+        match &self.management {
+            Management::Full(full) => Some(full),
+            Management::ClientsOnly => None,
+        }
+    }
+
+    /// The id that stands for the realm where ids are derived.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        let Owner { cluster, kind, name, .. } = &self.owner;
+        object_id(cluster, &self.realm, kind, "", name)
     }
 }
 

@@ -12,12 +12,12 @@ use crate::core::desired::{OWNER_ATTRIBUTE, Owner, RealmSettings};
 pub struct RealmRepresentation {
     /// The realm's name.
     pub realm: String,
-    /// The settings; all present when reading with sufficient rights.
-    #[serde(flatten)]
-    pub settings: RealmSettings,
     /// Free attributes; a PUT that has any replaces all of them.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
+    /// The settings: everything else. All present when reading with sufficient rights.
+    #[serde(flatten)]
+    pub settings: RealmSettings,
 }
 
 impl RealmRepresentation {
@@ -30,6 +30,6 @@ impl RealmRepresentation {
     /// Whether Keycloak showed only the few fields that an account without rights in this realm sees.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        self.settings.access_token_lifespan.is_none()
+        !self.settings.has("accessTokenLifespan")
     }
 }

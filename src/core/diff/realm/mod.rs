@@ -1,4 +1,17 @@
-//! The plan for a realm: its settings, its roles and its workload issuer.
+//! The plan for a realm: that it is there and ours, its roles and its workload issuer. Its settings, which can fail one
+//! by one without harm to the rest, have plans of their own.
+
+mod described;
+mod keys;
+mod lists;
+#[cfg(test)]
+mod properties;
+mod rotation;
+mod settings;
+
+pub use described::{plan_client_policies, plan_required_actions, plan_user_profile};
+pub use keys::{KeyPlan, KeySetting, plan_keys};
+pub use settings::{claim_realm, plan_settings, plan_smtp};
 
 use std::collections::BTreeSet;
 
@@ -28,7 +41,7 @@ pub enum DeletionPolicy {
 /// missing and not ours to make, or if too little of it is visible.
 pub fn plan_realm(desired: &DesiredRealm, observed: &ObservedRealm) -> Result<Plan, Conflict> {
     let mut plan = Plan::default();
-    plan.extend(plan_settings(desired, observed.realm.as_ref())?);
+    plan.extend(plan_existence(desired, observed.realm.as_ref())?);
     plan.extend(surplus(desired, observed));
     let roles = by_name(&desired.roles, |role| &role.name);
     for role in &roles {
@@ -56,18 +69,13 @@ pub fn plan_delete_realm(owner: &Owner, observed: &ObservedRealm, policy: Deleti
     plan
 }
 
-fn plan_settings(desired: &DesiredRealm, found: Option<&RealmRepresentation>) -> Result<Option<Change>, Conflict> {
-    let name = &desired.realm;
-    let Some(wanted) = desired.representation() else {
-        return found.map(|_| None).ok_or_else(|| Conflict::RealmMissing { realm: name.clone() });
-    };
-    let Some(found) = found else { return Ok(Some(Change::CreateRealm { realm: Box::new(wanted) })) };
-    if found.is_partial() {
-        return Err(Conflict::RealmHidden { realm: name.clone() });
+fn plan_existence(desired: &DesiredRealm, found: Option<&RealmRepresentation>) -> Result<Option<Change>, Conflict> {
+    match (desired.new_realm(), found) {
+        (None, Some(_)) => Ok(None),
+        (None, None) => Err(Conflict::RealmMissing { realm: desired.realm.clone() }),
+        (Some(wanted), None) => Ok(Some(Change::CreateRealm { realm: Box::new(wanted) })),
+        (Some(_), Some(found)) => claim_realm(desired, found).map(|()| None),
     }
-    Claim { object: "realm", name, id: name, owner: found.owner() }.check(&desired.owner, desired.adopt)?;
-    let fields = compare(found, &wanted);
-    Ok((!fields.is_empty()).then(|| Change::UpdateRealm { realm: name.clone(), fields }))
 }
 
 fn plan_role(desired: &DesiredRealm, role: &RealmRole, observed: &ObservedRealm) -> Result<Option<Change>, Conflict> {
