@@ -153,7 +153,7 @@ pub struct KeycloakServerStatus {
     /// Keycloak's version, where the operator may see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// `Ready`, `Reachable`, `Authenticated`.
+    /// `Ready`, `Accepted`, `Reachable`, `Authenticated`, `KeysFollowed`, `WorkloadLogin`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

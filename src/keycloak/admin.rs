@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::limiter::Limiter;
 use super::locks::ClientLocks;
 use super::rights::Area;
-use super::server_info::LastVersion;
+use super::server_info::LastCheck;
 use super::server_types::TypeMemory;
 use super::session::Session;
 use super::transport::{Timeouts, Transport};
@@ -80,7 +80,7 @@ struct Server {
     url: Url,
     transport: Transport,
     locks: ClientLocks,
-    version: LastVersion,
+    last_check: LastCheck,
     types: TypeMemory,
 }
 
@@ -123,7 +123,7 @@ impl Admin {
             url,
             transport,
             locks: ClientLocks::new(),
-            version: LastVersion::default(),
+            last_check: LastCheck::default(),
             types: TypeMemory::default(),
         };
         Ok(Self { server: Arc::new(server), account: Arc::new(account) })
@@ -168,8 +168,8 @@ impl Admin {
         &self.account.session
     }
 
-    pub(super) fn last_version(&self) -> &LastVersion {
-        &self.server.version
+    pub(super) fn last_check(&self) -> &LastCheck {
+        &self.server.last_check
     }
 
     pub(super) fn type_memory(&self) -> &TypeMemory {

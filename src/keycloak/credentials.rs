@@ -55,11 +55,11 @@ impl Credentials {
     /// The form to send, with the token file read now.
     pub(super) async fn login_form(&self) -> Result<LoginForm, LoginError> {
         let fields = match self {
-            Self::KubernetesToken { client_id, token } => by_assertion(client_id, token.assertion().await?),
+            Self::KubernetesToken { token, .. } => by_assertion(token.assertion().await?),
             Self::PrivateKeyJwt { client_id, key, audience } => {
                 let unsigned =
                     |error: SigningKeyError| LoginError::Signing { name: client_id.clone(), reason: error.to_string() };
-                by_assertion(client_id, key.assertion(client_id, audience).map_err(unsigned)?)
+                by_assertion(key.assertion(client_id, audience).map_err(unsigned)?)
             }
             Self::ClientSecret { client_id, secret } => vec![
                 ("grant_type", "client_credentials".into()),
@@ -78,8 +78,8 @@ impl Credentials {
 
     /// Another form to try where the first one's assertion was refused: that of an earlier one which is still good.
     pub(super) fn spare_form(&self) -> Option<LoginForm> {
-        let Self::KubernetesToken { client_id, token } = self else { return None };
-        Some(LoginForm { fields: by_assertion(client_id, token.spare()?) })
+        let Self::KubernetesToken { token, .. } = self else { return None };
+        Some(LoginForm { fields: by_assertion(token.spare()?) })
     }
 
     /// Who logs in, for error messages.
@@ -93,10 +93,11 @@ impl Credentials {
     }
 }
 
-fn by_assertion(client_id: &str, assertion: SecretString) -> Vec<(&'static str, SecretString)> {
+/// Without `client_id`: the assertion says who it is, and Keycloak 26.5 wants the two to be the same, which a
+/// ServiceAccount's subject never is.
+fn by_assertion(assertion: SecretString) -> Vec<(&'static str, SecretString)> {
     vec![
         ("grant_type", "client_credentials".into()),
-        ("client_id", client_id.into()),
         ("client_assertion_type", CLIENT_ASSERTION_TYPE.into()),
         ("client_assertion", assertion),
     ]

@@ -2,7 +2,7 @@
 
 use crate::core::desired::representation::{IdentityProviderRepresentation, PUSHED_KEYS};
 use crate::core::desired::{Owner, WorkloadIssuer};
-use crate::core::diff::issuer_taken;
+use crate::core::diff::Conflict;
 
 use super::admin::RealmAdmin;
 use super::bootstrap::{BootstrapError, Step};
@@ -29,7 +29,7 @@ pub async fn ensure_issuer(realm: &RealmAdmin, issuer: &WorkloadIssuer, owner: &
     let existing = realm.list_identity_providers().await?;
     let has_issuer = |found: &&IdentityProviderRepresentation| found.issuer() == Some(issuer.issuer.as_str());
     if let Some(other) = existing.iter().filter(has_issuer).find(|found| found.alias != wanted.alias) {
-        return Err(BootstrapError::IssuerTaken(Box::new(issuer_taken(other))));
+        return Err(BootstrapError::IssuerTaken(Box::new(Conflict::issuer_taken(other))));
     }
     match existing.iter().find(|found| found.alias == wanted.alias) {
         None => {

@@ -1,7 +1,7 @@
 //! Whether a server is alive, which version it is, and what it offers.
 //!
-//! `/admin/serverinfo` is 300 KB: it is read rarely for the version, and where names are written that Keycloak takes
-//! without looking.
+//! `/admin/serverinfo` is 300 KB: it is read rarely for the version and one feature, and where names are written that
+//! Keycloak takes without looking.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,24 +20,29 @@ use super::rights::Area;
 /// How long a version is believed. A server that is upgraded goes away for a moment, and then it is asked anew.
 const VERSION_AGE: Duration = Duration::from_secs(3600);
 
+/// The feature by which ServiceAccount tokens log in: on by default from 26.6 on, off before.
+const FEDERATED_LOGIN: &str = "CLIENT_AUTH_FEDERATED";
+
 /// A server that answers and lets us in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerCheck {
     /// The server's version, where the operator's rights suffice to see it (`manage-realm`).
     pub version: Option<String>,
+    /// Whether ServiceAccount tokens can log in there; `None` where the server does not say.
+    pub federated_login: Option<bool>,
 }
 
-/// The version as it was read last.
+/// What a server said of itself last.
 #[derive(Debug, Default)]
-pub(super) struct LastVersion(Mutex<Option<(Option<String>, Instant)>>);
+pub(super) struct LastCheck(Mutex<Option<(ServerCheck, Instant)>>);
 
-impl LastVersion {
-    fn get(&self) -> Option<Option<String>> {
-        let (version, at) = self.slot().clone()?;
-        (at.elapsed() < VERSION_AGE).then_some(version)
+impl LastCheck {
+    fn get(&self) -> Option<ServerCheck> {
+        let (check, at) = self.slot().clone()?;
+        (at.elapsed() < VERSION_AGE).then_some(check)
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<(Option<String>, Instant)>> {
+    fn slot(&self) -> MutexGuard<'_, Option<(ServerCheck, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -57,9 +62,17 @@ pub struct ServerOffers {
 #[serde(rename_all = "camelCase", default)]
 struct ServerInfo {
     system_info: SystemInfo,
+    features: Vec<Feature>,
     themes: BTreeMap<String, Vec<Theme>>,
     providers: BTreeMap<String, Spi>,
     enums: BTreeMap<String, BTreeSet<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Feature {
+    name: String,
+    enabled: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -86,17 +99,16 @@ impl Admin {
     /// # Errors
     /// An [`ApiError`] whose message says what to do.
     pub async fn check(&self) -> Result<ServerCheck, ApiError> {
-        let result = self.check_login().await;
-        if result.is_err() {
-            *self.last_version().slot() = None;
+        if let Err(error) = self.check_login().await {
+            *self.last_check().slot() = None;
+            return Err(error);
         }
-        result?;
-        if let Some(version) = self.last_version().get() {
-            return Ok(ServerCheck { version });
+        if let Some(check) = self.last_check().get() {
+            return Ok(check);
         }
-        let version = self.read_version().await?;
-        *self.last_version().slot() = Some((version.clone(), Instant::now()));
-        Ok(ServerCheck { version })
+        let check = self.read_server_info().await?;
+        *self.last_check().slot() = Some((check.clone(), Instant::now()));
+        Ok(check)
     }
 
     /// The answer to HEAD has no body, and that to an account without rights says that it is known all the same.
@@ -108,12 +120,16 @@ impl Admin {
         }
     }
 
-    async fn read_version(&self) -> Result<Option<String>, ApiError> {
+    async fn read_server_info(&self) -> Result<ServerCheck, ApiError> {
         let call = Call::new(Area::ServerInfo, Method::GET, self.login_realm(), &["serverinfo"]);
         match self.read::<ServerInfo>(call).await {
-            Ok(info) => Ok(info.system_info.version),
+            Ok(ServerInfo { system_info, features, .. }) => {
+                let federated = features.iter().find(|feature| feature.name == FEDERATED_LOGIN);
+                let federated_login = federated.map(|feature| feature.enabled);
+                Ok(ServerCheck { version: system_info.version, federated_login })
+            }
             // Logged in, but without any right as yet: reachable all the same.
-            Err(ApiError::Forbidden { .. }) => Ok(None),
+            Err(ApiError::Forbidden { .. }) => Ok(ServerCheck { version: None, federated_login: None }),
             Err(error) => Err(error),
         }
     }

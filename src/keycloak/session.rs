@@ -107,6 +107,11 @@ impl Session {
         }
     }
 
+    /// The next call logs in anew: what the account may do has changed.
+    pub fn forget(&self) {
+        self.state().login = None;
+    }
+
     fn usable(&self) -> Option<Arc<Login>> {
         let now = Instant::now();
         self.state().login.clone().filter(|login| now < login.ends_at)

@@ -30,8 +30,13 @@ async fn an_issuer_is_trusted_once_per_realm() {
         let owner = owner("Realm", None, "ml");
         let provider = |alias| issuer.trusted_as(alias).identity_provider(&owner);
         test.realm.create_identity_provider(&provider("first")).await.unwrap();
-        let error = test.realm.create_identity_provider(&provider("second")).await.unwrap_err();
-        assert_eq!(<&str>::from(&error), "invalid", "{error}");
+        let second = test.realm.create_identity_provider(&provider("second")).await;
+        if test.keycloak.is_before_26_6().await {
+            // Either may win then: our own check is what refuses a clash of issuers.
+            second.expect("taken without a word");
+        } else {
+            assert_eq!(<&str>::from(&second.unwrap_err()), "invalid");
+        }
         let error = test.realm.create_identity_provider(&provider("first")).await.unwrap_err();
         assert!(error.is_conflict() || <&str>::from(&error) == "invalid", "{error}");
     })

@@ -14,7 +14,9 @@ fn password(password: &str) -> Credentials {
 
 #[tokio::test]
 async fn the_check_says_the_version() {
-    let version = Keycloak::from_env().admin().check().await.unwrap().version;
+    let check = Keycloak::from_env().admin().check().await.unwrap();
+    assert_eq!(check.federated_login, Some(true), "workloads and the operator log in by it");
+    let version = check.version;
     assert!(version.as_deref().is_some_and(|version| version.starts_with("26.")), "{version:?}");
 }
 

@@ -76,6 +76,10 @@ async fn a_right_that_is_given_works_without_a_new_login() {
         let management = test.realm.find_client("realm-management").await.unwrap().unwrap().reference().id;
         let role = test.realm.get_client_role(&management, "manage-clients").await.unwrap();
         test.realm.map_client_roles(&account, &management, &[role]).await.unwrap();
+        if test.keycloak.is_before_26_6().await {
+            // There the list of clients goes by the token's roles, so it is full with the next one.
+            operator.held_roles(true).await.unwrap();
+        }
         admin.realm(&test.name).reconcile_endpoint(&test.endpoint("resnet", &["read"])).await.unwrap();
     })
     .await;

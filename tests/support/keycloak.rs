@@ -43,6 +43,13 @@ impl Keycloak {
         self.admin_with("master", credentials)
     }
 
+    /// Whether the server is older than 26.6: what is said of it was found on 26.5.0.
+    pub async fn is_before_26_6(&self) -> bool {
+        let version = self.admin().check().await.expect("the administrator logs in").version.expect("a version");
+        let numbers: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+        numbers.as_slice() < &[26, 6][..]
+    }
+
     /// Our client, logged in some other way.
     pub fn admin_with(&self, login_realm: &str, credentials: Credentials) -> Admin {
         admin_at(self.url.clone(), login_realm, credentials)

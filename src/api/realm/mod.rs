@@ -286,7 +286,7 @@ pub struct RealmStatus {
     /// The realm's issuer: `iss` of its tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, `Settings`, `WorkloadTrust`, `DriftFeed`; and of the lists that are used `Roles`,
+    /// `Ready`, `Accepted`, `Synced`, `Settings`, `WorkloadTrust`, `Rights`, `DriftFeed`; and of the lists that are used `Roles`,
     /// `Groups`, `ClientScopes`, `IdentityProviders`, `UserFederation`, `Users`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]

@@ -34,7 +34,7 @@ pub async fn waiting(ctx: &Context, api: &Api<Realm>, object: &Realm, verdict: &
     write(ctx, api, object, std::slice::from_ref(verdict), object.status.clone().unwrap_or_default()).await
 }
 
-/// The realm is valid; how far it came is in the results.
+/// The realm is valid; how far it came is in the results, and how its settings and our rights stand is `more`.
 pub async fn accepted(
     ctx: &Context,
     api: &Api<Realm>,

@@ -23,6 +23,9 @@ const REACHABLE: &str = "Reachable";
 /// The operator can log in.
 const AUTHENTICATED: &str = "Authenticated";
 
+/// Workloads can log in by their ServiceAccount tokens.
+const WORKLOAD_LOGIN: &str = "WorkloadLogin";
+
 /// Writes how the login went.
 pub async fn write(
     ctx: &Context,
@@ -64,7 +67,10 @@ fn outcome(checked: Option<&Result<ServerCheck, ApiError>>) -> Vec<Verdict> {
     let reachable = || Verdict::good(REACHABLE, "Answers", "Keycloak answers");
     match checked {
         None => vec![Verdict::waiting(REACHABLE, "to be tried")],
-        Some(Ok(_)) => vec![reachable(), Verdict::good(AUTHENTICATED, "LoggedIn", "the operator can log in")],
+        Some(Ok(check)) => {
+            let logged_in = Verdict::good(AUTHENTICATED, "LoggedIn", "the operator can log in");
+            [reachable(), logged_in].into_iter().chain(workload_login(check)).collect()
+        }
         Some(Err(error)) if error.is_out_of_reach() => {
             let message = error.to_string();
             vec![
@@ -74,6 +80,15 @@ fn outcome(checked: Option<&Result<ServerCheck, ApiError>>) -> Vec<Verdict> {
         }
         Some(Err(error)) => vec![reachable(), Verdict::bad(AUTHENTICATED, api_reason(error), error.to_string())],
     }
+}
+
+/// Said only where the server cannot do what every WorkloadIdentity needs: all of them would fail without a reason.
+fn workload_login(check: &ServerCheck) -> Option<Verdict> {
+    let version = check.version.as_deref().unwrap_or_default();
+    let message = format!(
+        "Keycloak {version} takes no ServiceAccount tokens, since its feature client-auth-federated is off: start it with --features=client-auth-federated, or upgrade to 26.6 or later"
+    );
+    (check.federated_login == Some(false)).then(|| Verdict::bad(WORKLOAD_LOGIN, "FeatureOff", message).aside())
 }
 
 async fn apply(

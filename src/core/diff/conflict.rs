@@ -1,5 +1,6 @@
 //! Why nothing can be planned.
 
+use crate::core::desired::representation::IdentityProviderRepresentation;
 use crate::core::desired::{OWNER_ATTRIBUTE, Owner};
 
 /// Something in Keycloak stands in the way, and changing it is not ours to decide.
@@ -58,6 +59,16 @@ pub enum Conflict {
         /// The realm's name.
         realm: String,
     },
+}
+
+impl Conflict {
+    /// The conflict of an issuer that an identity provider has already.
+    #[must_use]
+    pub fn issuer_taken(found: &IdentityProviderRepresentation) -> Self {
+        let whose = found.owner().map_or("not made by Keywire".to_owned(), |owner| format!("of {owner}"));
+        let issuer = found.issuer().unwrap_or_default().to_owned();
+        Self::IssuerTaken { issuer, alias: found.alias.clone(), whose }
+    }
 }
 
 /// An object that may turn out not to be ours.

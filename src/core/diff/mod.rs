@@ -27,7 +27,6 @@ pub use observed::{
     ObservedEndpoint, ObservedRealm, ObservedRoleMapping, ObservedScope, ObservedScopeMapping, ObservedWorkload,
 };
 pub use plan::Plan;
-pub(crate) use realm::issuer_taken;
 pub use realm::objects;
 pub use realm::{
     DeletionPolicy, KeyPlan, KeySetting, claim_realm, plan_client_policies, plan_delete_realm, plan_keys, plan_realm,

@@ -84,6 +84,15 @@ pub enum BootstrapError {
         /// The alias.
         alias: String,
     },
+    /// The server takes no ServiceAccount tokens.
+    #[error(
+        "Keycloak {version} takes no ServiceAccount tokens, since its feature client-auth-federated is off: start it \
+         with --features=client-auth-federated, or upgrade to 26.6 or later, where it is on"
+    )]
+    FeatureOff {
+        /// The server's version, or nothing where it does not say.
+        version: String,
+    },
     /// The client is the way in of another cluster's operator.
     #[error("client {client_id} is that of the operator of cluster {cluster}: choose another with --client-id")]
     ClientTaken {
@@ -138,6 +147,10 @@ pub async fn ensure_realm(admin: &Admin, name: &str, may_make: bool) -> Result<S
 /// # Errors
 /// [`BootstrapError`]; what was done before stays, and running it again goes on.
 pub async fn bootstrap_operator(admin: &Admin, spec: &BootstrapSpec) -> Result<BootstrapReport, BootstrapError> {
+    let server = admin.check().await?;
+    if server.federated_login == Some(false) {
+        return Err(BootstrapError::FeatureOff { version: server.version.unwrap_or_default() });
+    }
     let realm = admin.realm(&spec.login_realm);
     let identity_provider = ensure_issuer(&realm, &spec.issuer, &spec.owner()).await?;
     let (id, client) = client::ensure_client(&realm, spec).await?;

@@ -25,8 +25,6 @@ const MAX_TOKEN: usize = 16 * 1024;
 pub struct TokenRequest {
     /// The token endpoint.
     pub endpoint: Resource,
-    /// The client.
-    pub client_id: String,
     /// Where the projected tokens are.
     pub tokens: PathBuf,
     /// What to ask for.
@@ -106,6 +104,8 @@ impl TokenRequest {
         }
     }
 
+    /// No `client_id`: the assertion says who it is, and Keycloak 26.5 wants the two to be the same.
+    ///
     /// The assertion is read anew each time: the kubelet rotates it. It lies on
     /// a memory file system, so reading it does not block.
     fn form(&self) -> Result<String, GrantError> {
@@ -113,7 +113,6 @@ impl TokenRequest {
             fs::read_to_string(self.tokens.join(ASSERTION_FILE)).map_err(|_| GrantError::AssertionMissing)?;
         Ok(form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", &self.client_id)
             .append_pair("client_assertion_type", ASSERTION_TYPE)
             .append_pair("client_assertion", assertion.trim())
             .append_pair("scope", &self.scopes.join(" "))
@@ -186,7 +185,6 @@ mod tests {
         let Ok(endpoint) = Resource::new("http://kc/token", None) else { panic!("URL") };
         TokenRequest {
             endpoint,
-            client_id: "c".into(),
             tokens: PathBuf::from("/nonexistent"),
             scopes: vec!["e:read".into(), "e:predict".into()],
             audience: "e".into(),

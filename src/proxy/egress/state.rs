@@ -141,7 +141,6 @@ impl EgressState {
         let EgressConfig { client_id, token_source, .. } = document;
         let request = TokenRequest {
             endpoint: Resource::new(&token_source.token_url, token_source.ca.as_deref())?,
-            client_id: client_id.clone(),
             tokens: self.tokens.clone(),
             scopes: target.scopes.clone(),
             audience: target.audience.clone(),

@@ -3,7 +3,18 @@
 # root) or on the bridge's address (with 127.0.0.1 led there, see network.sh).
 # Issuer, options and admin are the same in both, so a test cannot tell.
 
-KEYCLOAK_ENTRY=keycloak-$KEYCLOAK_VERSION
+# Workloads log in by their ServiceAccount tokens: a feature that is on from 26.6
+# on, and has to be asked for before.
+case $KEYCLOAK_VERSION in
+26.[0-5].*)
+	KEYCLOAK_FEATURES=client-auth-federated
+	KEYCLOAK_ENTRY=keycloak-$KEYCLOAK_VERSION-$KEYCLOAK_FEATURES
+	;;
+*)
+	KEYCLOAK_FEATURES=
+	KEYCLOAK_ENTRY=keycloak-$KEYCLOAK_VERSION
+	;;
+esac
 KEYCLOAK_DIR=$STATE/keycloak
 
 keycloak_built() { cache_has "$KEYCLOAK_ENTRY"; }
@@ -17,7 +28,8 @@ keycloak_assemble() {
 	unzip -q "$folder/download/keycloak-quarkus-dist-$KEYCLOAK_VERSION.zip" -d "$folder/unpacked"
 	mv "$folder/unpacked/keycloak-$KEYCLOAK_VERSION"/* "$folder/"
 	rm -rf "$folder/download" "$folder/unpacked"
-	nice -n 5 "$folder/bin/kc.sh" build --db=dev-file --health-enabled=true --metrics-enabled=true
+	nice -n 5 "$folder/bin/kc.sh" build --db=dev-file --health-enabled=true --metrics-enabled=true \
+		${KEYCLOAK_FEATURES:+--features="$KEYCLOAK_FEATURES"}
 }
 
 # keycloak_start ADDRESS: starts it there and does not wait. --cache=local: no

@@ -99,15 +99,8 @@ fn check_issuer(desired: &DesiredRealm, issuer: &WorkloadIssuer, observed: &Obse
     };
     match taken.find(|found| !is_deleted(found)) {
         None => Ok(()),
-        Some(found) => Err(issuer_taken(found)),
+        Some(found) => Err(Conflict::issuer_taken(found)),
     }
-}
-
-/// The conflict of an issuer that an identity provider has already.
-pub(crate) fn issuer_taken(found: &IdentityProviderRepresentation) -> Conflict {
-    let whose = found.owner().map_or("not made by Keywire".to_owned(), |owner| format!("of {owner}"));
-    let issuer = found.issuer().unwrap_or_default().to_owned();
-    Conflict::IssuerTaken { issuer, alias: found.alias.clone(), whose }
 }
 
 /// What we made earlier and is no longer desired. It goes first: the next issuer may have the same `iss`.
