@@ -68,19 +68,20 @@ impl Team {
 fn a_change_by_hand_is_undone_and_told() {
     let team = Team::new("undone");
     team.change_client(
-        &json!({"clientId": team.client_id(), "fullScopeAllowed": true, "redirectUris": ["https://evil.example/*"]}),
+        &json!({"clientId": team.client_id(), "directAccessGrantsEnabled": true, "redirectUris": ["https://evil.example/*"]}),
     );
     eventually("the client is as it was", PATIENCE, || {
         let client = team.client();
-        let is_back = client["fullScopeAllowed"] == false && client["redirectUris"] == json!([]);
+        let is_back = client["directAccessGrantsEnabled"] == false && client["redirectUris"] == json!([]);
         if is_back { Ok(()) } else { Err(format!("{client}")) }
     });
-    eventually_told(&team.identity(), &team.namespace, "DriftRepaired", "fullScopeAllowed");
+    eventually_told(&team.identity(), &team.namespace, "DriftRepaired", "directAccessGrantsEnabled");
     eventually_told(&team.identity(), &team.namespace, "DriftRepaired", "redirectUris");
     eventually("the metric names the field", PATIENCE, || {
         let lines = drift_metrics()?;
-        let names =
-            |line: &&String| line.contains(r#"field="fullScopeAllowed""#) && line.contains(r#"action="repaired""#);
+        let names = |line: &&String| {
+            line.contains(r#"field="directAccessGrantsEnabled""#) && line.contains(r#"action="repaired""#)
+        };
         lines.iter().find(names).map(|_| ()).ok_or_else(|| format!("{lines:?}"))
     });
 }
@@ -148,16 +149,16 @@ fn a_change_is_only_reported_where_the_realm_says_so() {
     stage.apply(realm);
     stage.realm_object().wait_ready(PATIENCE);
     let team = Team::in_stage(stage);
-    team.change_client(&json!({"clientId": team.client_id(), "fullScopeAllowed": true}));
+    team.change_client(&json!({"clientId": team.client_id(), "directAccessGrantsEnabled": true}));
     let message = team.identity().wait_condition("Drift", "True", "Reported");
-    assert_says(&message, &["fullScopeAllowed", "driftPolicy: Report"]);
-    assert_eq!(team.client()["fullScopeAllowed"], true, "reported, not repaired");
+    assert_says(&message, &["directAccessGrantsEnabled", "driftPolicy: Report"]);
+    assert_eq!(team.client()["directAccessGrantsEnabled"], true, "reported, not repaired");
 
     // What the object itself asks for next is made, and with it the rest is put right.
     team.identity().patch(&json!({"spec": {"suspended": true}}));
     eventually("the identity is suspended, and nothing differs", PATIENCE, || {
         let (client, object) = (team.client(), team.identity().get()?);
-        let is_right = client["enabled"] == false && client["fullScopeAllowed"] == false;
+        let is_right = client["enabled"] == false && client["directAccessGrantsEnabled"] == false;
         if is_right && condition(&object, "Drift").is_none() { Ok(()) } else { Err(format!("{client} {object}")) }
     });
 }

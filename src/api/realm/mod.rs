@@ -193,8 +193,8 @@ pub struct RealmSpec {
     /// Take over a realm that exists already (`Full` only), and roles, groups and the like of the same names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
-    /// What becomes of changes that others make in Keycloak to what is ours: to this realm as far as it is, and to the
-    /// endpoints and identities in it.
+    /// What becomes of changes that others make in Keycloak to the endpoints and identities of this realm. What this
+    /// object itself says is kept in any case.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
     /// What becomes of the Keycloak realm when this object goes.
@@ -213,7 +213,7 @@ pub enum Management {
     ClientsOnly,
 }
 
-/// What becomes of changes that others make in Keycloak to what is ours.
+/// What becomes of changes that others make in Keycloak to endpoints and identities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DriftPolicy {
     /// They are undone, and an Event tells of them.
