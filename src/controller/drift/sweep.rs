@@ -27,11 +27,16 @@ const HOLDERS: usize = 1_000;
 /// A sweep asks for at most one request per so many objects, as far as admin events tell of the rest.
 const OBJECTS_PER_REQUEST: usize = 100;
 
+/// The most requests that are saved up: enough for the endpoint with the most permissions.
+const SAVED: usize = 2 + 3 * 64;
+
 /// One realm's sweeps.
 #[derive(Debug, Default)]
 pub struct Sweep {
     /// The endpoint whose roles were compared last: the next sweep goes on behind it.
     last: Option<Ref>,
+    /// Requests that earlier sweeps might have made and did not.
+    saved: usize,
 }
 
 /// What a sweep found.
@@ -57,14 +62,17 @@ impl Sweep {
     ) -> Result<Found, ReconcileError> {
         let mut found = Found::default();
         clients(ctx, realm, expected, &mut found).await?;
-        let budget = if is_whole { usize::MAX } else { expected.objects / OBJECTS_PER_REQUEST };
+        let allowed = self.saved + expected.objects / OBJECTS_PER_REQUEST;
         for name in self.endpoints(expected) {
-            roles(ctx, realm, &name, &mut found).await?;
-            self.last = Some(name);
-            if found.requests >= budget {
+            let Some(desired) = settled_endpoint(ctx, &name) else { continue };
+            if !is_whole && found.requests + cost(&desired) > allowed {
                 break;
             }
+            roles(ctx, realm, &name, &desired, &mut found).await?;
+            self.last = Some(name);
         }
+        // What is saved is bounded, so that a sweep is never much dearer than the others.
+        self.saved = allowed.saturating_sub(found.requests).min(SAVED);
         Ok(found)
     }
 
@@ -137,17 +145,27 @@ fn is_settled(ctx: &Context, of: &Traced) -> bool {
     }
 }
 
+/// The requests that [`roles`] makes of an endpoint with few callers: the client, its roles; for each scope itself and
+/// its mapping; for each role its holders.
+fn cost(desired: &DesiredEndpoint) -> usize {
+    2 + 2 * desired.scopes.len() + desired.roles.len()
+}
+
 /// The roles and scopes of one endpoint, and who holds the roles.
-async fn roles(ctx: &Context, realm: &RealmAdmin, name: &Ref, found: &mut Found) -> Result<(), ReconcileError> {
-    let Some(desired) = settled_endpoint(ctx, name) else { return Ok(()) };
-    // The client, its roles, and for each scope itself and its mapping.
-    found.requests += 2 + 2 * desired.scopes.len();
+async fn roles(
+    ctx: &Context,
+    realm: &RealmAdmin,
+    name: &Ref,
+    desired: &DesiredEndpoint,
+    found: &mut Found,
+) -> Result<(), ReconcileError> {
+    found.requests += cost(desired) - desired.roles.len();
     if !desired.plan(realm).await.map_or_else(conflict_differs, |plan| Ok(plan.is_empty()))? {
         found.suspects.push(Traced { kind: kind::ENDPOINT, name: name.clone() });
     }
     for role in &desired.roles {
-        let holders = holders(realm, &desired, &role.name, found).await?;
-        found.suspects.extend(wrong_holders(ctx, name, &desired, &role.name, &holders));
+        let holders = holders(realm, desired, &role.name, found).await?;
+        found.suspects.extend(wrong_holders(ctx, name, desired, &role.name, &holders));
     }
     Ok(())
 }
