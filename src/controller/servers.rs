@@ -125,6 +125,12 @@ pub fn issuer_alias(realm: &Realm, cluster: &str) -> Option<String> {
     Some(issuer.alias.clone().unwrap_or_else(|| default_alias(cluster)))
 }
 
+/// Whether Keycloak holds a realm. Not `Ready`: a setting that Keycloak refuses is no reason to keep workloads waiting,
+/// nor to stop watching them.
+pub fn is_held(realm: &Realm) -> bool {
+    realm.status.as_ref().is_some_and(|status| is_true(&status.conditions, SYNCED))
+}
+
 /// The way to a realm for an object in `namespace`, or what is in the way.
 pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Problem> {
     let found = realm_of(&ctx.caches, realm)?;
@@ -144,8 +150,7 @@ pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Pr
         admin: login.admin.realm(&found.spec.realm),
         issuer_alias: issuer_alias(&found, &ctx.cluster),
         drift_policy: found.spec.drift_policy,
-        // Not `Ready`: a setting that Keycloak refuses is no reason to keep workloads waiting.
-        ready: found.status.as_ref().is_some_and(|status| is_true(&status.conditions, SYNCED)),
+        ready: is_held(&found),
     })
 }
 

@@ -75,4 +75,4 @@ pub use server_info::{ServerCheck, ServerOffers};
 pub use settings::{SettingsError, SettingsReport};
 pub use signing_key::{SigningKey, SigningKeyError};
 pub use token::{TokenAnswer, TokenError, TokenRequest};
-pub use users::{RoleHolder, ServiceAccount, UserSummary};
+pub use users::{ServiceAccount, UserSummary};

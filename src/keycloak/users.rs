@@ -31,9 +31,6 @@ pub struct UserSummary {
     pub service_account_client_id: Option<String>,
 }
 
-/// A user that holds a role.
-pub type RoleHolder = UserSummary;
-
 /// How the names of service accounts begin.
 const SERVICE_ACCOUNT: &str = "service-account-";
 
@@ -79,7 +76,7 @@ impl RealmAdmin {
         role: &str,
         first: usize,
         max: usize,
-    ) -> Result<Vec<RoleHolder>, ApiError> {
+    ) -> Result<Vec<UserSummary>, ApiError> {
         let call = self.call(Area::RoleMappings, Method::GET, &["clients", client, "roles", role, "users"]);
         let call = call.query("briefRepresentation", true).query("first", first).query("max", max);
         self.admin().read(call).await

@@ -25,6 +25,7 @@ use prometheus_client::registry::Registry;
 
 pub use args::Args;
 pub use published::{DOCUMENT_LABEL, DocumentKey, DocumentKind, OBJECT_LABEL};
+pub use watch::{DocumentError, key_of};
 
 use self::{
     auth::Authenticator,

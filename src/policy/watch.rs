@@ -89,7 +89,7 @@ impl Source {
                 }
                 Ok(Event::Apply(map)) => drop(self.take(&map)),
                 Ok(Event::Delete(map)) => {
-                    if let Ok(key) = key(&map) {
+                    if let Ok(key) = key_of(&map) {
                         self.documents.delete(&key);
                     }
                 }
@@ -126,13 +126,17 @@ impl Source {
                 let reason: &'static str = (&error).into();
                 tracing::error!(namespace, name, reason, %error, "a ConfigMap is no policy document: left out");
                 // A document that became unreadable is not gone: proxies keep the last good one.
-                key(map).ok()
+                key_of(map).ok()
             }
         }
     }
 }
 
-fn key(map: &ConfigMap) -> Result<DocumentKey, DocumentError> {
+/// The document that a ConfigMap is for, by its labels and its name.
+///
+/// # Errors
+/// [`DocumentError`] for a ConfigMap that is no document's.
+pub fn key_of(map: &ConfigMap) -> Result<DocumentKey, DocumentError> {
     let label = |name| map.labels().get(name).ok_or(DocumentError::Labels);
     let kind: DocumentKind = label(DOCUMENT_LABEL)?.parse().map_err(|_| DocumentError::Labels)?;
     let object = Ref::new(map.namespace().unwrap_or_default(), label(OBJECT_LABEL)?);
@@ -144,7 +148,7 @@ fn key(map: &ConfigMap) -> Result<DocumentKey, DocumentError> {
 }
 
 fn document(map: &ConfigMap) -> Result<(DocumentKey, Version), DocumentError> {
-    let key = key(map)?;
+    let key = key_of(map)?;
     let file = key.kind.file();
     let text = map.data.as_ref().and_then(|data| data.get(file)).ok_or(DocumentError::Key(file))?;
     let json = |source| DocumentError::Json { file, source };

@@ -19,50 +19,20 @@ use crate::{
     core::{
         build::{Numbered, next_number},
         name::Ref,
-        policy::document::{EGRESS_FILE, GUARD_FILE, STREAM_CA_FILE},
+        policy::document::STREAM_CA_FILE,
     },
-    policy::DOCUMENT_LABEL,
+    policy::{DOCUMENT_LABEL, DocumentKey, DocumentKind},
 };
 
 pub use published::Published;
 use published::{Content, Entry};
 
-/// The two kinds of documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A guard policy.
-    Guard,
-    /// An egress configuration.
-    Egress,
-}
-
-impl Kind {
-    fn of_label(label: &str) -> Option<Self> {
-        [Self::Guard, Self::Egress].into_iter().find(|kind| kind.label() == label)
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Guard => "guard",
-            Self::Egress => "egress",
-        }
-    }
-
-    fn file(self) -> &'static str {
-        match self {
-            Self::Guard => GUARD_FILE,
-            Self::Egress => EGRESS_FILE,
-        }
-    }
-
-    /// Name of the ConfigMap of an object.
-    pub fn config_map(self, object: &str) -> String {
-        format!("keywire-{}-{object}", self.label())
-    }
-}
-
 /// The document that is published now; `None` where there is none, or none that can be read.
-pub async fn published<D: DeserializeOwned>(ctx: &Context, kind: Kind, object: &Ref) -> Result<Option<D>, ObjectError> {
+pub async fn published<D: DeserializeOwned>(
+    ctx: &Context,
+    kind: DocumentKind,
+    object: &Ref,
+) -> Result<Option<D>, ObjectError> {
     let name = kind.config_map(&object.name);
     let found = api(ctx, object).get_opt(&name).await.map_err(|source| ObjectError::Api {
         kind: "ConfigMap".to_owned(),
@@ -78,12 +48,12 @@ pub async fn published<D: DeserializeOwned>(ctx: &Context, kind: Kind, object: &
 /// What is published already is known from the watch, so that a pass over an unchanged object asks nobody.
 pub async fn publish<D: Numbered + Serialize + DeserializeOwned>(
     ctx: &Context,
-    kind: Kind,
+    kind: DocumentKind,
     object: &Ref,
     owner: &OwnerReference,
     document: D,
 ) -> Result<D, ObjectError> {
-    let key = (kind, object.clone());
+    let key = DocumentKey { kind, object: object.clone() };
     let content = Content::of(&document, ctx.stream_ca.borrow().as_deref());
     let before = ctx.published.get(&key);
     if let Some(before) = before.as_ref().filter(|before| before.owner == owner.uid && before.content == content) {
@@ -100,7 +70,7 @@ pub async fn publish<D: Numbered + Serialize + DeserializeOwned>(
 /// The first document of an object.
 async fn add<D: Numbered + Serialize + DeserializeOwned>(
     ctx: &Context,
-    kind: Kind,
+    kind: DocumentKind,
     object: &Ref,
     owner: &OwnerReference,
     document: D,
@@ -117,7 +87,7 @@ async fn add<D: Numbered + Serialize + DeserializeOwned>(
 
 async fn renew<D: Numbered + Serialize>(
     ctx: &Context,
-    kind: Kind,
+    kind: DocumentKind,
     object: &Ref,
     owner: &OwnerReference,
     document: D,
@@ -133,7 +103,7 @@ fn api(ctx: &Context, object: &Ref) -> Api<ConfigMap> {
     Api::namespaced(ctx.client.clone(), &object.namespace)
 }
 
-fn json(kind: Kind, object: &Ref, document: &impl Serialize) -> Result<String, ObjectError> {
+fn json(kind: DocumentKind, object: &Ref, document: &impl Serialize) -> Result<String, ObjectError> {
     serde_json::to_string(document).map_err(|source| ObjectError::Json {
         kind: "ConfigMap".to_owned(),
         name: kind.config_map(&object.name),
@@ -141,13 +111,13 @@ fn json(kind: Kind, object: &Ref, document: &impl Serialize) -> Result<String, O
     })
 }
 
-fn config_map(ctx: &Context, kind: Kind, object: &Ref, owner: &OwnerReference, text: String) -> ConfigMap {
+fn config_map(ctx: &Context, kind: DocumentKind, object: &Ref, owner: &OwnerReference, text: String) -> ConfigMap {
     let mut data = BTreeMap::from([(kind.file().to_owned(), text)]);
     if let Some(ca) = ctx.stream_ca.borrow().clone() {
         data.insert(STREAM_CA_FILE.to_owned(), ca.to_string());
     }
     let mut labels = objects::labels(&object.name);
-    labels.insert(DOCUMENT_LABEL.to_owned(), kind.label().to_owned());
+    labels.insert(DOCUMENT_LABEL.to_owned(), kind.to_string());
     ConfigMap {
         metadata: ObjectMeta {
             name: Some(kind.config_map(&object.name)),

@@ -14,20 +14,15 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
-use super::Kind;
 use crate::{
     controller::watch::Queues,
     core::{
         build::Numbered,
         fingerprint::Fingerprint,
-        name::Ref,
         policy::document::{EgressConfig, GuardPolicy, STREAM_CA_FILE},
     },
-    policy::{DOCUMENT_LABEL, OBJECT_LABEL},
+    policy::{DOCUMENT_LABEL, DocumentKey, DocumentKind, key_of},
 };
-
-/// Which document.
-pub type Key = (Kind, Ref);
 
 /// What a document says, its number aside. Equal contents need no new number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,17 +49,17 @@ pub struct Entry {
 /// Everything that is published.
 #[derive(Debug, Default)]
 pub struct Published {
-    entries: Mutex<HashMap<Key, Entry>>,
+    entries: Mutex<HashMap<DocumentKey, Entry>>,
 }
 
 impl Published {
     /// What is published under a key.
-    pub fn get(&self, key: &Key) -> Option<Entry> {
+    pub fn get(&self, key: &DocumentKey) -> Option<Entry> {
         self.entries().get(key).cloned()
     }
 
     /// Notes what was published.
-    pub fn put(&self, key: Key, entry: Entry) {
+    pub fn put(&self, key: DocumentKey, entry: Entry) {
         self.entries().insert(key, entry);
     }
 
@@ -81,7 +76,7 @@ impl Published {
                 Err(error) => tracing::warn!(%error, "the watch of the policy documents failed; trying again"),
                 Ok(Event::Init) => before_list = self.entries().keys().cloned().collect(),
                 Ok(Event::InitApply(object)) => {
-                    key_of(&object).map(|key| before_list.remove(&key));
+                    key_of(&object).map(|key| before_list.remove(&key)).ok();
                     self.seen(&object, queues);
                 }
                 Ok(Event::Apply(object)) => self.seen(&object, queues),
@@ -95,8 +90,8 @@ impl Published {
     }
 
     fn seen(&self, object: &ConfigMap, queues: &Queues) {
-        let Some(key) = key_of(object) else { return };
-        let Some(entry) = entry_of(key.0, object) else { return self.gone(&key, queues) };
+        let Ok(key) = key_of(object) else { return };
+        let Some(entry) = entry_of(key.kind, object) else { return self.gone(&key, queues) };
         let before = self.entries().insert(key.clone(), entry.clone());
         // A document that we have just written comes back; another one is not as we left it.
         if before.is_some_and(|before| before != entry) {
@@ -104,42 +99,38 @@ impl Published {
         }
     }
 
-    fn gone(&self, key: &Key, queues: &Queues) {
+    fn gone(&self, key: &DocumentKey, queues: &Queues) {
         if self.entries().remove(key).is_some() {
             queue(key, queues);
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<DocumentKey, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn queue((kind, object): &Key, queues: &Queues) {
+fn queue(DocumentKey { kind, object }: &DocumentKey, queues: &Queues) {
     match kind {
-        Kind::Guard => queues.endpoint(object),
-        Kind::Egress => queues.identity(object),
+        DocumentKind::Guard => queues.endpoint(object),
+        DocumentKind::Egress => queues.identity(object),
     }
 }
 
-/// The document that a ConfigMap of ours is for: only the one of the right name is.
-fn key_of(object: &ConfigMap) -> Option<Key> {
-    let kind = Kind::of_label(object.labels().get(DOCUMENT_LABEL)?)?;
-    let name = object.labels().get(OBJECT_LABEL)?;
-    (object.name_any() == kind.config_map(name)).then(|| (kind, Ref::new(object.namespace().unwrap_or_default(), name)))
-}
-
 /// What a ConfigMap holds; `None` for what is no document of ours.
-fn entry_of(kind: Kind, object: &ConfigMap) -> Option<Entry> {
+fn entry_of(kind: DocumentKind, object: &ConfigMap) -> Option<Entry> {
     let owner = object.owner_references().first()?.uid.clone();
     let (number, content) = match kind {
-        Kind::Guard => content_of::<GuardPolicy>(kind, object)?,
-        Kind::Egress => content_of::<EgressConfig>(kind, object)?,
+        DocumentKind::Guard => content_of::<GuardPolicy>(kind, object)?,
+        DocumentKind::Egress => content_of::<EgressConfig>(kind, object)?,
     };
     Some(Entry { owner, number, content })
 }
 
-fn content_of<D: Numbered + Serialize + DeserializeOwned>(kind: Kind, object: &ConfigMap) -> Option<(u64, Content)> {
+fn content_of<D: Numbered + Serialize + DeserializeOwned>(
+    kind: DocumentKind,
+    object: &ConfigMap,
+) -> Option<(u64, Content)> {
     let data = object.data.as_ref()?;
     let document: D = serde_json::from_str(data.get(kind.file())?).ok()?;
     Some((document.number(), Content::of(&document, data.get(STREAM_CA_FILE).map(String::as_str))))

@@ -1,21 +1,22 @@
 //! What of this cluster a realm should hold: by id, and ready to be compared.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use kube::Resource;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use uuid::Uuid;
 
 use crate::{
-    api::{ModelEndpoint, WorkloadIdentity, parse::name_of},
+    api::parse::name_of,
     controller::{
         context::Context,
         endpoint, identity,
         ledger::{Recorded, Standing, Traced},
+        sync::fingerprint,
+        watch::Caches,
     },
     core::{
         build::{Site, kind},
         desired::{DesiredEndpoint, DesiredWorkload, permission_scope_id},
-        fingerprint::Fingerprint,
         name::Ref,
     },
     keycloak::Held,
@@ -70,31 +71,19 @@ impl Expected {
 
 /// The endpoint as Keycloak was made to hold it; `None` while a pass has something to do about it anyway.
 pub fn settled_endpoint(ctx: &Context, name: &Ref) -> Option<DesiredEndpoint> {
-    let object = crate::controller::watch::Caches::namespaced(&ctx.caches.endpoints, name)?;
-    let status = object.status.clone().unwrap_or_default();
-    let recorded = Recorded::of(status.fingerprint.as_deref(), &status.conditions);
-    let desired = endpoint::desired(ctx, &object)?;
+    let object = Caches::namespaced(&ctx.caches.endpoints, name)?;
     let of = Traced { kind: kind::ENDPOINT, name: name.clone() };
-    is_settled::<ModelEndpoint>(ctx, &object, &of, &recorded, &desired).then_some(desired)
+    settled(ctx, &object.metadata, &of, &endpoint::recorded(&object), endpoint::desired(ctx, &object)?)
 }
 
 /// The workload as Keycloak was made to hold it; `None` while a pass has something to do about it anyway.
 pub fn settled_workload(ctx: &Context, name: &Ref) -> Option<DesiredWorkload> {
-    let object = crate::controller::watch::Caches::namespaced(&ctx.caches.identities, name)?;
-    let status = object.status.clone().unwrap_or_default();
-    let recorded = Recorded::of(status.fingerprint.as_deref(), &status.conditions);
-    let desired = identity::desired(ctx, &object)?;
+    let object = Caches::namespaced(&ctx.caches.identities, name)?;
     let of = Traced { kind: kind::WORKLOAD, name: name.clone() };
-    is_settled::<WorkloadIdentity>(ctx, &object, &of, &recorded, &desired).then_some(desired)
+    settled(ctx, &object.metadata, &of, &identity::recorded(&object), identity::desired(ctx, &object)?)
 }
 
-fn is_settled<K: Resource>(
-    ctx: &Context,
-    object: &Arc<K>,
-    of: &Traced,
-    recorded: &Recorded,
-    desired: &impl Held,
-) -> bool {
-    let wanted = desired.fresh_plan().ok().and_then(|plan| Fingerprint::of(&plan));
-    object.meta().deletion_timestamp.is_none() && ctx.ledger.standing(of, recorded, wanted.as_ref()) == Standing::Same
+fn settled<D: Held>(ctx: &Context, meta: &ObjectMeta, of: &Traced, recorded: &Recorded, desired: D) -> Option<D> {
+    let standing = ctx.ledger.standing(of, recorded, fingerprint(&desired).as_ref());
+    (meta.deletion_timestamp.is_none() && standing == Standing::Same).then_some(desired)
 }

@@ -20,10 +20,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use self::{expected::Expected, feed::Feed, locate::Located, sweep::Sweep};
 use super::{
-    condition::is_ready,
     context::Context,
     ledger::{Actor, Traced},
-    servers::Account,
+    servers::{Account, is_held},
     watch::Queues,
 };
 use crate::{
@@ -126,8 +125,7 @@ pub async fn watch(ctx: &Context, queues: &Queues, intervals: Intervals) {
 }
 
 async fn look(ctx: &Context, queues: &Queues, realm: &Realm, watched: &mut Watched, every: Duration) {
-    let is_ready = realm.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
-    let Some(login) = ctx.servers.get(&Account::of(realm)).filter(|_| is_ready) else {
+    let Some(login) = ctx.servers.get(&Account::of(realm)).filter(|_| is_held(realm)) else {
         watched.was_ready = false;
         return;
     };

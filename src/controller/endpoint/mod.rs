@@ -83,6 +83,12 @@ fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem
     Ok(Gathered { endpoint, realm, edges, expiry })
 }
 
+/// What the status remembers of earlier runs.
+pub fn recorded(object: &ModelEndpoint) -> Recorded {
+    let status = object.status.as_ref();
+    status.map(|status| Recorded::of(status.fingerprint.as_deref(), &status.conditions)).unwrap_or_default()
+}
+
 /// What Keycloak should hold of an endpoint; `None` while the endpoint is not valid.
 pub fn desired(ctx: &Context, object: &ModelEndpoint) -> Option<DesiredEndpoint> {
     gather(object, ctx).ok().map(|gathered| desired_endpoint(gathered.realm.site(ctx), &gathered.endpoint))
@@ -91,6 +97,5 @@ pub fn desired(ctx: &Context, object: &ModelEndpoint) -> Option<DesiredEndpoint>
 /// Makes Keycloak hold what it should.
 async fn sync(ctx: &Context, object: &ModelEndpoint, gathered: &Gathered) -> Synced {
     let desired = desired_endpoint(gathered.realm.site(ctx), &gathered.endpoint);
-    let recorded = object.status.as_ref().map(|status| Recorded::of(status.fingerprint.as_deref(), &status.conditions));
-    settle(ctx, object, trace(object).of, recorded.unwrap_or_default(), &gathered.realm, &desired).await
+    settle(ctx, object, trace(object).of, recorded(object), &gathered.realm, &desired).await
 }

@@ -5,12 +5,9 @@ use kube::Resource;
 use super::Gathered;
 use crate::{
     api::{ModelEndpoint, parse::name_of},
-    controller::{
-        context::Context,
-        documents::{self, Kind},
-        objects::ObjectError,
-    },
+    controller::{context::Context, documents, objects::ObjectError},
     core::{build::guard_policy, policy::document::GuardPolicy},
+    policy::DocumentKind,
 };
 
 /// Publishes who may do what.
@@ -24,7 +21,7 @@ pub async fn publish(ctx: &Context, object: &ModelEndpoint, gathered: &Gathered)
 /// longer one that anybody could have consented to.
 pub async fn close(ctx: &Context, object: &ModelEndpoint) -> Result<(), ObjectError> {
     let name = name_of(object);
-    match documents::published::<GuardPolicy>(ctx, Kind::Guard, &name).await? {
+    match documents::published::<GuardPolicy>(ctx, DocumentKind::Guard, &name).await? {
         Some(open) if !open.grants.is_empty() => {
             write(ctx, object, GuardPolicy { grants: Vec::new(), ..open }).await.map(|_| ())
         }
@@ -34,5 +31,5 @@ pub async fn close(ctx: &Context, object: &ModelEndpoint) -> Result<(), ObjectEr
 
 async fn write(ctx: &Context, object: &ModelEndpoint, policy: GuardPolicy) -> Result<GuardPolicy, ObjectError> {
     let Some(owner) = object.controller_owner_ref(&()) else { return Ok(policy) };
-    documents::publish(ctx, Kind::Guard, &name_of(object), &owner, policy).await
+    documents::publish(ctx, DocumentKind::Guard, &name_of(object), &owner, policy).await
 }

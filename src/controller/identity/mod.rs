@@ -10,7 +10,7 @@ use kube::{Api, Resource, ResourceExt};
 use super::{
     cleanup::{self, Trace},
     context::Context,
-    documents::{self, Kind},
+    documents,
     error::Error,
     finalizer,
     ledger::{Recorded, Traced},
@@ -27,6 +27,7 @@ use crate::{
         graph::{Edge, Endpoint, Problem, ProblemReason, Workload, in_force, next_expiry},
         name::Ref,
     },
+    policy::DocumentKind,
 };
 
 /// Everything that a valid identity's pass needs.
@@ -155,19 +156,24 @@ async fn publish(ctx: &Context, object: &WorkloadIdentity, gathered: &Gathered) 
     let Some(owner) = object.controller_owner_ref(&()) else { return Ok(()) };
     let usable = |name: &Ref| ctx.caches.endpoint(name).filter(|endpoint| endpoint.realm == gathered.workload.realm);
     let config = egress_config(&gathered.workload, &gathered.realm.urls, usable);
-    documents::publish(ctx, Kind::Egress, &gathered.workload.name, &owner, config).await.map(|_| ())
+    documents::publish(ctx, DocumentKind::Egress, &gathered.workload.name, &owner, config).await.map(|_| ())
 }
 
 /// Makes Keycloak hold what it should.
 async fn sync(ctx: &Context, object: &WorkloadIdentity, gathered: &Gathered) -> Synced {
     let desired = build(ctx, gathered);
-    let recorded = object.status.as_ref().map(|status| Recorded::of(status.fingerprint.as_deref(), &status.conditions));
-    settle(ctx, object, trace(object).of, recorded.unwrap_or_default(), &gathered.realm, &desired).await
+    settle(ctx, object, trace(object).of, recorded(object), &gathered.realm, &desired).await
 }
 
 fn build(ctx: &Context, gathered: &Gathered) -> DesiredWorkload {
     let there = |name: &Ref| in_keycloak(ctx, name).filter(|endpoint| endpoint.realm == gathered.workload.realm);
     desired_workload(gathered.realm.site(ctx), &gathered.workload, &gathered.issuer_alias, there, &gathered.edges)
+}
+
+/// What the status remembers of earlier runs.
+pub fn recorded(object: &WorkloadIdentity) -> Recorded {
+    let status = object.status.as_ref();
+    status.map(|status| Recorded::of(status.fingerprint.as_deref(), &status.conditions)).unwrap_or_default()
 }
 
 /// What Keycloak should hold of an identity; `None` while the identity is not valid.

@@ -38,12 +38,7 @@ pub struct Synced {
 
 impl Synced {
     fn held(fingerprint: Option<Fingerprint>, reported: Option<String>) -> Self {
-        Self {
-            verdict: Verdict::good(SYNCED, "Synced", "Keycloak holds what it should"),
-            drift: reported.map(drift::reported),
-            fingerprint,
-            is_failed: false,
-        }
+        Self { verdict: good(), drift: reported.map(drift::reported), fingerprint, is_failed: false }
     }
 
     /// Nothing was tried; what was there before still is.
@@ -75,7 +70,7 @@ pub async fn settle<K: Resource<DynamicType = ()>>(
     realm: &RealmLink,
     desired: &impl Held,
 ) -> Synced {
-    let wanted = desired.fresh_plan().ok().and_then(|plan| Fingerprint::of(&plan));
+    let wanted = fingerprint(desired);
     let standing = ctx.ledger.standing(&of, &recorded, wanted.as_ref());
     if standing == Standing::Same {
         return Synced::held(wanted, ctx.ledger.reported(&of));
@@ -102,6 +97,11 @@ pub async fn settle<K: Resource<DynamicType = ()>>(
             Synced::failed(failure(ctx, &error))
         }
     }
+}
+
+/// What is desired, as the ledger and the status remember it.
+pub fn fingerprint(desired: &impl Held) -> Option<Fingerprint> {
+    desired.fresh_plan().ok().and_then(|plan| Fingerprint::of(&plan))
 }
 
 /// Nothing new is wanted, but somebody may have changed what is there: their change is undone, or told of.
@@ -137,10 +137,14 @@ pub fn verdict(ctx: &Context, result: Result<Vec<Change>, ReconcileError>) -> Re
     match result {
         Ok(changes) => {
             count(ctx, &changes);
-            Ok(Verdict::good(SYNCED, "Synced", "Keycloak holds what it should"))
+            Ok(good())
         }
         Err(error) => Err(failure(ctx, &error)),
     }
+}
+
+fn good() -> Verdict {
+    Verdict::good(SYNCED, "Synced", "Keycloak holds what it should")
 }
 
 fn failure(ctx: &Context, error: &ReconcileError) -> Verdict {
