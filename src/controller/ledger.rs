@@ -94,7 +94,7 @@ pub struct Ledger {
 impl Ledger {
     /// How an object stands that is to be as `wanted` says.
     pub fn standing(&self, of: &Traced, recorded: &Recorded, wanted: Option<&Fingerprint>) -> Standing {
-        let Entry { holds, suspect, .. } = self.entries().get(of).cloned().unwrap_or_default();
+        let Entry { holds, suspect, .. } = self.entry(of);
         let (holds, suspect, is_first) = match &holds {
             Holds::This(fingerprint) => (Some(fingerprint), suspect, false),
             Holds::Unknown => (None, suspect, false),
@@ -108,6 +108,15 @@ impl Ledger {
             (Some(holds), None) if Some(holds) == wanted => Standing::Same,
             (Some(holds), Some(actor)) if Some(holds) == wanted => Standing::Look { drift: Some(actor) },
             _ => Standing::Look { drift: None },
+        }
+    }
+
+    /// What Keycloak was last made to hold, as far as that is known.
+    pub fn known(&self, of: &Traced, recorded: &Recorded) -> Option<Fingerprint> {
+        match self.entry(of).holds {
+            Holds::AsRecorded => recorded.fingerprint.clone(),
+            Holds::This(fingerprint) => Some(fingerprint),
+            Holds::Unknown => None,
         }
     }
 
@@ -156,6 +165,10 @@ impl Ledger {
     /// The object is gone.
     pub fn forget(&self, of: &Traced) {
         self.entries().remove(of);
+    }
+
+    fn entry(&self, of: &Traced) -> Entry {
+        self.entries().get(of).cloned().unwrap_or_default()
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<Traced, Entry>> {
@@ -207,11 +220,14 @@ mod tests {
     fn this_run_knows_better_than_the_status() {
         let ledger = Ledger::default();
         let stale = Recorded { fingerprint: print(1), is_drifted: false };
+        assert_eq!(ledger.known(&object(), &stale), print(1));
         ledger.holds(object(), print(2), None);
+        assert_eq!(ledger.known(&object(), &stale), print(2));
         assert_eq!(standing(&ledger, &stale, 2), Standing::Same);
         assert_eq!(standing(&ledger, &stale, 1), looks(None));
         ledger.lost(object());
         assert_eq!(standing(&ledger, &stale, 1), looks(None), "half of something is not what was there before");
+        assert_eq!(ledger.known(&object(), &stale), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::server_info::LastCheck;
 use super::server_types::TypeMemory;
 use super::session::Session;
 use super::transport::{Timeouts, Transport};
+use crate::core::diff::Change;
 
 /// What it takes to administer a server.
 #[derive(Clone, Debug)]
@@ -97,6 +98,15 @@ pub struct RealmAdmin {
     admin: Admin,
     realm: Arc<str>,
     directory: Arc<Directory>,
+    writes: Writes,
+}
+
+/// Which changes are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writes {
+    All,
+    /// Only those that time itself asks for.
+    Due,
 }
 
 impl Admin {
@@ -139,7 +149,8 @@ impl Admin {
     /// The handle to the realm of this name, whether it exists or not.
     #[must_use]
     pub fn realm(&self, realm: &str) -> RealmAdmin {
-        RealmAdmin { admin: self.clone(), realm: realm.into(), directory: self.account.directories.of(realm) }
+        let directory = self.account.directories.of(realm);
+        RealmAdmin { admin: self.clone(), realm: realm.into(), directory, writes: Writes::All }
     }
 
     /// Where the server is reached.
@@ -193,6 +204,18 @@ impl RealmAdmin {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.realm
+    }
+
+    /// The same realm, left as it is: changes are told of as if they had been made, and are not. Only what is due in time,
+    /// such as the next signing key, is done.
+    #[must_use]
+    pub fn as_it_is(&self) -> Self {
+        Self { writes: Writes::Due, ..self.clone() }
+    }
+
+    /// Whether a change is to be made.
+    pub(super) fn writes(&self, change: &Change) -> bool {
+        self.writes == Writes::All || change.is_due()
     }
 
     /// The server that the realm is on.

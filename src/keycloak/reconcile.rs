@@ -121,14 +121,27 @@ impl RealmAdmin {
 }
 
 /// Runs a pass, and a second one if the first found its plan outdated: an earlier attempt whose answer was lost may have
-/// made the object.
+/// made the object. What the first did is told with the second.
 async fn at_most_twice<P>(pass: impl Fn() -> P) -> Result<Vec<Change>, ReconcileError>
 where
     P: Future<Output = Result<Vec<Change>, ReconcileError>>,
 {
+    let first = match pass().await {
+        Err(ReconcileError::Apply(first)) if first.source.is_conflict() => first,
+        result => return result,
+    };
+    let ApplyError { mut done, failed, .. } = first;
     match pass().await {
-        Err(error) if error.is_outdated_plan() => pass().await,
-        result => result,
+        Ok(more) => {
+            done.extend(more);
+            Ok(done)
+        }
+        Err(ReconcileError::Apply(second)) => {
+            done.extend(second.done);
+            Err(ApplyError { done, ..second }.into())
+        }
+        Err(ReconcileError::Observe(source)) => Err(ApplyError { done, failed, source }.into()),
+        Err(conflict) => Err(conflict),
     }
 }
 

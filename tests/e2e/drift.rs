@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{KEYWIRE, Object, assert_says, condition, text, try_kubectl},
+    cluster::{KEYWIRE, Object, assert_says, condition, kubectl, text, try_kubectl},
     eventually::{PATIENCE, POD_PATIENCE, eventually},
     objects::{grant, http_endpoint, identity, service_account},
     stage::Stage,
@@ -163,13 +163,88 @@ fn a_change_is_only_reported_where_the_realm_says_so() {
     });
 }
 
+/// A realm with a setting and a list of its own.
+fn named_realm(test: &str, policy: &str) -> Stage {
+    let stage = Stage::empty(test);
+    stage.apply(stage.server());
+    let mut realm = stage.realm();
+    realm["spec"]["driftPolicy"] = json!(policy);
+    realm["spec"]["displayName"] = json!("as written");
+    realm["spec"]["roles"] = json!([{"name": "annotator", "description": "as written"}]);
+    stage.apply(realm);
+    stage.realm_object().wait_ready(PATIENCE);
+    stage.realm_object().wait_condition("DriftFeed", "True", "Reading");
+    stage
+}
+
+/// What somebody might do to it in Keycloak's console.
+fn change_realm(stage: &Stage) {
+    let role = format!("/{}/roles/annotator", stage.id);
+    let made = [
+        stage.keycloak.put(&format!("/{}", stage.id), &json!({"displayName": "by hand"})),
+        stage.keycloak.put(&role, &json!({"name": "annotator", "description": "by hand"})),
+    ];
+    assert!(made.iter().all(|(status, _)| *status == 204), "changes by hand: {made:?}");
+}
+
+fn shown(stage: &Stage) -> [String; 2] {
+    let realm = stage.keycloak.get(&format!("/{}", stage.id)).1;
+    let role = stage.keycloak.get(&format!("/{}/roles/annotator", stage.id)).1;
+    [text(&realm["displayName"]), text(&role["description"])]
+}
+
+fn eventually_shows(stage: &Stage, expected: [&str; 2]) {
+    eventually("the realm and its role are as written", PATIENCE, || {
+        let found = shown(stage);
+        if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+}
+
+#[test]
+fn a_change_to_the_realm_itself_is_undone_and_told() {
+    let stage = named_realm("realmundone", "Repair");
+    change_realm(&stage);
+    eventually_shows(&stage, ["as written", "as written"]);
+    for words in ["displayName", "role annotator"] {
+        eventually_told(&stage.realm_object(), "default", "DriftRepaired", words);
+    }
+    let own = json!({"spec": {"displayName": "written anew"}});
+    stage.realm_object().patch(&own);
+    eventually_shows(&stage, ["written anew", "as written"]);
+    stage.realm_object().wait_ready(PATIENCE);
+    let events =
+        kubectl(&["get", "events", "-n", "default", "--field-selector", &format!("involvedObject.name={}", stage.id)]);
+    assert!(!events.contains("written anew"), "what the object asks for is no drift: {events}");
+}
+
+#[test]
+fn a_change_to_the_realm_itself_is_only_reported_where_it_says_so() {
+    let stage = named_realm("realmreport", "Report");
+    change_realm(&stage);
+    eventually("both changes are reported", PATIENCE, || {
+        let object = stage.realm_object().get()?;
+        let message = condition(&object, "Drift").map(|found| text(&found["message"])).unwrap_or_default();
+        let is_told = message.contains("displayName") && message.contains("role annotator");
+        if is_told { Ok(()) } else { Err(format!("{object}")) }
+    });
+    stage.realm_object().wait_ready(PATIENCE);
+    assert_eq!(shown(&stage), ["by hand", "by hand"], "reported, not repaired");
+
+    stage.realm_object().patch(&json!({"spec": {"displayName": "written anew"}}));
+    eventually_shows(&stage, ["written anew", "as written"]);
+    eventually("nothing differs any more", PATIENCE, || {
+        let object = stage.realm_object().get()?;
+        if condition(&object, "Drift").is_none() { Ok(()) } else { Err(format!("{object}")) }
+    });
+}
+
 /// Issue 4, "Ownership": moves between realms clean up behind them.
 #[test]
 fn an_identity_that_moves_leaves_nothing_behind() {
     let team = Team::new("moves");
     let other = Stage::with_realm("moves-to");
     let label = format!("keywire.dev/realm={}", other.id);
-    crate::cluster::kubectl(&["label", "namespace", &team.namespace, "--overwrite", &label]);
+    kubectl(&["label", "namespace", &team.namespace, "--overwrite", &label]);
     team.identity().patch(&json!({"spec": {"realm": other.id, "targets": []}}));
     eventually("the client is in the other realm only", PATIENCE, || {
         let here = team.stage.keycloak.clients(&team.stage.id, &team.client_id());

@@ -193,8 +193,9 @@ pub struct RealmSpec {
     /// Take over a realm that exists already (`Full` only), and roles, groups and the like of the same names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
-    /// What becomes of changes that others make in Keycloak to the endpoints and identities of this realm. What this
-    /// object itself says is kept in any case.
+    /// What becomes of changes that others make in Keycloak: to the endpoints and identities of this realm, and to what
+    /// this object says. While Keycloak
+    /// refuses a part of this object, the rest of it is kept in any case.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
     /// What becomes of the Keycloak realm when this object goes.
@@ -213,7 +214,7 @@ pub enum Management {
     ClientsOnly,
 }
 
-/// What becomes of changes that others make in Keycloak to endpoints and identities.
+/// What becomes of changes that others make in Keycloak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DriftPolicy {
     /// They are undone, and an Event tells of them.
@@ -286,7 +287,11 @@ pub struct RealmStatus {
     /// The realm's issuer: `iss` of its tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, `Settings`, `WorkloadTrust`, `Rights`, `DriftFeed`; and of the lists that are used `Roles`,
+    /// What Keycloak was last made to hold, in short: where it is the same as what is wanted, what differs was changed by
+    /// others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// `Ready`, `Accepted`, `Synced`, `Settings`, `WorkloadTrust`, `Rights`, `DriftFeed`, `Drift`; and of the lists that are used `Roles`,
     /// `Groups`, `ClientScopes`, `IdentityProviders`, `UserFederation`, `Users`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]

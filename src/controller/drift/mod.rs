@@ -22,6 +22,7 @@ use self::{expected::Expected, feed::Feed, locate::Located, sweep::Sweep};
 use super::{
     context::Context,
     ledger::{Actor, Traced},
+    realm,
     servers::{Account, is_held},
     watch::Queues,
 };
@@ -176,7 +177,10 @@ async fn read(
     for event in &events {
         match locate::locate(event, admin, &expected).await? {
             Located::Object(of) => suspect(ctx, queues, of, actor(event, admin).await),
-            Located::Realm => queues.realm(name),
+            Located::Realm => {
+                ctx.ledger.suspect(realm::traced(name), actor(event, admin).await);
+                queues.realm(name);
+            }
             Located::NotOurs => {}
             Located::Anything => watched.sweep_at = watched.sweep_at.min(Instant::now() + SOON),
         }

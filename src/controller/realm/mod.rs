@@ -2,6 +2,7 @@
 
 mod build;
 mod deletion;
+mod drift;
 mod objects;
 mod rights;
 mod settings;
@@ -11,16 +12,21 @@ use std::{sync::Arc, time::Duration};
 
 use kube::{Api, Resource, ResourceExt};
 
+use self::{
+    drift::{End, Sight},
+    status::Seen,
+};
+pub use drift::traced;
+
 use super::{
-    condition::{ACCEPTED, Verdict},
+    condition::{ACCEPTED, SYNCED, Verdict},
     context::Context,
     error::Error,
     finalizer,
     ledger::Traced,
     login,
     servers::{Account, Login, issuer_alias, not_ready, server_of},
-    sync::verdict,
-    trust,
+    sync, trust,
 };
 use crate::{
     api::{
@@ -34,7 +40,7 @@ use crate::{
         diff::Change,
         graph::{Problem, ProblemReason},
     },
-    keycloak::RealmAdmin,
+    keycloak::{RealmAdmin, ReconcileError},
 };
 
 /// Everything that a valid realm's pass needs.
@@ -75,22 +81,29 @@ async fn pass(ctx: &Context, api: &Api<Realm>, object: &Realm, gathered: &Gather
     let issuer = cluster_issuer(ctx, object).await;
     let trusted = issuer.as_ref().ok().cloned().flatten();
     let (desired, problems) = build::desired(&ctx.cluster, object, settings::now(), given.password, trusted);
-    let realm = gathered.login.admin.realm(&object.spec.realm);
-    let synced = match &issuer {
-        Ok(_) => sync(ctx, object, &realm, &desired).await,
-        Err(_) => Err(Verdict::waiting(super::condition::SYNCED, "for this cluster's keys")),
+    let sight = Sight::begin(ctx, object, &desired, &gathered.objects);
+    let realm = sight.admin(gathered.login.admin.realm(&object.spec.realm));
+    let made = match &issuer {
+        Ok(_) => sync(ctx, &realm, &desired).await,
+        Err(_) => Made::waiting("for this cluster's keys"),
     };
-    let settings = settings::apply(ctx, &realm, &desired, given.missing, &problems).await;
-    let objects = objects::reconcile(ctx, object, gathered, &synced).await;
+    let settings = settings::apply(&realm, &desired, given.missing, &problems).await;
+    let objects = objects::reconcile(&realm, &gathered.objects, &made.synced).await;
     let rights = rights::verdict(object, &gathered.login).await;
-    let concerns: Vec<_> =
-        settings.iter().map(|settings| settings.verdict.clone()).chain(objects.clone()).chain(rights).collect();
-    status::accepted(ctx, api, object, &gathered.server, &issuer, &synced, &concerns).await?;
+    let (end, changes) = total(&made, settings.as_ref(), &objects);
+    if sight.is_made(&changes, is_made_anew) {
+        start_over(ctx, &object.name_any());
+    }
+    let told = sight.end(ctx, object, end, &changes).await;
+    let of_settings = settings.iter().map(|settings| settings.verdict.clone());
+    let concerns: Vec<_> = of_settings.chain(objects.verdicts.clone()).chain(rights).chain(told.drift).collect();
+    let seen = Seen { issuer: &issuer, synced: &made.synced, concerns: &concerns, fingerprint: told.fingerprint };
+    status::accepted(ctx, api, object, &gathered.server, seen).await?;
     issuer.map_err(|error| Error::Keycloak(error.to_string()))?;
-    synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
-    let look_again = objects::outcome(&objects)?;
+    made.synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
+    let look_again = objects.outcome()?;
     match settings {
-        Some(settings) if settings.failed => Err(Error::Keycloak(settings.verdict.message)),
+        Some(settings) if settings.is_failed() => Err(Error::Keycloak(settings.verdict.message)),
         settings => Ok(settings.and_then(|settings| settings.look_again).into_iter().chain(look_again).min()),
     }
 }
@@ -127,16 +140,38 @@ async fn cluster_issuer(ctx: &Context, object: &Realm) -> Result<Option<Workload
     }
 }
 
-async fn sync(ctx: &Context, object: &Realm, realm: &RealmAdmin, desired: &DesiredRealm) -> Result<Verdict, Verdict> {
-    let result = realm.reconcile_realm(desired).await;
-    if result.as_ref().is_ok_and(|changes| is_made_anew(changes)) {
-        start_over(ctx, &object.name_any());
-    }
-    verdict(ctx, result)
+/// How all of it ended, and every change of it.
+fn total(made: &Made, settings: Option<&settings::Outcome>, lists: &objects::Lists) -> (End, Vec<Change>) {
+    let end = settings.map_or(End::Whole, |settings| settings.end).max(made.end).max(lists.end);
+    let of_settings = settings.into_iter().flat_map(|settings| &settings.changes);
+    (end, made.changes.iter().chain(of_settings).chain(&lists.changes).cloned().collect())
 }
 
-fn is_made_anew(changes: &[Change]) -> bool {
-    changes.iter().any(|change| matches!(change, Change::CreateRealm { .. }))
+/// What became of the realm itself, its roles and its trust.
+struct Made {
+    synced: Result<Verdict, Verdict>,
+    changes: Vec<Change>,
+    end: End,
+}
+
+impl Made {
+    fn waiting(what: &str) -> Self {
+        Self { synced: Err(Verdict::waiting(SYNCED, what)), changes: Vec::new(), end: End::Unseen }
+    }
+}
+
+async fn sync(ctx: &Context, realm: &RealmAdmin, desired: &DesiredRealm) -> Made {
+    match realm.reconcile_realm(desired).await {
+        Ok(changes) => Made { synced: Ok(sync::good()), changes, end: End::Whole },
+        Err(error) => {
+            let end = if matches!(error, ReconcileError::Apply(_)) { End::Broken } else { End::Unseen };
+            Made { synced: Err(sync::failure(ctx, &error)), changes: Vec::new(), end }
+        }
+    }
+}
+
+fn is_made_anew(change: &Change) -> bool {
+    matches!(change, Change::CreateRealm { .. })
 }
 
 /// What the realm held before is gone with it. Its becoming ready triggers all of them.

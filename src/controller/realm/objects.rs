@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use strum::VariantArray;
 
-use super::Gathered;
+use super::drift::End;
 use crate::{
     api::{
         Realm,
@@ -18,8 +18,11 @@ use crate::{
         servers::issuer_alias,
         sync,
     },
-    core::desired::objects::{DesiredObjects, Secret, Section},
-    keycloak::SectionReport,
+    core::{
+        desired::objects::{DesiredObjects, Secret, Section},
+        diff::Change,
+    },
+    keycloak::{ObjectFailure, RealmAdmin, SectionReport},
 };
 
 /// When a realm is looked at again that is as it should be, but for something outside: a directory that is down.
@@ -39,23 +42,35 @@ pub async fn gather(ctx: &Context, object: &Realm) -> Result<DesiredObjects, Pro
     object.parse_objects(owner, issuer_alias(object, &ctx.cluster).as_deref(), &values)
 }
 
+/// How the lists came out.
+pub struct Lists {
+    /// A condition for each.
+    pub verdicts: Vec<Verdict>,
+    /// What was changed.
+    pub changes: Vec<Change>,
+    /// What it came to.
+    pub end: End,
+}
+
 /// Makes the lists true in Keycloak, as far as the realm itself stands.
-pub async fn reconcile(
-    ctx: &Context,
-    object: &Realm,
-    gathered: &Gathered,
-    synced: &Result<Verdict, Verdict>,
-) -> Vec<Verdict> {
-    let desired = &gathered.objects;
+pub async fn reconcile(realm: &RealmAdmin, desired: &DesiredObjects, synced: &Result<Verdict, Verdict>) -> Lists {
     if !stands(synced) {
         let waiting = |section: &Section| Verdict::waiting(section.into(), "for the realm itself, see Synced");
-        return Section::VARIANTS.iter().filter(|section| desired.has(**section)).map(waiting).collect();
+        let verdicts = Section::VARIANTS.iter().filter(|section| desired.has(**section)).map(waiting).collect();
+        return Lists { verdicts, changes: Vec::new(), end: End::Unseen };
     }
-    let reports = gathered.login.admin.realm(&object.spec.realm).reconcile_objects(desired).await;
-    for report in &reports {
-        sync::count(ctx, &report.done);
+    let reports = realm.reconcile_objects(desired).await;
+    let (verdicts, end) = (verdicts(desired, &reports), end(&reports));
+    Lists { verdicts, changes: reports.into_iter().flat_map(|report| report.done).collect(), end }
+}
+
+fn end(reports: &[SectionReport]) -> End {
+    let is_broken = |failure: &ObjectFailure| matches!(failure, ObjectFailure::Apply { .. });
+    match () {
+        () if reports.iter().flat_map(|report| &report.failures).any(is_broken) => End::Broken,
+        () if reports.len() < Section::VARIANTS.len() || !reports.iter().all(SectionReport::is_good) => End::Unseen,
+        () => End::Whole,
     }
-    verdicts(desired, &reports)
 }
 
 /// Whether there is a realm to put objects into: a setting that Keycloak refuses is no reason to leave them undone.
@@ -66,8 +81,14 @@ fn stands(synced: &Result<Verdict, Verdict>) -> bool {
     }
 }
 
-/// What the pass amounts to: tried again where something failed, looked at sooner where there is a warning.
-pub fn outcome(verdicts: &[Verdict]) -> Result<Option<Duration>, Error> {
+impl Lists {
+    /// What the pass amounts to: tried again where something failed, looked at sooner where there is a warning.
+    pub fn outcome(&self) -> Result<Option<Duration>, Error> {
+        outcome(&self.verdicts)
+    }
+}
+
+fn outcome(verdicts: &[Verdict]) -> Result<Option<Duration>, Error> {
     let failed = verdicts.iter().find(|verdict| verdict.blocking && verdict.state != State::True);
     if let Some(verdict) = failed {
         return Err(Error::Keycloak(format!("{}: {}", verdict.concern, verdict.message)));
@@ -111,7 +132,7 @@ mod tests {
             desired::objects::RealmRole,
             diff::objects::{Finding, FindingReason},
         },
-        keycloak::{ApiError, ObjectFailure},
+        keycloak::ApiError,
     };
 
     fn desired() -> DesiredObjects {

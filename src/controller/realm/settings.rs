@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::drift::End;
 use crate::{
     api::{Management, Realm},
     controller::{
         condition::Verdict,
         context::Context,
         secrets::{self, SecretError},
-        sync::{self, api_reason},
+        sync::api_reason,
     },
     core::{
         desired::{DesiredRealm, Sealed},
-        diff::Conflict,
+        diff::{Change, Conflict},
         graph::Problem,
     },
     keycloak::{RealmAdmin, SettingsError, SettingsReport},
@@ -30,8 +31,10 @@ const SMTP_PASSWORD: &str = "spec.smtp.login.password";
 pub struct Outcome {
     /// As a condition.
     pub verdict: Verdict,
-    /// Whether to try again.
-    pub failed: bool,
+    /// What was changed.
+    pub changes: Vec<Change>,
+    /// What it came to.
+    pub end: End,
     /// When a key is due.
     pub look_again: Option<Duration>,
 }
@@ -58,7 +61,6 @@ pub async fn gather(ctx: &Context, object: &Realm) -> Given {
 
 /// Makes Keycloak hold the settings; none where they are someone else's.
 pub async fn apply(
-    ctx: &Context,
     realm: &RealmAdmin,
     desired: &DesiredRealm,
     missing: Option<SecretError>,
@@ -66,10 +68,25 @@ pub async fn apply(
 ) -> Option<Outcome> {
     let full = desired.full()?;
     let report = realm.reconcile_settings(desired).await;
-    sync::count(ctx, &report.done);
     let look_again = report.look_again.map(|due| Duration::from_secs(due.saturating_sub(full.at).max(1)));
-    let failed = missing.is_some() || !report.failed.is_empty();
-    Some(Outcome { verdict: verdict(missing, problems, &report), failed, look_again })
+    let (is_missing, verdict) = (missing.is_some(), verdict(missing, problems, &report));
+    Some(Outcome { verdict, end: end(is_missing, &report), changes: report.done, look_again })
+}
+
+fn end(is_missing: bool, report: &SettingsReport) -> End {
+    let is_broken = |error: &SettingsError| matches!(error, SettingsError::Apply { .. });
+    match () {
+        () if report.failed.iter().any(is_broken) => End::Broken,
+        () if is_missing || !report.failed.is_empty() => End::Unseen,
+        () => End::Whole,
+    }
+}
+
+impl Outcome {
+    /// Whether to try again.
+    pub fn is_failed(&self) -> bool {
+        self.end != End::Whole
+    }
 }
 
 /// Seconds since 1970.

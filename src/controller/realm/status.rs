@@ -14,7 +14,7 @@ use crate::{
         status,
         sync::ISSUER_TAKEN,
     },
-    core::{desired::WorkloadIssuer, graph::Problem},
+    core::{desired::WorkloadIssuer, fingerprint::Fingerprint, graph::Problem},
 };
 
 /// This cluster's ServiceAccount tokens are good in the realm.
@@ -34,16 +34,27 @@ pub async fn waiting(ctx: &Context, api: &Api<Realm>, object: &Realm, verdict: &
     write(ctx, api, object, std::slice::from_ref(verdict), object.status.clone().unwrap_or_default()).await
 }
 
-/// The realm is valid; how far it came is in the results, and how its settings and our rights stand is `more`.
+/// How far a pass over a valid realm came.
+pub struct Seen<'a> {
+    /// This cluster, as the realm is to trust it.
+    pub issuer: &'a Result<Option<WorkloadIssuer>, IssuerError>,
+    /// The realm itself.
+    pub synced: &'a Result<Verdict, Verdict>,
+    /// Its settings and lists, our rights, what others changed.
+    pub concerns: &'a [Verdict],
+    /// What Keycloak was made to hold.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// The realm is valid; how far it came is in what was seen.
 pub async fn accepted(
     ctx: &Context,
     api: &Api<Realm>,
     object: &Realm,
     server: &KeycloakServer,
-    issuer: &Result<Option<WorkloadIssuer>, IssuerError>,
-    synced: &Result<Verdict, Verdict>,
-    concerns: &[Verdict],
+    seen: Seen<'_>,
 ) -> Result<(), Error> {
+    let Seen { issuer, synced, concerns, fingerprint } = seen;
     let (Ok(synced) | Err(synced)) = synced;
     let mut verdicts =
         vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
@@ -52,6 +63,7 @@ pub async fn accepted(
     verdicts.extend(ctx.feeds.state(&object.name_any()).map(feed));
     let status = RealmStatus {
         issuer: Some(format!("{}/realms/{}", server.spec.url, object.spec.realm)),
+        fingerprint: fingerprint.as_ref().map(ToString::to_string),
         ..object.status.clone().unwrap_or_default()
     };
     write(ctx, api, object, &verdicts, status).await

@@ -30,14 +30,18 @@ pub enum Outcome {
 
 /// What was changed, and by whom.
 pub fn told(changes: &[Change], actor: &Actor) -> String {
-    let mut differences: Vec<_> = changes.iter().take(NAMED).map(difference).collect();
-    if changes.len() > NAMED {
-        differences.push(format!("{} more", changes.len() - NAMED));
-    }
-    format!("changed in Keycloak by {actor}: {}", differences.join("; "))
+    format!("changed in Keycloak by {actor}: {}", differences(changes))
 }
 
-/// One difference, told as what puts it right.
+/// What differs, told as what puts it right.
+pub fn differences(changes: &[Change]) -> String {
+    let mut named: Vec<_> = changes.iter().take(NAMED).map(difference).collect();
+    if changes.len() > NAMED {
+        named.push(format!("{} more", changes.len() - NAMED));
+    }
+    named.join("; ")
+}
+
 fn difference(change: &Change) -> String {
     let fields: Vec<_> = change.fields().iter().map(|field| field.path.to_string()).collect();
     if fields.is_empty() { format!("to {change}") } else { format!("to {change} ({})", fields.join(", ")) }

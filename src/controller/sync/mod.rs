@@ -1,6 +1,6 @@
 //! Making Keycloak hold an object, and what that amounts to, said as a condition.
 
-mod drift;
+pub mod drift;
 
 use kube::Resource;
 
@@ -42,12 +42,12 @@ impl Synced {
     }
 
     /// Nothing was tried; what was there before still is.
-    fn waiting(verdict: Verdict, recorded: Recorded) -> Self {
-        Self { verdict, drift: None, fingerprint: recorded.fingerprint, is_failed: false }
+    fn waiting(verdict: Verdict, known: Option<Fingerprint>) -> Self {
+        Self { verdict, drift: None, fingerprint: known, is_failed: false }
     }
 
-    fn failed(verdict: Verdict) -> Self {
-        Self { verdict, drift: None, fingerprint: None, is_failed: true }
+    fn failed(verdict: Verdict, known: Option<Fingerprint>) -> Self {
+        Self { verdict, drift: None, fingerprint: known, is_failed: true }
     }
 
     /// Whether Keycloak holds the object.
@@ -76,10 +76,10 @@ pub async fn settle<K: Resource<DynamicType = ()>>(
         return Synced::held(wanted, ctx.ledger.reported(&of));
     }
     if !realm.ready {
-        return Synced::waiting(realm.not_ready(), recorded);
+        return Synced::waiting(realm.not_ready(), ctx.ledger.known(&of, &recorded));
     }
     ctx.ledger.begin(&of);
-    let result = match standing {
+    let result = match standing.clone() {
         Standing::New => realm.admin.make(desired).await.map(|changes| (changes, None)),
         Standing::Look { drift: Some(actor) } => look(ctx, object, &of, realm, desired, actor).await,
         Standing::Same | Standing::Look { drift: None } => {
@@ -93,9 +93,20 @@ pub async fn settle<K: Resource<DynamicType = ()>>(
             Synced::held(wanted, reported)
         }
         Err(error) => {
-            ctx.ledger.lost(of);
-            Synced::failed(failure(ctx, &error))
+            failed(ctx, &of, standing, &error);
+            Synced::failed(failure(ctx, &error), ctx.ledger.known(&of, &recorded))
         }
+    }
+}
+
+/// A pass that could only not look leaves everything as it was, and the question who changed what open.
+fn failed(ctx: &Context, of: &Traced, standing: Standing, error: &ReconcileError) {
+    match (error, standing) {
+        (ReconcileError::Apply(_), _) => ctx.ledger.lost(of.clone()),
+        (_, Standing::Look { drift: Some(actor) }) => {
+            ctx.ledger.suspect(of.clone(), actor);
+        }
+        _ => {}
     }
 }
 
@@ -117,9 +128,9 @@ async fn look<K: Resource<DynamicType = ()>>(
     if plan.is_empty() {
         return Ok((Vec::new(), None));
     }
-    let told = drift::told(&plan.changes, &actor);
     match realm.drift_policy {
         DriftPolicy::Report => {
+            let told = drift::told(&plan.changes, &actor);
             drift::announce(ctx, object, of, &plan.changes, &actor, drift::Outcome::Reported).await;
             Ok((Vec::new(), Some(told)))
         }
@@ -132,22 +143,13 @@ async fn look<K: Resource<DynamicType = ()>>(
     }
 }
 
-/// Counts and logs what was changed, and tells how `Synced` stands.
-pub fn verdict(ctx: &Context, result: Result<Vec<Change>, ReconcileError>) -> Result<Verdict, Verdict> {
-    match result {
-        Ok(changes) => {
-            count(ctx, &changes);
-            Ok(good())
-        }
-        Err(error) => Err(failure(ctx, &error)),
-    }
-}
-
-fn good() -> Verdict {
+/// The condition where Keycloak holds what it should.
+pub fn good() -> Verdict {
     Verdict::good(SYNCED, "Synced", "Keycloak holds what it should")
 }
 
-fn failure(ctx: &Context, error: &ReconcileError) -> Verdict {
+/// The condition where it does not; counts what was done before the failure.
+pub fn failure(ctx: &Context, error: &ReconcileError) -> Verdict {
     if let ReconcileError::Apply(partial) = error {
         count(ctx, &partial.done);
     }
@@ -155,7 +157,7 @@ fn failure(ctx: &Context, error: &ReconcileError) -> Verdict {
 }
 
 /// Counts and logs changes that were made.
-pub fn count(ctx: &Context, changes: &[Change]) {
+pub fn count<'a>(ctx: &Context, changes: impl IntoIterator<Item = &'a Change>) {
     for change in changes {
         tracing::info!(%change, "changed Keycloak");
         ctx.metrics.changed(change.kind());

@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 /// A secret value and the version by which a new one is told from the old.
 ///
 /// Keycloak shows such values as `**********`, so they cannot be compared; what is compared, and kept beside the value
-/// in Keycloak, is the version: where it was read from, and the `resourceVersion` then. Neither `Debug` nor `Serialize`
-/// shows the value, so a plan that holds one can be printed.
+/// in Keycloak, is the version: where it was read from, and the `resourceVersion` then. `Debug` and `Serialize` show it
+/// and never the value, so a plan that holds one can be printed, and has another fingerprint with each version.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
     /// Tells this value from an earlier one; says nothing of the value.
@@ -38,7 +38,7 @@ impl fmt::Debug for Sealed {
 
 impl Serialize for Sealed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("(secret)")
+        serializer.serialize_str(&format!("(secret {})", self.version))
     }
 }
 

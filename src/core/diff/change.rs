@@ -205,6 +205,12 @@ impl Change {
         ["delete_", "remove_", "unmap_", "leave_"].iter().any(|prefix| self.kind().starts_with(prefix))
     }
 
+    /// Whether time asks for it, not a difference that anybody made.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        matches!(self, Self::CreateSigningKey { .. } | Self::UpdateSigningKey { .. } | Self::DeleteSigningKey { .. })
+    }
+
     /// The fields that an update changes; empty for everything else.
     #[must_use]
     pub fn fields(&self) -> &[FieldChange] {

@@ -43,6 +43,9 @@ impl RealmAdmin {
     }
 
     pub(super) async fn apply_change(&self, change: &Change) -> Result<(), ApiError> {
+        if !self.writes(change) {
+            return Ok(());
+        }
         match change {
             Change::CreateRealm { realm } => self.create_realm(realm).await,
             Change::UpdateRealm { fields, .. } => self.update_realm(fields).await,

@@ -108,7 +108,9 @@ impl RealmAdmin {
                 Ok(plan) => {
                     let done_before = report.done.len();
                     self.carry_out_section(plan, &mut report).await;
-                    if !is_outdated(&report) && !has_new_server(&report.done[done_before..]) {
+                    let is_new =
+                        report.done[done_before..].iter().any(|change| is_new_server(change) && self.writes(change));
+                    if !is_outdated(&report) && !is_new {
                         break;
                     }
                 }
@@ -183,8 +185,6 @@ fn is_outdated(report: &SectionReport) -> bool {
     report.failures.iter().any(|failure| failure.source().is_conflict())
 }
 
-fn has_new_server(done: &[Change]) -> bool {
-    done.iter().any(|change| {
-        matches!(change, Change::Object(ObjectChange::CreateComponent { component, .. }) if component.provider_type == USER_STORAGE)
-    })
+fn is_new_server(change: &Change) -> bool {
+    matches!(change, Change::Object(ObjectChange::CreateComponent { component, .. }) if component.provider_type == USER_STORAGE)
 }
