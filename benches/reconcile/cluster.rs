@@ -13,7 +13,7 @@ use k8s_openapi::api::{
 use keywire::api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -158,6 +158,33 @@ impl Cluster {
                 Some(token) => page = page.continue_token(&token),
                 None => return all,
             }
+        }
+    }
+
+    /// Deletes every object of ours, callers first, and waits until they are gone.
+    pub async fn remove_all(&self) {
+        self.remove::<AccessGrant>().await;
+        self.remove::<WorkloadIdentity>().await;
+        self.remove::<ModelEndpoint>().await;
+        self.remove::<Realm>().await;
+    }
+
+    async fn remove<K>(&self)
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        let all = Api::<K>::all(self.client.clone());
+        for object in all.list(&ListParams::default()).await.expect("a list") {
+            let (name, params) = (object.name_any(), DeleteParams::default());
+            let kind = ApiResource::erase::<K>(&());
+            let api: Api<DynamicObject> = match object.namespace() {
+                Some(namespace) => Api::namespaced_with(self.client.clone(), &namespace, &kind),
+                None => Api::all_with(self.client.clone(), &kind),
+            };
+            api.delete(&name, &params).await.map(drop).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        while !all.list_metadata(&ListParams::default().limit(1)).await.expect("a list").items.is_empty() {
+            sleep(Duration::from_millis(200)).await;
         }
     }
 

@@ -141,6 +141,12 @@ pub async fn raw_run(realm: &RawRealm, cluster: &Cluster, size: &Size, in_flight
     stream::iter(0..size.identities).map(make).buffer_unordered(in_flight).collect::<Vec<_>>().await;
 }
 
+/// The same calls to Keycloak without the statuses.
+pub async fn warm_up(realm: &RawRealm, identities: usize, in_flight: usize) {
+    let make = |index: usize| realm.identity(index);
+    stream::iter(0..identities).map(make).buffer_unordered(in_flight).collect::<Vec<_>>().await;
+}
+
 impl RawRealm {
     async fn identity(&self, index: usize) {
         let (keycloak, realm) = (&self.keycloak, &self.name);

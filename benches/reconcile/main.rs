@@ -18,6 +18,8 @@ use report::{Figures, Report};
 
 /// Callers per endpoint.
 const CALLERS: usize = 100;
+/// Identities of a raw run before anything is measured: whoever went first would pay for Keycloak's compiling itself.
+const WARM_UP: usize = 500;
 /// Requests in flight, of the raw run and of the operator alike.
 const IN_FLIGHT: usize = 8;
 
@@ -32,6 +34,13 @@ pub struct Size {
     pub name: String,
 }
 
+impl Size {
+    fn new(prefix: &str, identities: usize) -> Self {
+        let name = format!("{prefix}-{:x}", std::process::id());
+        Self { identities, endpoints: identities.div_ceil(CALLERS), name }
+    }
+}
+
 #[tokio::main]
 async fn main() {
     keywire_provider();
@@ -41,7 +50,11 @@ async fn main() {
     let cluster = Cluster::new().await;
     let keycloak = Keycloak::from_env();
     let mut report = Report::new();
-    for identities in sizes {
+    warm_up(&keycloak).await;
+    for (index, identities) in sizes.iter().copied().enumerate() {
+        if index > 0 {
+            clear(&binary, &cluster).await;
+        }
         let figures = measure(&binary, &cluster, &keycloak, identities).await;
         figures.print();
         report.add(figures);
@@ -49,13 +62,29 @@ async fn main() {
     report.write(&out);
 }
 
+async fn warm_up(keycloak: &Keycloak) {
+    println!("warming Keycloak up");
+    let realm = keycloak.raw_realm(&Size::new("warm", WARM_UP)).await;
+    keycloak::warm_up(&realm, WARM_UP, IN_FLIGHT).await;
+    keycloak.drop_realm(&realm).await;
+}
+
+/// Takes away what the last size made: the next one is to be measured alone.
+async fn clear(binary: &str, cluster: &Cluster) {
+    println!("removing the objects of the last size");
+    let begun = Instant::now();
+    let operator = Operator::start(binary, "1h");
+    cluster.remove_all().await;
+    operator.stop().await;
+    println!("  removed in {:.1} s", begun.elapsed().as_secs_f64());
+}
+
 fn keywire_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
 async fn measure(binary: &str, cluster: &Cluster, keycloak: &Keycloak, identities: usize) -> Figures {
-    let name = format!("bench-{identities}-{:x}", std::process::id());
-    let size = Size { identities, endpoints: identities.div_ceil(CALLERS), name };
+    let size = Size::new(&format!("bench-{identities}"), identities);
     println!("{identities} identities, {} endpoints: making the objects", size.endpoints);
     cluster.make_endpoints(&size).await;
     // The endpoints and their realm are there before the clock starts, as they are for the raw calls.
