@@ -102,7 +102,7 @@ impl Cluster {
         stream::iter(0..size.identities).map(make).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
     }
 
-    /// The two status writes that belong to one identity in the raw run, as large as the operator's.
+    /// The two status writes that belong to one identity in the raw run, with what the operator writes.
     pub async fn raw_status(&self, size: &Size, index: usize) {
         let name = caller(index);
         let (identities, grants) = (self.of::<WorkloadIdentity>(&size.name), self.of::<AccessGrant>(&size.name));
@@ -112,15 +112,38 @@ impl Cluster {
                 json!({"apiVersion": "keywire.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "status": status}),
             )
         };
-        let filler = "x".repeat(900);
-        identities
-            .patch_status(&name, &params, &patch("WorkloadIdentity", json!({"clientId": filler})))
-            .await
-            .expect("a status");
-        grants
-            .patch_status(&name, &params, &patch("AccessGrant", json!({"subjects": filler})))
-            .await
-            .expect("a status");
+        let conditions = |all: &[(&str, &str, &str)]| -> Value { all.iter().copied().map(condition).collect() };
+        let may_call = format!("may call {}/{}", size.name, endpoint(index));
+        let of_identity = conditions(&[
+            ("Ready", "Ready", &may_call),
+            ("Accepted", "Valid", "the identity is valid and its realm admits it"),
+            ("Targets", "Found", "every target exists"),
+            ("Synced", "Synced", "Keycloak holds what it should"),
+            ("Granted", "Granted", &may_call),
+        ]);
+        let of_grant = conditions(&[
+            ("Ready", "Ready", "granted"),
+            ("Accepted", "Valid", "the endpoint exists and offers what is granted"),
+            ("Bound", "Bound", "in the endpoint's policy"),
+        ]);
+        let status = json!({"conditions": of_identity, "clientId": name, "grants": 1, "observedGeneration": 1, "realm": size.name});
+        identities.patch_status(&name, &params, &patch("WorkloadIdentity", status)).await.expect("a status");
+        let status = json!({"conditions": of_grant, "subjects": "1/1", "observedGeneration": 1});
+        grants.patch_status(&name, &params, &patch("AccessGrant", status)).await.expect("a status");
+    }
+
+    /// Takes away what the raw run wrote: the operator is to find objects that nobody has looked at.
+    pub async fn clear_statuses(&self, size: &Size) {
+        let (identities, grants) = (self.of::<WorkloadIdentity>(&size.name), self.of::<AccessGrant>(&size.name));
+        let clear = |index: usize| {
+            let (identities, grants, name) = (identities.clone(), grants.clone(), caller(index));
+            async move {
+                let (params, nothing) = (PatchParams::default(), Patch::Merge(json!({"status": null})));
+                identities.patch_status(&name, &params, &nothing).await.expect("no status");
+                grants.patch_status(&name, &params, &nothing).await.expect("no status");
+            }
+        };
+        stream::iter(0..size.identities).map(clear).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
     }
 
     /// Waits until every identity is ready; the time from `begun` to the last one.
@@ -227,6 +250,11 @@ impl Cluster {
         }
         begun.elapsed()
     }
+}
+
+fn condition((concern, reason, message): (&str, &str, &str)) -> Value {
+    json!({"type": concern, "status": "True", "reason": reason, "message": message, "observedGeneration": 1,
+        "lastTransitionTime": "2026-01-01T00:00:00Z"})
 }
 
 fn collect<K: Resource<DynamicType = ()>>(versions: &mut HashMap<String, String>, objects: Vec<K>) {

@@ -111,10 +111,18 @@ impl Keycloak {
 
     /// How many requests Keycloak has answered.
     pub async fn requests(&self) -> u64 {
+        self.counted(|line| !line.contains("/metrics") && !line.contains("/health")).await
+    }
+
+    /// How many of them read admin events: a number that depends on the clock, not on how many objects there are.
+    pub async fn feed_requests(&self) -> u64 {
+        self.counted(|line| line.contains("/admin-events")).await
+    }
+
+    async fn counted(&self, is_meant: impl Fn(&&str) -> bool) -> u64 {
         let text = self.http.get(&self.metrics).send().await.expect("metrics").text().await.expect("text");
         let lines = text.lines().filter(|line| line.starts_with("http_server_requests_seconds_count"));
-        let counted = lines.filter(|line| !line.contains("/metrics") && !line.contains("/health"));
-        counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+        lines.filter(is_meant).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
     }
 
     /// Whether a ServiceAccount token gets a token with this scope.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use cluster::Cluster;
 use keycloak::Keycloak;
 use operator::Operator;
-use report::{Figures, Report};
+use report::{Converged, Figures, Report};
 
 /// Callers per endpoint.
 const CALLERS: usize = 100;
@@ -105,12 +105,12 @@ async fn measure(binary: &str, cluster: &Cluster, keycloak: &Keycloak, identitie
     let operator = Operator::start(binary, "30s");
     operator.wait_reconciled(size.identities).await;
     let restart = restarted.elapsed();
-    let (requests, sweeps) = converged(keycloak, &operator).await;
+    let converged = converged(keycloak, &operator).await;
     let writes = cluster.changed_since(&size, &before).await;
     let changes = operator.changes().await;
     let memory_after = operator.memory();
     operator.stop().await;
-    Figures { size, raw, ours, new_identity, empty, memory, memory_after, restart, requests, sweeps, writes, changes }
+    Figures { size, raw, ours, new_identity, empty, memory, memory_after, restart, converged, writes, changes }
 }
 
 async fn raw(cluster: &Cluster, keycloak: &Keycloak, size: &Size) -> Duration {
@@ -120,6 +120,7 @@ async fn raw(cluster: &Cluster, keycloak: &Keycloak, size: &Size) -> Duration {
     let taken = begun.elapsed();
     println!("  raw calls: {:.1} s", taken.as_secs_f64());
     keycloak.drop_realm(&realm).await;
+    cluster.clear_statuses(size).await;
     taken
 }
 
@@ -134,11 +135,12 @@ async fn ours(binary: &str, cluster: &Cluster, keycloak: &Keycloak, size: &Size)
     (taken, operator)
 }
 
-/// What Keycloak is asked between two sweeps' ends, and how many sweeps that were.
-async fn converged(keycloak: &Keycloak, operator: &Operator) -> (u64, u64) {
+/// What Keycloak is asked between two sweeps' ends.
+async fn converged(keycloak: &Keycloak, operator: &Operator) -> Converged {
     // The first sweep comes soon after a start; the clock begins when it is over.
     let first = operator.wait_sweeps(1).await;
-    let before = keycloak.requests().await;
-    let last = operator.wait_sweeps(first + 2).await;
-    (keycloak.requests().await - before, last - first)
+    let (before, feed_before) = (keycloak.requests().await, keycloak.feed_requests().await);
+    let sweeps = operator.wait_sweeps(first + 2).await - first;
+    let feed = keycloak.feed_requests().await - feed_before;
+    Converged { sweeps, feed, others: keycloak.requests().await - before - feed }
 }
