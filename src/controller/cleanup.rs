@@ -18,8 +18,10 @@ use crate::{
 pub struct Trace<'a> {
     /// The object.
     pub of: Traced,
-    /// The Realm object in which Keycloak holds it.
+    /// The Realm object in which Keycloak holds it, or may hold it.
     pub realm: &'a str,
+    /// Whether its status says that Keycloak holds it.
+    pub is_held: bool,
     /// What is to become of it.
     pub policy: DeletionPolicy,
 }
@@ -65,6 +67,10 @@ where
 {
     match link_for_cleanup(ctx, trace.realm) {
         Ok(realm) => delete(ctx, &realm, trace, object.meta().uid.as_deref().unwrap_or_default()).await,
+        // There never was such a realm.
+        Err(Problem { reason: ProblemReason::RealmNotFound | ProblemReason::ServerNotFound, .. }) if !trace.is_held => {
+            Ok(())
+        }
         // The Realm object waits for those that use it, so it can only have been released by hand.
         Err(Problem { reason: ProblemReason::RealmNotFound | ProblemReason::ServerNotFound, message }) => {
             let note = format!("nothing could be cleaned up: {message}");

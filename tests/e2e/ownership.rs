@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Object, assert_says},
+    cluster::{Object, assert_says, dry_run},
     eventually::PATIENCE,
     objects::{http_endpoint, identity},
     stage::Stage,
@@ -111,4 +111,49 @@ fn a_realm_of_somebody_else_keeps_its_settings() {
     stage.realm_object().wait_ready(PATIENCE);
     stage.realm_object().delete();
     assert_eq!(settings(), before, "realm {} after the object has gone", stage.id);
+}
+
+/// A realm goes when those that it admitted have gone: nobody else keeps it by naming it.
+#[test]
+fn a_realm_is_not_kept_by_one_that_it_never_admitted() {
+    let stage = Stage::with_realm("kept");
+    let outside = stage.namespace_outside("outside");
+    stage.apply(identity(&stage.id, &outside, "labeler", &[]));
+    let stranger = Object::in_namespace(&outside, "workloadidentity", "labeler");
+    stranger.wait_condition("Ready", "False", "NamespaceNotAllowed");
+    stage.realm_object().delete();
+    assert_eq!(stage.keycloak.get(&format!("/{}", stage.id)).0, 404, "realm {}", stage.id);
+    stranger.wait_condition("Ready", "False", "RealmNotFound");
+    stranger.delete();
+}
+
+/// Objects come in with the finalizer by which they are cleaned up behind, beside those of others.
+#[test]
+fn a_new_object_has_its_finalizer_from_the_start() {
+    let stage = Stage::empty("finalizer");
+    let namespace = stage.namespace("team");
+    for mut object in [identity(&stage.id, &namespace, "labeler", &[]), http_endpoint(&stage.id, &namespace, "iris")] {
+        object["metadata"]["finalizers"] = json!(["example.com/theirs"]);
+        let made = dry_run(&object).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(made["metadata"]["finalizers"], json!(["example.com/theirs", "keywire.dev/keycloak"]));
+    }
+}
+
+/// Two objects that claim one realm: the first keeps it, and the second's going takes nothing with it.
+#[test]
+fn of_two_realms_with_one_name_the_second_changes_nothing() {
+    let stage = Stage::with_realm("twins");
+    let settings = || stage.keycloak.get(&format!("/{}", stage.id)).1;
+    let before = settings();
+    let name = format!("{}-twin", stage.id);
+    let mut second = stage.realm();
+    second["metadata"]["name"] = json!(name);
+    second["spec"]["displayName"] = json!("The second");
+    stage.apply(second);
+    let twin = Object::cluster("realm", &name);
+    let message = twin.wait_condition("Ready", "False", "Conflict");
+    assert_says(&message, &[&stage.id]);
+    twin.delete();
+    assert_eq!(settings(), before, "realm {} after its second claimant has come and gone", stage.id);
+    stage.realm_object().wait_ready(PATIENCE);
 }

@@ -38,6 +38,7 @@ pub async fn run(ctx: &Context, api: &Api<Realm>, object: &Realm) -> Result<(), 
         let login = super::login_of(ctx, object, &server).await.map_err(|problem| Error::Cleanup(problem.message))?;
         delete(ctx, object, login).await.map_err(|error| Error::Cleanup(error.to_string()))?;
     }
+    ctx.ledger.forget(&super::traced(&object.name_any()));
     ctx.servers.remove(&super::Account::Realm(object.name_any()));
     Ok(finalizer::release(api, object).await?)
 }
@@ -93,15 +94,18 @@ impl From<ApplyError> for DeletionError {
 
 /// Who still uses the realm.
 fn in_use(ctx: &Context, realm: &str) -> Option<Problem> {
-    // One that moves away still has its client here until it is removed.
-    let uses = |spec: &str, held_in: Option<&str>| spec == realm || held_in == Some(realm);
+    // One that moves away still has its client here until it is removed; one that the realm never admitted has none, and
+    // nobody keeps a realm from going by naming it.
+    let uses = |spec: &str, held_in: Option<&str>, namespace: Option<String>| {
+        held_in == Some(realm) || spec == realm && ctx.caches.admits(realm, &namespace.unwrap_or_default())
+    };
     let endpoints = ctx.caches.endpoints.state_filter(|endpoint| {
         let held_in = endpoint.status.as_ref().and_then(|status| status.realm.as_deref());
-        finalizer::is_held(endpoint) && uses(&endpoint.spec.realm, held_in)
+        finalizer::is_held(endpoint) && uses(&endpoint.spec.realm, held_in, endpoint.namespace())
     });
     let identities = ctx.caches.identities.state_filter(|identity| {
         let held_in = identity.status.as_ref().and_then(|status| status.realm.as_deref());
-        finalizer::is_held(identity) && uses(&identity.spec.realm, held_in)
+        finalizer::is_held(identity) && uses(&identity.spec.realm, held_in, identity.namespace())
     });
     if endpoints.is_empty() && identities.is_empty() {
         return None;

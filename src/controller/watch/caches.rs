@@ -64,7 +64,7 @@ impl Caches {
     }
 
     /// Whether a Realm exists and admits objects of a namespace.
-    fn admits(&self, realm: &str, namespace: &str) -> bool {
+    pub fn admits(&self, realm: &str, namespace: &str) -> bool {
         let allowed = Self::cluster(&self.realms, realm).and_then(|realm| realm.spec.namespaces.clone());
         allowed.is_some_and(|allowed| allowed.allows(&self.namespace_labels(namespace)))
     }
