@@ -1,6 +1,6 @@
 //! `keywire-operator controller`: compete for the Lease, then watch and reconcile.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use futures::{FutureExt, future};
 use kube::{
@@ -8,7 +8,7 @@ use kube::{
     runtime::events::{Recorder, Reporter},
 };
 use prometheus_client::registry::Registry;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::{
     context::Context,
@@ -91,22 +91,33 @@ pub async fn run(args: Args, client: Client) -> Result<(), Error> {
     let metrics = Metrics::register(&mut registry);
     let admin = bind(args.admin).await?;
     let admin = serve_admin(admin, readiness.clone(), Arc::new(registry), shutdown.clone());
-    let (mut held, competition) = leader::compete(client.clone(), &args.namespace).await?;
-    let leading = async {
-        // A follower is ready: it waits as it should.
-        let _ = held.wait_for(|held| *held).await;
-        tracing::info!("this replica leads");
-        metrics.leads();
-        tokio::select! {
-            result = lead(&args, client, metrics) => result,
-            _ = held.wait_for(|held| !*held) => Err(Error::LeaseLost),
-        }
-    };
-    tokio::select! {
+    let (held, competition) = leader::compete(client.clone(), &args.namespace).await?;
+    let mut competition = pin!(competition);
+    let result = tokio::select! {
         result = admin => result.map_err(Error::from),
-        result = leading => result,
-        () = competition => Err(Error::LeaseLost),
+        result = leading(&args, client, metrics, held) => result,
+        () = &mut competition => return Err(Error::LeaseLost),
         () = shutdown.into_begun() => Ok(()),
+    };
+    // What the leader did has ended above, and with it the channel: the next leader need not wait for the Lease to run out.
+    if tokio::time::timeout(GIVE_BACK, competition).await.is_err() {
+        tracing::warn!("the leader's Lease could not be given back; it runs out by itself");
+    }
+    result
+}
+
+/// How long the API server may take to be told that the Lease is free.
+const GIVE_BACK: Duration = Duration::from_secs(3);
+
+/// Waits for the Lease, then leads for as long as it is held.
+async fn leading(args: &Args, client: Client, metrics: Metrics, mut held: watch::Receiver<bool>) -> Result<(), Error> {
+    // A follower is ready: it waits as it should.
+    let _ = held.wait_for(|held| *held).await;
+    tracing::info!("this replica leads");
+    metrics.leads();
+    tokio::select! {
+        result = lead(args, client, metrics) => result,
+        _ = held.wait_for(|held| !*held) => Err(Error::LeaseLost),
     }
 }
 
