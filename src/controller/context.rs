@@ -8,7 +8,13 @@ use tokio::sync::watch;
 use crate::admission::certificates::CaBundle;
 
 use super::{
-    documents::Published, drift::Feeds, ledger::Ledger, metrics::Metrics, pace::Pace, servers::Servers, watch::Caches,
+    documents::Published,
+    drift::Feeds,
+    ledger::Ledger,
+    metrics::Metrics,
+    pace::Pace,
+    servers::Servers,
+    watch::{Caches, rounds::Progress},
 };
 
 /// Shared by all controllers.
@@ -35,6 +41,8 @@ pub struct Context {
     pub feeds: Feeds,
     /// When to look again.
     pub pace: Pace,
+    /// How many passes have ended.
+    pub progress: Progress,
     /// Counters.
     pub metrics: Metrics,
 }

@@ -8,8 +8,6 @@ use std::{
 
 use kube::runtime::controller::Action;
 
-/// How often an object that is as it should be is compared with Keycloak again.
-const SWEEP: Duration = Duration::from_secs(600);
 /// The first pause after a failure.
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest.
@@ -22,11 +20,10 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The object is as it should be; `sooner` is when it must be looked at at the latest.
-    pub fn settled(&self, key: &str, sooner: Option<Duration>) -> Action {
+    /// The object is as it should be; `again` is when it must be looked at at the latest, if there is such a time.
+    pub fn settled(&self, key: &str, again: Option<Duration>) -> Action {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        let sweep = spread(SWEEP, key, 0);
-        Action::requeue(sooner.map_or(sweep, |sooner| sooner.min(sweep)))
+        again.map_or_else(Action::await_change, Action::requeue)
     }
 
     /// The object failed once more.

@@ -59,6 +59,7 @@ async fn one<K: Resource<DynamicType = ()>>(
 ) -> Result<Action, Error> {
     let name = key(kind, object);
     let result = tokio::time::timeout(LIMIT, pass).await.unwrap_or(Err(Error::TimedOut));
+    ctx.progress.end(kind);
     ctx.metrics.reconciled(kind, result.as_ref().map_or_else(<&'static str>::from, |_| "ok"));
     match result {
         Ok(sooner) => Ok(ctx.pace.settled(&name, sooner)),

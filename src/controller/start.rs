@@ -21,7 +21,7 @@ use super::{
     realm, run as kinds, server,
     servers::Servers,
     trust,
-    watch::{Receivers, Watches, queues},
+    watch::{Receivers, Watches, queues, rounds, rounds::Progress},
 };
 use crate::{
     admission::certificates::CertificateKeeper,
@@ -141,6 +141,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
         published: Published::default(),
         feeds: Feeds::default(),
         pace: Pace::default(),
+        progress: Progress::default(),
         metrics,
     });
     let (listed, all_listed) = oneshot::channel();
@@ -155,6 +156,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
         tracing::info!("every kind is listed; reconciling");
         // First those that the others wait for: ten thousand objects need not first be told that they have to wait.
         first_look(&ctx).await;
+        queues.open();
         let caches = ctx.caches.clone();
         let republish = async {
             while stream_ca.changed().await.is_ok() {
@@ -172,6 +174,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
             reconcile_all(&ctx, receivers),
             republish,
             recheck,
+            rounds::go(&ctx.caches, &queues, &ctx.progress),
             trust::follow(&ctx, &queues),
             drift::watch(&ctx, &queues, intervals),
         )

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::expected::{Expected, settled_endpoint, settled_workload};
 use super::locate::workload_name;
 use crate::{
-    controller::{context::Context, ledger::Traced},
+    controller::{context::Context, ledger::Traced, watch::Caches},
     core::{
         build::kind,
         desired::{DesiredEndpoint, representation::ClientRepresentation},
@@ -118,7 +118,9 @@ fn client_of(
     let by_id = id.and_then(|id| expected.by_id.get(&id)).cloned();
     let Some(of) = by_id.or_else(|| marked(client, expected.cluster())) else { return };
     if !expected.has(&of) {
-        found.orphans.push(client.reference().client_id);
+        if !is_coming(ctx, &of) {
+            found.orphans.push(client.reference().client_id);
+        }
         return;
     }
     let differs = match of.kind {
@@ -129,6 +131,16 @@ fn client_of(
         found.suspects.push(of.clone());
     }
     seen.insert(of);
+}
+
+/// Whether an object exists whose status does not say yet where it is held: its pass is at it.
+fn is_coming(ctx: &Context, of: &Traced) -> bool {
+    match of.kind {
+        kind::ENDPOINT => Caches::namespaced(&ctx.caches.endpoints, &of.name)
+            .is_some_and(|found| found.status.as_ref().is_none_or(|status| status.realm.is_none())),
+        _ => Caches::namespaced(&ctx.caches.identities, &of.name)
+            .is_some_and(|found| found.status.as_ref().is_none_or(|status| status.realm.is_none())),
+    }
 }
 
 /// The object whose mark a client carries.

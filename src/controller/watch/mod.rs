@@ -4,6 +4,7 @@
 mod caches;
 mod index;
 mod kind;
+pub mod rounds;
 mod triggers;
 mod watches;
 

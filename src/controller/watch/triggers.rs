@@ -1,6 +1,9 @@
 //! For each change, the objects that have to be looked at again.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use futures::channel::mpsc;
 use k8s_openapi::api::core::v1::Namespace;
@@ -24,6 +27,8 @@ pub struct Queues {
     endpoints: mpsc::UnboundedSender<ObjectRef<ModelEndpoint>>,
     identities: mpsc::UnboundedSender<ObjectRef<WorkloadIdentity>>,
     grants: mpsc::UnboundedSender<ObjectRef<AccessGrant>>,
+    /// Until everything is listed nothing is queued: all of it is looked at then anyway.
+    is_open: Arc<AtomicBool>,
 }
 
 /// The other ends of [`Queues`].
@@ -43,7 +48,7 @@ pub fn queues() -> (Queues, Receivers) {
     let (identities, identities_out) = mpsc::unbounded();
     let (grants, grants_out) = mpsc::unbounded();
     (
-        Queues { servers, realms, endpoints, identities, grants },
+        Queues { servers, realms, endpoints, identities, grants, is_open: Arc::default() },
         Receivers {
             servers: servers_out,
             realms: realms_out,
@@ -54,30 +59,42 @@ pub fn queues() -> (Queues, Receivers) {
     )
 }
 
-/// A full queue does not exist and a closed one means that we are stopping: nothing to tell the sender.
-fn send<K: Resource<DynamicType = ()>>(queue: &mpsc::UnboundedSender<ObjectRef<K>>, reference: ObjectRef<K>) {
-    let _ = queue.unbounded_send(reference);
-}
-
 impl Queues {
+    /// Everything is listed: from here on changes are queued.
+    pub fn open(&self) {
+        self.is_open.store(true, Ordering::Release);
+    }
+
+    fn send<K: Resource<DynamicType = ()>>(
+        &self,
+        queue: &mpsc::UnboundedSender<ObjectRef<K>>,
+        reference: ObjectRef<K>,
+    ) {
+        if self.is_open.load(Ordering::Acquire) {
+            // A full queue does not exist and a closed one means that we are stopping: nothing to tell the sender.
+            let _ = queue.unbounded_send(reference);
+        }
+    }
+
     /// Looks at a KeycloakServer again.
     pub fn server(&self, name: &str) {
-        send(&self.servers, ObjectRef::new(name));
+        self.send(&self.servers, ObjectRef::new(name));
     }
     /// Looks at a Realm again.
     pub fn realm(&self, name: &str) {
-        send(&self.realms, ObjectRef::new(name));
+        self.send(&self.realms, ObjectRef::new(name));
     }
     /// Looks at a ModelEndpoint again.
     pub fn endpoint(&self, name: &Ref) {
-        send(&self.endpoints, ObjectRef::new(&name.name).within(&name.namespace));
+        self.send(&self.endpoints, ObjectRef::new(&name.name).within(&name.namespace));
     }
     /// Looks at a WorkloadIdentity again.
     pub fn identity(&self, name: &Ref) {
-        send(&self.identities, ObjectRef::new(&name.name).within(&name.namespace));
+        self.send(&self.identities, ObjectRef::new(&name.name).within(&name.namespace));
     }
-    fn grant(&self, name: &Ref) {
-        send(&self.grants, ObjectRef::new(&name.name).within(&name.namespace));
+    /// Looks at an AccessGrant again.
+    pub fn grant(&self, name: &Ref) {
+        self.send(&self.grants, ObjectRef::new(&name.name).within(&name.namespace));
     }
 
     /// Looks at every endpoint and identity again: what all their documents share has changed.
@@ -142,8 +159,11 @@ impl Queues {
         let Some(name) = reference(change) else { return };
         if asks_anew(change) {
             self.endpoint(&name);
-            change.old.iter().chain(&change.new).for_each(|endpoint| self.realm(&endpoint.spec.realm));
         }
+        self.realms_left(change, |endpoint| {
+            let held_in = endpoint.status.as_ref().and_then(|status| status.realm.as_deref());
+            (&endpoint.spec.realm, held_in)
+        });
         let is_readier = readiness(change, |endpoint| endpoint.status.as_ref().map(|status| &*status.conditions));
         let audience = |endpoint: &Option<Arc<ModelEndpoint>>| endpoint.as_ref()?.status.as_ref()?.audience.clone();
         let reached_keycloak = audience(&change.old) != audience(&change.new);
@@ -168,11 +188,14 @@ impl Queues {
         let claims = |identity: &Option<Arc<WorkloadIdentity>>| identity.as_deref().map(claim);
         caches.identities_by_target.replace(&name, targets(&change.old), targets(&change.new));
         caches.identities_by_claim.replace(&name, claims(&change.old), claims(&change.new));
+        self.realms_left(change, |identity| {
+            let held_in = identity.status.as_ref().and_then(|status| status.realm.as_deref());
+            (&identity.spec.realm, held_in)
+        });
         if !asks_anew(change) {
             return;
         }
         self.identity_and_grants(caches, &name);
-        change.old.iter().chain(&change.new).for_each(|identity| self.realm(&identity.spec.realm));
         for claim in claims(&change.old).into_iter().chain(claims(&change.new)) {
             caches.claimants(&claim).iter().for_each(|other| self.identity(&name_of(other.as_ref())));
         }
@@ -192,6 +215,15 @@ impl Queues {
         // The endpoint first: its guards refuse at once, Keycloak's roles only stop new tokens.
         endpoint(&change.old).iter().chain(&endpoint(&change.new)).for_each(|endpoint| self.endpoint(endpoint));
         subjects(&change.old).iter().chain(&subjects(&change.new)).for_each(|subject| self.identity(subject));
+    }
+
+    /// A Realm that is to go waits until nobody uses it. `used` tells which one an object names, and which one holds it.
+    fn realms_left<K>(&self, change: &Change<K>, used: impl for<'a> Fn(&'a K) -> (&'a str, Option<&'a str>)) {
+        let Some(old) = change.old.as_deref() else { return };
+        let (named, held_in) = used(old);
+        let still = change.new.as_deref().map(&used);
+        let is_left = |realm: &&str| still.is_none_or(|(named, held_in)| named != *realm && held_in != Some(*realm));
+        [Some(named), held_in].into_iter().flatten().filter(is_left).for_each(|realm| self.realm(realm));
     }
 
     /// An identity, the grants to it and the endpoints whose policies they are in.
