@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Points beyond the writes that were recorded: passes that come together in one run come one by one in another.
-const MARGIN: usize = 3;
+const MARGIN: usize = 6;
 /// How often a run without a death is looked at again until nothing more is to do.
 const LOOKS: usize = 4;
 
