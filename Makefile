@@ -19,11 +19,11 @@ demo-down: ## Stop the demo and everything it started
 
 ##@ Check
 
-.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit contract contract-matrix e2e deny
+.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit contract contract-matrix crash e2e deny
 test: ## Everything below, in order; stops whatever servers it had to start
 	tests/env/scoped $(MAKE) test-all
 
-test-all: fmt-check lint unit contract e2e
+test-all: fmt-check lint unit contract crash e2e
 
 fmt: ## Format the code
 	$(CARGO) fmt
@@ -55,6 +55,10 @@ contract: ## Tests against a real Keycloak on loopback (left running; stop: test
 
 contract-matrix: ## The same against each supported Keycloak, beside one that may run; leaves none behind
 	tests/env/matrix $(CARGO) test --test contract
+
+crash: ## The operator dies at every write, and nothing of it is seen afterwards (an API server of its own)
+	tests/env/keycloak up
+	$(ENV); tests/env/apiserver $(CARGO) test --test crash -- --nocapture
 
 e2e: ## Tests with real pods in a real cluster (root; left running; stop: make env-down)
 	tests/env/up

@@ -73,6 +73,18 @@ impl Verdict {
         Self { state: State::Unknown, ..Self::good(concern, "Waiting", message) }
     }
 
+    /// How a concern stood when its condition was written.
+    pub fn of_condition(concern: &'static str, conditions: &[Condition]) -> Option<Self> {
+        let condition = conditions.iter().find(|condition| condition.type_ == concern)?;
+        let state = match condition.status.as_str() {
+            "True" => State::True,
+            "False" => State::False,
+            _ => State::Unknown,
+        };
+        let (reason, message) = (condition.reason.clone(), condition.message.clone());
+        Some(Self { concern, state, reason, message, blocking: true })
+    }
+
     /// Worth a condition, but `Ready` does not depend on it.
     pub fn aside(self) -> Self {
         Self { blocking: false, ..self }
@@ -153,6 +165,20 @@ mod tests {
         assert!(!is_ready(&[]));
         let aside = [verdicts[0].clone(), verdicts[2].clone().aside()];
         assert!(is_ready(&conditions(&[], None, &aside, "good", at(1))));
+    }
+
+    #[test]
+    fn a_verdict_is_read_back_from_its_condition() {
+        let verdicts = [
+            Verdict::good(ACCEPTED, "Valid", "a"),
+            Verdict::bad(SYNCED, "Unreachable", "b"),
+            Verdict::waiting("Published", "c"),
+        ];
+        let made = conditions(&[], Some(1), &verdicts, "good", at(1));
+        for verdict in verdicts {
+            assert_eq!(Verdict::of_condition(verdict.concern, &made), Some(verdict));
+        }
+        assert_eq!(Verdict::of_condition("Drift", &made), None);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub async fn run(ctx: &Context, api: &Api<Realm>, object: &Realm) -> Result<(), 
         return Ok(finalizer::release(api, object).await?);
     }
     if let Some(problem) = in_use(ctx, &object.name_any()) {
+        log_in(ctx, object).await;
         super::status::waiting(ctx, api, object, &Verdict::problems(ACCEPTED, &[problem])).await?;
         // Each of the users triggers this realm when it goes.
         return Ok(());
@@ -41,6 +42,14 @@ pub async fn run(ctx: &Context, api: &Api<Realm>, object: &Realm) -> Result<(), 
     ctx.ledger.forget(&super::traced(&object.name_any()));
     ctx.servers.remove(&super::Account::Realm(object.name_any()));
     Ok(finalizer::release(api, object).await?)
+}
+
+/// The users of a realm with credentials of its own need that login for their clean-up, and a restart has forgotten it.
+async fn log_in(ctx: &Context, object: &Realm) {
+    let Ok(server) = super::server_of(&ctx.caches, object) else { return };
+    if let Err(problem) = super::login_of(ctx, object, &server).await {
+        tracing::warn!(realm = object.name_any(), problem = problem.message, "no login for the clean-up in the realm");
+    }
 }
 
 async fn delete(ctx: &Context, object: &Realm, login: super::Login) -> Result<(), DeletionError> {

@@ -60,7 +60,10 @@ pub async fn accepted(
         vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
     verdicts.extend(trust(issuer, synced));
     verdicts.extend_from_slice(concerns);
-    verdicts.extend(ctx.feeds.state(&object.name_any()).map(feed));
+    let before = object.status.as_ref().map(|status| &*status.conditions).unwrap_or_default();
+    // Until this run has read them for the first time, what an earlier one saw stands: a restart has no news.
+    let seen = ctx.feeds.state(&object.name_any()).map(feed);
+    verdicts.extend(seen.or_else(|| Verdict::of_condition(DRIFT_FEED, before).map(Verdict::aside)));
     let status = RealmStatus {
         issuer: Some(format!("{}/realms/{}", server.spec.url, object.spec.realm)),
         fingerprint: fingerprint.as_ref().map(ToString::to_string),

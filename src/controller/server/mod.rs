@@ -60,6 +60,10 @@ async fn delete(ctx: &Context, api: &Api<KeycloakServer>, object: &KeycloakServe
     let name = object.name_any();
     let realms = ctx.caches.realms.state_filter(|realm| realm.spec.server == name && finalizer::is_held(realm));
     if !realms.is_empty() && !finalizer::is_released_by_hand(object) {
+        // They need the login for their own clean-up, and a restart has forgotten it.
+        if let Err(error) = login::of_server(ctx, object).await {
+            tracing::warn!(server = name, %error, "no login for the clean-up of the server's realms");
+        }
         let message = format!("waiting to go: {} Realms still use the server; delete them first", realms.len());
         let problem = Problem::new(ProblemReason::InUse, message);
         // The last of them triggers this server when it goes.

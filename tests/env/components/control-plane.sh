@@ -3,7 +3,8 @@
 
 apiserver_start() {
 	process_start kube-apiserver "$(kubernetes_bin kube-apiserver)" \
-		--bind-address="$NODE_IP" \
+		--bind-address="$API_ADDRESS" \
+		--secure-port="$API_PORT" \
 		--advertise-address="$NODE_IP" \
 		--etcd-servers="$ETCD_URL" \
 		--service-cluster-ip-range="$SERVICE_CIDR" \

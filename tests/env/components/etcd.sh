@@ -2,7 +2,8 @@
 # etcd: the API server's store, on loopback, without TLS, without fsync.
 
 ETCD_ENTRY=etcd-$ETCD_VERSION
-ETCD_URL=http://127.0.0.1:2379
+ETCD_URL=http://127.0.0.1:$ETCD_PORT
+ETCD_PEER_URL=http://127.0.0.1:$ETCD_PEER_PORT
 
 etcd_built() { cache_has "$ETCD_ENTRY"; }
 etcd_build() { cache_make "$ETCD_ENTRY" etcd_compile; }
@@ -14,9 +15,9 @@ etcd_start() {
 		--data-dir="$STATE/etcd" \
 		--listen-client-urls="$ETCD_URL" \
 		--advertise-client-urls="$ETCD_URL" \
-		--listen-peer-urls=http://127.0.0.1:2380 \
-		--initial-advertise-peer-urls=http://127.0.0.1:2380 \
-		--initial-cluster="$NODE_NAME=http://127.0.0.1:2380" \
+		--listen-peer-urls="$ETCD_PEER_URL" \
+		--initial-advertise-peer-urls="$ETCD_PEER_URL" \
+		--initial-cluster="$NODE_NAME=$ETCD_PEER_URL" \
 		--unsafe-no-fsync \
 		--log-level=warn
 	process_ready etcd 120 etcd_healthy

@@ -38,7 +38,12 @@ POD_CIDR=10.85.0.0/16
 SERVICE_CIDR=10.86.0.0/16
 KUBERNETES_SERVICE_IP=10.86.0.1
 CLUSTER_DOMAIN=cluster.local
-API_URL=https://$NODE_IP:6443
+# Another address and other ports are for a second API server beside it (see apiserver).
+API_ADDRESS=${KEYWIRE_API_ADDRESS:-$NODE_IP}
+API_PORT=${KEYWIRE_API_PORT:-6443}
+API_URL=https://$API_ADDRESS:$API_PORT
+ETCD_PORT=${KEYWIRE_ETCD_PORT:-2379}
+ETCD_PEER_PORT=${KEYWIRE_ETCD_PEER_PORT:-2380}
 
 # Keycloak. One issuer for pods, host and browser; the host may use any address
 # for calls, since --hostname is a full URL.
