@@ -4,6 +4,8 @@
 //! way into the cluster.
 
 use http::Request;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -35,5 +37,18 @@ pub async fn workload_issuer(client: &kube::Client, alias: String) -> Result<Wor
     let get = |path: &str| Request::get(path).body(Vec::new());
     let discovery: Discovery = client.request(get("/.well-known/openid-configuration")?).await?;
     let jwks: Value = client.request(get("/openid/v1/jwks")?).await?;
-    Ok(WorkloadIssuer { alias, issuer: discovery.issuer, jwks, max_assertion_age: MAX_ASSERTION_AGE })
+    let cluster_uid = cluster_uid(client).await;
+    Ok(WorkloadIssuer { alias, issuer: discovery.issuer, jwks, max_assertion_age: MAX_ASSERTION_AGE, cluster_uid })
+}
+
+/// What no other cluster has. Whoever may not read it does without.
+async fn cluster_uid(client: &kube::Client) -> Option<String> {
+    let namespaces = Api::<Namespace>::all(client.clone());
+    match namespaces.get_metadata("kube-system").await {
+        Ok(found) => found.metadata.uid,
+        Err(error) => {
+            tracing::warn!(%error, "namespace kube-system cannot be read: two clusters of one name would not be told apart");
+            None
+        }
+    }
 }

@@ -199,6 +199,7 @@ async fn a_list_that_ends_half_way_is_no_list() {
             issuer: "https://main.example".into(),
             jwks: json!({"keys": []}),
             max_assertion_age: crate::core::desired::Seconds(3700),
+            cluster_uid: None,
         };
         assert!(realm.follow_issuer(&issuer, "test").await.is_err());
         for method in ["POST /admin", "PUT /admin", "DELETE /admin"] {

@@ -37,6 +37,10 @@ pub async fn ensure_issuer(realm: &RealmAdmin, issuer: &WorkloadIssuer, owner: &
             Ok(Step::Created)
         }
         Some(found) if !is_of_cluster(found, &owner.cluster) => Err(BootstrapError::AliasTaken { alias: wanted.alias }),
+        Some(found) if issuer.is_anothers(found) => {
+            let (alias, cluster) = (wanted.alias, owner.cluster.clone());
+            Err(BootstrapError::IssuerTaken(Box::new(Conflict::ClusterNameTaken { alias, cluster })))
+        }
         Some(found) if found.with_canonical_keys() == wanted => Ok(Step::Unchanged),
         Some(_) => {
             realm.update_identity_provider(&wanted).await?;
@@ -57,7 +61,7 @@ impl RealmAdmin {
     /// `Forbidden` without `manage-identity-providers`.
     pub async fn follow_issuer(&self, issuer: &WorkloadIssuer, cluster: &str) -> Result<IssuerStep, ApiError> {
         let existing = self.list_identity_providers().await?;
-        let mut ours = existing.into_iter().filter(|found| is_of_cluster(found, cluster));
+        let mut ours = existing.into_iter().filter(|found| is_of_cluster(found, cluster) && !issuer.is_anothers(found));
         let Some(found) = ours.find(|found| found.issuer() == Some(issuer.issuer.as_str())) else {
             return Ok(IssuerStep::NotOurs);
         };

@@ -99,6 +99,41 @@ async fn a_clash_of_issuers_explains_the_way_out() {
     .await;
 }
 
+/// Two clusters that nobody gave names, with the issuer that most clusters have: the second would take over the trust in
+/// the first, and with it what its ServiceAccounts may do.
+#[tokio::test]
+async fn a_cluster_of_the_same_name_changes_nothing() {
+    in_realm(|test| async move {
+        let (first, second) = (Issuer::new(&test.name), Issuer::new(&test.name));
+        let realm = |issuer: &Issuer, uid: &str| {
+            let trusted = WorkloadIssuer { cluster_uid: Some(uid.into()), ..issuer.trusted_as("keywire-default") };
+            let mut realm = realm_of(&test, "default", trusted);
+            realm.owner.uid = format!("realm-of-{uid}");
+            realm
+        };
+        // What an earlier version made does not tell which cluster it is of: the first one to come back is right.
+        let unmarked = realm_of(&test, "default", first.trusted_as("keywire-default"));
+        test.realm.reconcile_realm(&unmarked).await.unwrap();
+        let ours = realm(&first, "1");
+        test.realm.reconcile_realm(&ours).await.unwrap();
+        let before = test.realm.list_identity_providers().await.unwrap();
+
+        let theirs = realm(&second, "2");
+        let error = test.realm.reconcile_realm(&theirs).await.unwrap_err();
+        assert!(matches!(error, ReconcileError::Conflict(Conflict::ClusterNameTaken { .. })), "{error}");
+        for words in ["keywire-default", "\"default\"", "clusterName", "delete the identity provider"] {
+            assert!(error.to_string().contains(words), "{words}: {error}");
+        }
+        let issuer = theirs.workload_issuer.as_ref().unwrap();
+        assert_eq!(test.realm.follow_issuer(issuer, "default").await.unwrap(), IssuerStep::NotOurs);
+        let observed = test.realm.observe_realm().await.unwrap();
+        assert!(plan_delete_realm(&theirs.owner, &observed, DeletionPolicy::Delete).is_empty());
+        assert_eq!(test.realm.list_identity_providers().await.unwrap(), before);
+        assert_eq!(test.realm.reconcile_realm(&ours).await.unwrap(), []);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_old_key_is_good_for_as_long_as_it_is_published() {
     in_realm(|test| async move {

@@ -76,6 +76,13 @@ impl Operators {
         }
     }
 
+    /// Who leads, as the Lease says.
+    pub async fn leader(&self, namespace: &str) -> Option<String> {
+        let leases = Api::<Lease>::namespaced(self.client.clone(), namespace);
+        let lease = leases.get("keywire-controller").await.expect("the Lease");
+        lease.spec.and_then(|spec| spec.holder_identity).filter(|holder| !holder.is_empty())
+    }
+
     /// Passes over objects of a kind that ended well.
     pub async fn passes(&self, kind: &str) -> usize {
         self.metric(&format!("keywire_reconciles_total{{kind=\"{kind}\",outcome=\"ok\"}}")).await
@@ -91,6 +98,13 @@ impl Operators {
 }
 
 impl Operator {
+    /// SIGTERM, as at a rolling upgrade: it ends what it is at.
+    pub fn go(mut self) {
+        let told = Command::new("kill").arg(self.process.id().to_string()).status().expect("kill");
+        assert!(told.success(), "kill: {told}");
+        self.process.wait().expect("it ends");
+    }
+
     /// SIGKILL: it ends where it stands.
     pub fn die(self) {
         drop(self);

@@ -46,6 +46,7 @@ impl Issuer {
             issuer: self.url.clone(),
             jwks: self.jwks(),
             max_assertion_age: Seconds(3700),
+            cluster_uid: None,
         }
     }
 

@@ -5,7 +5,7 @@ use kube::{Api, ResourceExt, runtime::events::EventType};
 use crate::{
     api::{DeletionPolicy, Realm},
     controller::{
-        condition::{ACCEPTED, Verdict},
+        condition::{ACCEPTED, SYNCED, Verdict},
         context::Context,
         error::Error,
         finalizer, status as events, sync,
@@ -34,8 +34,11 @@ pub async fn run(ctx: &Context, api: &Api<Realm>, object: &Realm) -> Result<(), 
         // Each of the users triggers this realm when it goes.
         return Ok(());
     }
-    // Without its KeycloakServer there is nobody to ask.
-    if let Ok(server) = super::server_of(&ctx.caches, object) {
+    // Without its KeycloakServer there is nobody to ask, and what another cluster of our name made is not ours.
+    if is_namesakes(object) {
+        let note = "nothing of the realm is this cluster's: another one has its name".to_owned();
+        events::tell(&ctx.events, object, EventType::Warning, "NotCleanedUp", "Cleanup", note).await;
+    } else if let Ok(server) = super::server_of(&ctx.caches, object) {
         let login = super::login_of(ctx, object, &server).await.map_err(|problem| Error::Cleanup(problem.message))?;
         delete(ctx, object, login).await.map_err(|error| Error::Cleanup(error.to_string()))?;
     }
@@ -99,6 +102,11 @@ impl From<ApplyError> for DeletionError {
     fn from(error: ApplyError) -> Self {
         Self::Realm(error.into())
     }
+}
+
+fn is_namesakes(object: &Realm) -> bool {
+    let conditions = object.status.as_ref().map(|status| &*status.conditions).unwrap_or_default();
+    conditions.iter().any(|found| found.type_ == SYNCED && found.reason == sync::CLUSTER_NAME_TAKEN)
 }
 
 /// Who still uses the realm.

@@ -87,7 +87,12 @@ async fn pass(ctx: &Context, api: &Api<Realm>, object: &Realm, gathered: &Gather
         Ok(_) => sync(ctx, &realm, &desired).await,
         Err(_) => Made::waiting("for this cluster's keys"),
     };
-    let settings = settings::apply(&realm, &desired, given.missing, &problems).await;
+    // Another cluster of the same name has the same marks: what looks like ours is its.
+    let is_namesakes = matches!(&made.synced, Err(verdict) if verdict.reason == sync::CLUSTER_NAME_TAKEN);
+    let settings = match is_namesakes {
+        true => None,
+        false => settings::apply(&realm, &desired, given.missing, &problems).await,
+    };
     let objects = objects::reconcile(&realm, &gathered.objects, &made.synced).await;
     let rights = rights::verdict(object, &gathered.login).await;
     let (end, changes) = total(&made, settings.as_ref(), &objects);

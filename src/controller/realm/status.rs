@@ -12,7 +12,7 @@ use crate::{
         drift::FeedState,
         error::Error,
         status,
-        sync::ISSUER_TAKEN,
+        sync::{CLUSTER_NAME_TAKEN, ISSUER_TAKEN},
     },
     core::{desired::WorkloadIssuer, fingerprint::Fingerprint, graph::Problem},
 };
@@ -88,8 +88,8 @@ fn feed(state: FeedState) -> Verdict {
 fn trust(issuer: &Result<Option<WorkloadIssuer>, IssuerError>, synced: &Verdict) -> Option<Verdict> {
     match issuer {
         Ok(None) => None,
-        Ok(Some(_)) if synced.reason == ISSUER_TAKEN => {
-            Some(Verdict::bad(WORKLOAD_TRUST, ISSUER_TAKEN, synced.message.clone()))
+        Ok(Some(_)) if [ISSUER_TAKEN, CLUSTER_NAME_TAKEN].contains(&synced.reason.as_str()) => {
+            Some(Verdict::bad(WORKLOAD_TRUST, synced.reason.clone(), synced.message.clone()))
         }
         Ok(Some(_)) if synced.state != State::True => Some(Verdict::waiting(WORKLOAD_TRUST, "for Keycloak to be told")),
         Ok(Some(issuer)) => {

@@ -23,6 +23,8 @@ pub use drift::DRIFT;
 
 /// The reason where another identity provider has this cluster's issuer.
 pub const ISSUER_TAKEN: &str = "IssuerTaken";
+/// The reason where another cluster has this one's name: nothing of the realm is changed then.
+pub const CLUSTER_NAME_TAKEN: &str = "ClusterNameTaken";
 
 /// How an object stands in Keycloak after a pass.
 pub struct Synced {
@@ -169,6 +171,7 @@ fn reason(error: &ReconcileError) -> &'static str {
         ReconcileError::Conflict(Conflict::RealmHidden { .. }) => "MissingRight",
         ReconcileError::Conflict(Conflict::RealmMissing { .. }) => "NotFound",
         ReconcileError::Conflict(Conflict::IssuerTaken { .. }) => ISSUER_TAKEN,
+        ReconcileError::Conflict(Conflict::ClusterNameTaken { .. }) => CLUSTER_NAME_TAKEN,
         ReconcileError::Conflict(_) => "Conflict",
         ReconcileError::Observe(error) => api_reason(error),
         ReconcileError::Apply(partial) => api_reason(&partial.source),

@@ -53,6 +53,16 @@ pub enum Conflict {
         /// Who made that.
         whose: String,
     },
+    /// Another cluster has the same name, and with it would have the same ids.
+    #[error(
+        "identity provider {alias} was made by another cluster that is called {cluster:?} as well (its namespace          kube-system has another uid): give this cluster a name of its own (chart value clusterName); if that cluster          is gone for good, delete the identity provider in Keycloak"
+    )]
+    ClusterNameTaken {
+        /// The identity provider's alias.
+        alias: String,
+        /// The name that both have.
+        cluster: String,
+    },
     /// Keycloak shows too little of the realm to compare it.
     #[error("realm {realm} is not fully visible: the operator needs the role manage-realm there")]
     RealmHidden {
@@ -96,4 +106,10 @@ impl Claim<'_> {
 /// Whether an object is marked as made for `owner`.
 pub(super) fn is_ours(found: Option<Owner>, owner: &Owner) -> bool {
     found.is_some_and(|found| found.is_same_object(owner))
+}
+
+/// Whether an object is marked as made for this very Kubernetes object. What is to be deleted has to be: another cluster
+/// of the same name has objects of the same names.
+pub(super) fn is_this(found: Option<Owner>, owner: &Owner) -> bool {
+    found.is_some_and(|found| found.is_same_object(owner) && found.uid == owner.uid)
 }

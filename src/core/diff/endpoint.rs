@@ -6,7 +6,7 @@ use crate::core::desired::representation::{ClientRepresentation, ProtocolMapperR
 use crate::core::desired::{ClientRef, DesiredEndpoint, Owner, PermissionScope};
 
 use super::change::{Change, RoleSource};
-use super::conflict::{Claim, Conflict, is_ours};
+use super::conflict::{Claim, Conflict, is_ours, is_this};
 use super::fields::compare;
 use super::observed::{ObservedEndpoint, ObservedScope, ObservedScopeMapping};
 use super::plan::{Plan, by_name};
@@ -48,7 +48,7 @@ pub fn client_differs_from_endpoint(desired: &DesiredEndpoint, client: &ClientRe
 pub fn plan_delete_endpoint(owner: &Owner, observed: &ObservedEndpoint) -> Plan {
     let mut plan = Plan::default();
     for ObservedScope { scope, .. } in by_name(&observed.scopes, |found| &found.scope.settings.name) {
-        if is_ours(scope.owner(), owner) {
+        if is_this(scope.owner(), owner) {
             plan.push(Change::DeleteScope { scope: scope.reference() });
         }
     }
@@ -59,7 +59,7 @@ pub fn plan_delete_endpoint(owner: &Owner, observed: &ObservedEndpoint) -> Plan 
 
 /// The deletion of a client, if it was made for `owner`.
 pub(super) fn delete_client(owner: &Owner, client: Option<&ClientRepresentation>) -> Option<Change> {
-    let client = client.filter(|client| is_ours(client.owner(), owner))?;
+    let client = client.filter(|client| is_this(client.owner(), owner))?;
     Some(Change::DeleteClient { client: client.reference() })
 }
 

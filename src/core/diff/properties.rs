@@ -97,6 +97,7 @@ prop_compose! {
                 issuer: "https://main.example".into(),
                 jwks: json!({"keys": [{"kid": alias}]}),
                 max_assertion_age: Seconds(3700),
+                cluster_uid: None,
             }),
             adopt: false,
         }

@@ -60,6 +60,9 @@ pub enum Management {
 #[serde(transparent)]
 pub struct Seconds(pub u32);
 
+/// The entry of an identity provider's config that holds [`WorkloadIssuer::cluster_uid`].
+pub const CLUSTER_UID: &str = "keywire.dev/cluster-uid";
+
 /// The trust in one cluster's ServiceAccount tokens, its public keys pushed to Keycloak.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WorkloadIssuer {
@@ -71,6 +74,9 @@ pub struct WorkloadIssuer {
     pub jwks: Value,
     /// The greatest lifetime of an assertion that Keycloak accepts.
     pub max_assertion_age: Seconds,
+    /// The uid of the cluster's namespace `kube-system`: tells it from another cluster that has the same name and, as
+    /// most have, the same issuer. `None` where it cannot be read.
+    pub cluster_uid: Option<String>,
 }
 
 impl WorkloadIssuer {
@@ -80,6 +86,13 @@ impl WorkloadIssuer {
         canonical_jwks(&self.jwks)
     }
 
+    /// Whether an identity provider was made by another cluster, whatever it calls itself.
+    #[must_use]
+    pub fn is_anothers(&self, found: &IdentityProviderRepresentation) -> bool {
+        let uid = found.config.get(CLUSTER_UID);
+        self.cluster_uid.as_ref().zip(uid).is_some_and(|(ours, theirs)| ours != theirs)
+    }
+
     /// The identity provider as Keycloak is to hold it.
     ///
     /// `oidc` with pushed keys rather than `kubernetes`: Keycloak then needs no way into the cluster, and a key that is
@@ -87,7 +100,7 @@ impl WorkloadIssuer {
     #[must_use]
     pub fn identity_provider(&self, owner: &Owner) -> IdentityProviderRepresentation {
         let max_age = self.max_assertion_age.0.to_string();
-        let config = text_map([
+        let mut config = text_map([
             ("issuer", self.issuer.as_str()),
             ("useJwksUrl", "false"),
             (PUSHED_KEYS, self.canonical_keys().as_str()),
@@ -99,6 +112,7 @@ impl WorkloadIssuer {
             ("allowedClockSkew", ALLOWED_CLOCK_SKEW.0.to_string().as_str()),
             (OWNER_ATTRIBUTE, owner.to_attribute().as_str()),
         ]);
+        config.extend(self.cluster_uid.iter().map(|uid| (CLUSTER_UID.to_owned(), uid.clone())));
         IdentityProviderRepresentation {
             alias: self.alias.clone(),
             provider_id: "oidc".into(),

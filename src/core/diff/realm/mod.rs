@@ -20,7 +20,7 @@ use crate::core::desired::representation::{IdentityProviderRepresentation, Realm
 use crate::core::desired::{DesiredRealm, Owner, WorkloadIssuer};
 
 use crate::core::diff::change::Change;
-use crate::core::diff::conflict::{Claim, Conflict, is_ours};
+use crate::core::diff::conflict::{Claim, Conflict, is_ours, is_this};
 use crate::core::diff::fields::compare;
 use crate::core::diff::observed::ObservedRealm;
 use crate::core::diff::plan::{Plan, by_name};
@@ -42,8 +42,9 @@ pub enum DeletionPolicy {
 pub fn plan_realm(desired: &DesiredRealm, observed: &ObservedRealm) -> Result<Plan, Conflict> {
     let mut plan = Plan::default();
     plan.extend(plan_existence(desired, observed.realm.as_ref())?);
+    let issuer = plan_issuer(desired, observed)?;
     plan.extend(surplus(desired, observed));
-    plan.extend(plan_issuer(desired, observed)?);
+    plan.extend(issuer);
     Ok(plan)
 }
 
@@ -52,10 +53,12 @@ pub fn plan_realm(desired: &DesiredRealm, observed: &ObservedRealm) -> Result<Pl
 pub fn plan_delete_realm(owner: &Owner, observed: &ObservedRealm, policy: DeletionPolicy) -> Plan {
     let mut plan = Plan::default();
     let (Some(realm), DeletionPolicy::Delete) = (&observed.realm, policy) else { return plan };
-    if is_ours(realm.owner(), owner) {
+    if is_this(realm.owner(), owner) {
         plan.push(Change::DeleteRealm { realm: realm.realm.clone() });
     } else {
-        plan.extend(issuers_of(owner, observed));
+        let of_this = observed.identity_providers.iter().filter(|found| is_this(found.owner(), owner));
+        let this = ObservedRealm { identity_providers: of_this.cloned().collect(), ..observed.clone() };
+        plan.extend(issuers_of(owner, &this));
     }
     plan
 }
@@ -77,6 +80,10 @@ fn plan_issuer(desired: &DesiredRealm, observed: &ObservedRealm) -> Result<Optio
             identity_provider: issuer.identity_provider(&desired.owner),
         }));
     };
+    if issuer.is_anothers(found) {
+        let (alias, cluster) = (found.alias.clone(), desired.owner.cluster.clone());
+        return Err(Conflict::ClusterNameTaken { alias, cluster });
+    }
     // Where the operator logs in at this realm, one identity provider serves both. The mark stays as it is: the login
     // outlives this object.
     let login = found.owner().filter(|owner| owner.is_login_of(&desired.owner.cluster));
