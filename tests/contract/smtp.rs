@@ -55,6 +55,10 @@ async fn a_password_is_written_once_for_each_version() {
 #[tokio::test]
 async fn a_refusal_shows_no_password() {
     in_realm(|test| async move {
+        if test.keycloak.is_before_26_6().await {
+            // It looks at no address.
+            return;
+        }
         let wanted = desired(&test, mail("no address"), 0, Some(Sealed::new("corp/mail/password@1", PASSWORD)));
         let report = test.realm.reconcile_settings(&wanted).await;
         let failures = failures(&report).join("; ");

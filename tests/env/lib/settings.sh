@@ -55,7 +55,7 @@ KEYCLOAK_INTERNAL_URL=http://keycloak.keycloak.svc:$KEYCLOAK_PORT
 KEYCLOAK_ADMIN_USERNAME='admin'
 
 # The directory, for contract tests.
-LDAP_PORT=3890
+LDAP_PORT=${KEYWIRE_LDAP_PORT:-3890}
 LDAP_URL=ldap://127.0.0.1:$LDAP_PORT
 
 CONTAINERD_SOCKET=$STATE/containerd/containerd.sock
