@@ -156,6 +156,13 @@ pub enum Isolation {
     None,
 }
 
+impl ModelEndpoint {
+    /// The Realm in which Keycloak holds it, as its status tells.
+    pub fn held_in(&self) -> Option<&str> {
+        self.status.as_ref()?.realm.as_deref()
+    }
+}
+
 /// What became of the endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

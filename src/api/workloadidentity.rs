@@ -103,6 +103,13 @@ impl Target {
     }
 }
 
+impl WorkloadIdentity {
+    /// The Realm in which Keycloak holds it, as its status tells.
+    pub fn held_in(&self) -> Option<&str> {
+        self.status.as_ref()?.realm.as_deref()
+    }
+}
+
 /// What became of the identity.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -40,7 +40,7 @@ impl Expected {
         let site = Site { cluster: &ctx.cluster, realm };
         let mut by_scope = HashMap::new();
         let endpoints = ctx.caches.endpoints.state().into_iter().filter_map(|found| {
-            let status = found.status.as_ref().filter(|status| status.realm.as_deref() == Some(object))?;
+            let status = found.status.as_ref().filter(|_| found.held_in() == Some(object))?;
             let of = Traced { kind: kind::ENDPOINT, name: name_of(found.as_ref()) };
             let id = site.client_id(of.kind, &of.name);
             let scopes = status.permissions.iter().map(|permission| permission_scope_id(id, permission));
@@ -48,8 +48,8 @@ impl Expected {
             Some((id, of))
         });
         let identities = ctx.caches.identities.state().into_iter().filter_map(|found| {
-            let held_in = found.status.as_ref()?.realm.as_deref()?;
-            let of = (held_in == object).then(|| Traced { kind: kind::WORKLOAD, name: name_of(found.as_ref()) })?;
+            let of = (found.held_in() == Some(object))
+                .then(|| Traced { kind: kind::WORKLOAD, name: name_of(found.as_ref()) })?;
             Some((site.client_id(of.kind, &of.name), of))
         });
         let by_id: HashMap<_, _> = endpoints.chain(identities).collect();

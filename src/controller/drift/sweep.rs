@@ -136,10 +136,10 @@ fn client_of(
 /// Whether an object exists whose status does not say yet where it is held: its pass is at it.
 fn is_coming(ctx: &Context, of: &Traced) -> bool {
     match of.kind {
-        kind::ENDPOINT => Caches::namespaced(&ctx.caches.endpoints, &of.name)
-            .is_some_and(|found| found.status.as_ref().is_none_or(|status| status.realm.is_none())),
-        _ => Caches::namespaced(&ctx.caches.identities, &of.name)
-            .is_some_and(|found| found.status.as_ref().is_none_or(|status| status.realm.is_none())),
+        kind::ENDPOINT => {
+            Caches::namespaced(&ctx.caches.endpoints, &of.name).is_some_and(|found| found.held_in().is_none())
+        }
+        _ => Caches::namespaced(&ctx.caches.identities, &of.name).is_some_and(|found| found.held_in().is_none()),
     }
 }
 

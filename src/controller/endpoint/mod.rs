@@ -69,9 +69,8 @@ pub async fn reconcile(object: Arc<ModelEndpoint>, ctx: Arc<Context>) -> Result<
 /// What the endpoint left in Keycloak.
 fn trace(object: &ModelEndpoint) -> Trace<'_> {
     let of = Traced { kind: kind::ENDPOINT, name: name_of(object) };
-    let held_in = object.status.as_ref().and_then(|status| status.realm.as_deref());
-    let realm = held_in.unwrap_or(&object.spec.realm);
-    Trace { of, realm, is_held: held_in.is_some(), policy: object.spec.deletion_policy }
+    let realm = object.held_in().unwrap_or(&object.spec.realm);
+    Trace { of, realm, is_held: object.held_in().is_some(), policy: object.spec.deletion_policy }
 }
 
 fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem>> {

@@ -106,7 +106,7 @@ impl From<ApplyError> for DeletionError {
 
 fn is_namesakes(object: &Realm) -> bool {
     let conditions = object.status.as_ref().map(|status| &*status.conditions).unwrap_or_default();
-    conditions.iter().any(|found| found.type_ == SYNCED && found.reason == sync::CLUSTER_NAME_TAKEN)
+    Verdict::of_condition(SYNCED, conditions).is_some_and(|synced| synced.reason == sync::CLUSTER_NAME_TAKEN)
 }
 
 /// Who still uses the realm.
@@ -117,12 +117,10 @@ fn in_use(ctx: &Context, realm: &str) -> Option<Problem> {
         held_in == Some(realm) || spec == realm && ctx.caches.admits(realm, &namespace.unwrap_or_default())
     };
     let endpoints = ctx.caches.endpoints.state_filter(|endpoint| {
-        let held_in = endpoint.status.as_ref().and_then(|status| status.realm.as_deref());
-        finalizer::is_held(endpoint) && uses(&endpoint.spec.realm, held_in, endpoint.namespace())
+        finalizer::is_held(endpoint) && uses(&endpoint.spec.realm, endpoint.held_in(), endpoint.namespace())
     });
     let identities = ctx.caches.identities.state_filter(|identity| {
-        let held_in = identity.status.as_ref().and_then(|status| status.realm.as_deref());
-        finalizer::is_held(identity) && uses(&identity.spec.realm, held_in, identity.namespace())
+        finalizer::is_held(identity) && uses(&identity.spec.realm, identity.held_in(), identity.namespace())
     });
     if endpoints.is_empty() && identities.is_empty() {
         return None;

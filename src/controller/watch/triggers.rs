@@ -160,10 +160,7 @@ impl Queues {
         if asks_anew(change) {
             self.endpoint(&name);
         }
-        self.realms_left(change, |endpoint| {
-            let held_in = endpoint.status.as_ref().and_then(|status| status.realm.as_deref());
-            (&endpoint.spec.realm, held_in)
-        });
+        self.realms_left(change, |endpoint| (&endpoint.spec.realm, endpoint.held_in()));
         let is_readier = readiness(change, |endpoint| endpoint.status.as_ref().map(|status| &*status.conditions));
         let audience = |endpoint: &Option<Arc<ModelEndpoint>>| endpoint.as_ref()?.status.as_ref()?.audience.clone();
         let reached_keycloak = audience(&change.old) != audience(&change.new);
@@ -188,10 +185,7 @@ impl Queues {
         let claims = |identity: &Option<Arc<WorkloadIdentity>>| identity.as_deref().map(claim);
         caches.identities_by_target.replace(&name, targets(&change.old), targets(&change.new));
         caches.identities_by_claim.replace(&name, claims(&change.old), claims(&change.new));
-        self.realms_left(change, |identity| {
-            let held_in = identity.status.as_ref().and_then(|status| status.realm.as_deref());
-            (&identity.spec.realm, held_in)
-        });
+        self.realms_left(change, |identity| (&identity.spec.realm, identity.held_in()));
         if !asks_anew(change) {
             return;
         }
