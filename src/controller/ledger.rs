@@ -9,10 +9,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-
 use super::sync::DRIFT;
-use crate::core::{fingerprint::Fingerprint, name::Ref};
+use crate::{
+    api::condition::Condition,
+    core::{fingerprint::Fingerprint, name::Ref},
+};
 
 /// An object that leaves traces in Keycloak.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -140,6 +141,15 @@ impl Ledger {
         self.holds(of, None, None);
     }
 
+    /// Nobody looked for a while: what this run knows counts no more than what the status says.
+    pub fn unsure(&self, of: &Traced) {
+        if let Some(entry) = self.entries().get_mut(of)
+            && matches!(entry.holds, Holds::This(_))
+        {
+            entry.holds = Holds::AsRecorded;
+        }
+    }
+
     /// Somebody may have changed what is the object's. Tells whether that is news.
     pub fn suspect(&self, of: Traced, actor: Actor) -> bool {
         let mut entries = self.entries();
@@ -228,6 +238,19 @@ mod tests {
         ledger.lost(object());
         assert_eq!(standing(&ledger, &stale, 1), looks(None), "half of something is not what was there before");
         assert_eq!(ledger.known(&object(), &stale), None);
+    }
+
+    #[test]
+    fn what_nobody_watched_counts_as_the_status_has_it() {
+        let ledger = Ledger::default();
+        let recorded = Recorded { fingerprint: print(1), is_drifted: false };
+        ledger.holds(object(), print(1), None);
+        ledger.unsure(&object());
+        assert!(!ledger.is_held(&object()));
+        assert_eq!(standing(&ledger, &recorded, 1), Standing::Same);
+        ledger.lost(object());
+        ledger.unsure(&object());
+        assert_eq!(standing(&ledger, &recorded, 1), looks(None), "half of something stays that");
     }
 
     #[test]

@@ -99,6 +99,7 @@ pub struct RealmAdmin {
     realm: Arc<str>,
     directory: Arc<Directory>,
     writes: Writes,
+    reads: Reads,
 }
 
 /// Which changes are made.
@@ -107,6 +108,14 @@ enum Writes {
     All,
     /// Only those that time itself asks for.
     Due,
+}
+
+/// Which parts of a realm are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    All,
+    /// Only those that something is wanted of.
+    Named,
 }
 
 impl Admin {
@@ -150,7 +159,7 @@ impl Admin {
     #[must_use]
     pub fn realm(&self, realm: &str) -> RealmAdmin {
         let directory = self.account.directories.of(realm);
-        RealmAdmin { admin: self.clone(), realm: realm.into(), directory, writes: Writes::All }
+        RealmAdmin { admin: self.clone(), realm: realm.into(), directory, writes: Writes::All, reads: Reads::All }
     }
 
     /// Where the server is reached.
@@ -211,6 +220,18 @@ impl RealmAdmin {
     #[must_use]
     pub fn as_it_is(&self) -> Self {
         Self { writes: Writes::Due, ..self.clone() }
+    }
+
+    /// The same realm, looked at only where something is wanted of it: for whoever knows that nothing is left of what was
+    /// wanted earlier.
+    #[must_use]
+    pub fn named_parts(&self) -> Self {
+        Self { reads: Reads::Named, ..self.clone() }
+    }
+
+    /// Whether a part is to be looked at.
+    pub(super) fn reads(&self, is_named: bool) -> bool {
+        self.reads == Reads::All || is_named
     }
 
     /// Whether a change is to be made.

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::core::desired::representation::RealmRepresentation;
-use crate::core::desired::{DesiredRealm, FullRealm};
+use crate::core::desired::{ClientPolicies, DesiredRealm, FullRealm, UserProfile};
 use crate::core::diff::{
     Change, Conflict, FieldChange, KeySetting, claim_realm, plan_client_policies, plan_keys, plan_required_actions,
     plan_settings, plan_smtp, plan_user_profile,
@@ -69,8 +69,8 @@ const SIGNED_LIFETIMES: [&str; 4] = [
 ];
 
 impl RealmAdmin {
-    /// Makes the settings of a realm what is desired, with six reads where nothing is to be done. Nothing for a realm
-    /// whose settings are someone else's.
+    /// Makes the settings of a realm what is desired, with six reads at most where nothing is to be done. Nothing for a
+    /// realm whose settings are someone else's.
     pub async fn reconcile_settings(&self, desired: &DesiredRealm) -> SettingsReport {
         let mut report = SettingsReport::default();
         let Some(full) = desired.full() else { return report };
@@ -90,16 +90,25 @@ impl RealmAdmin {
     }
 
     async fn profile_part(&self, desired: &DesiredRealm, full: &FullRealm, report: &mut SettingsReport) {
+        if !self.reads(full.user_profile != UserProfile::default()) {
+            return;
+        }
         let Some(found) = report.read("user profile", self.get_user_profile().await) else { return };
         self.carry_out(plan_user_profile(&desired.owner, &full.user_profile, &found), report).await;
     }
 
     async fn actions_part(&self, desired: &DesiredRealm, full: &FullRealm, report: &mut SettingsReport) {
+        if !self.reads(!full.required_actions.is_empty()) {
+            return;
+        }
         let Some(found) = report.read("required actions", self.list_required_actions().await) else { return };
         self.carry_out(plan_required_actions(&desired.owner, &full.required_actions, &found), report).await;
     }
 
     async fn policies_part(&self, desired: &DesiredRealm, full: &FullRealm, report: &mut SettingsReport) {
+        if !self.reads(full.client_policies != ClientPolicies::default()) {
+            return;
+        }
         let (profiles, policies) = tokio::join!(self.get_client_profiles(), self.get_client_policies());
         let profiles = report.read("client profiles", profiles);
         let (Some(profiles), Some(policies)) = (profiles, report.read("client policies", policies)) else { return };
@@ -115,6 +124,7 @@ impl RealmAdmin {
         realm: &RealmRepresentation,
         report: &mut SettingsReport,
     ) {
+        // Whatever is named: a key that is no longer wanted goes when its time has come.
         let Some(found) = report.read("signing keys", self.list_key_providers().await) else { return };
         let longest_lifetime = SIGNED_LIFETIMES.iter().filter_map(|field| realm.settings.seconds(field)).max();
         let setting = KeySetting {

@@ -46,6 +46,17 @@ async fn a_converged_realm_costs_six_reads_and_no_write() {
     assert!(calls.iter().all(|call| call.line.starts_with("GET ")), "{calls:?}");
 }
 
+/// Keys are: one that nobody names any more goes when its time has come.
+#[tokio::test]
+async fn where_nothing_is_left_of_earlier_only_what_is_named_is_read() {
+    let fake = converged(|_| None).await;
+    let report = fake.admin().realm("ml").named_parts().reconcile_settings(&desired()).await;
+    assert!(report.failed.is_empty() && report.done.is_empty(), "{report:?}");
+    let calls: Vec<_> = fake.received("/admin/").into_iter().map(|call| call.line).collect();
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert!(calls[0].ends_with("/ml") && calls[1].contains("components"), "{calls:?}");
+}
+
 #[tokio::test]
 async fn a_part_that_cannot_be_read_keeps_no_other_from_being_looked_at() {
     let fake = converged(|line| {

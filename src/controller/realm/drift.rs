@@ -31,6 +31,8 @@ pub struct Sight {
     /// Whose work a difference is; nobody's but our own where something new is wanted.
     by: Option<Actor>,
     policy: DriftPolicy,
+    /// Whether an earlier pass of this run saw all of it: what the object names no more is gone since then.
+    is_known: bool,
 }
 
 /// What became of a pass.
@@ -68,12 +70,14 @@ impl Sight {
             Standing::Same => Some(Actor::Unknown),
             Standing::Look { drift } => drift,
         };
+        let is_known = by.is_some() && ctx.ledger.is_held(&of);
         ctx.ledger.begin(&of);
-        Self { of, wanted, by, policy: object.spec.drift_policy }
+        Self { of, wanted, by, policy: object.spec.drift_policy, is_known }
     }
 
     /// The handle by which the pass looks, and changes what it may.
     pub fn admin(&self, realm: RealmAdmin) -> RealmAdmin {
+        let realm = if self.is_known { realm.named_parts() } else { realm };
         if self.leaves_drift() { realm.as_it_is() } else { realm }
     }
 

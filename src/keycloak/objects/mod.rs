@@ -96,6 +96,9 @@ impl RealmAdmin {
 
     async fn reconcile_section(&self, desired: &DesiredObjects, section: Section) -> SectionReport {
         let mut report = SectionReport::new(section);
+        if !self.reads(desired.has(section)) {
+            return report;
+        }
         for _ in 0..ROUNDS {
             report.failures.clear();
             match self.plan_section(desired, section).await {
