@@ -1,11 +1,14 @@
 //! AccessGrant: the edge between subjects and an endpoint.
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{LABEL_PATTERN, ObjectRef, conditions_schema};
+use super::{
+    common::{LABEL_PATTERN, ObjectRef, conditions_schema},
+    condition::Condition,
+};
 
 /// Who may do what with an endpoint of the same namespace: its owner's consent.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]

@@ -1,11 +1,13 @@
 //! KeycloakServer: where Keycloak is and how the operator logs in.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{LABEL_PATTERN, conditions_schema};
+use super::{
+    common::{LABEL_PATTERN, conditions_schema},
+    condition::Condition,
+};
 
 /// A Keycloak server and the operator's login there. Cluster-scoped: the platform team's.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]

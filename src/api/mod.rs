@@ -3,6 +3,7 @@
 
 mod accessgrant;
 pub mod common;
+pub mod condition;
 mod crds;
 mod keycloakserver;
 mod modelendpoint;

@@ -1,6 +1,5 @@
 //! ModelEndpoint: a server that is called, in OAuth a resource server.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DeletionPolicy,
     common::{LABEL_PATTERN, PodSelector, conditions_schema},
+    condition::Condition,
 };
 use crate::core::policy::document;
 

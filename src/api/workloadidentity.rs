@@ -1,6 +1,5 @@
 //! WorkloadIdentity: a workload that calls, in OAuth a client with a service account.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DeletionPolicy,
     common::{LABEL_PATTERN, ObjectRef, PodSelector, conditions_schema},
+    condition::Condition,
 };
 
 /// A workload that calls models. The calling team's.

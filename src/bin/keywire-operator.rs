@@ -9,6 +9,10 @@ use keywire::{
 };
 use kube::Client;
 
+/// Ten thousand small objects take less than with the C library's, and no huge pages that are half empty.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Makes one statement true everywhere: this workload may use this model in this way.
 #[derive(Parser)]
 #[command(name = "keywire-operator", version, propagate_version = true, max_term_width = 100)]

@@ -1,11 +1,8 @@
 //! Conditions: one per concern, and `Ready` over all of them.
 
-use k8s_openapi::{
-    apimachinery::pkg::apis::meta::v1::{Condition, Time},
-    jiff::Timestamp,
-};
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
-use crate::core::graph::Problem;
+use crate::{api::condition::Condition, core::graph::Problem};
 
 /// The summary: whether the object does what it says.
 pub const READY: &str = "Ready";
@@ -81,7 +78,7 @@ impl Verdict {
             "False" => State::False,
             _ => State::Unknown,
         };
-        let (reason, message) = (condition.reason.clone(), condition.message.clone());
+        let (reason, message) = (condition.reason.to_string(), condition.message.to_string());
         Some(Self { concern, state, reason, message, blocking: true })
     }
 
@@ -115,10 +112,10 @@ pub fn conditions(
 fn condition(before: &[Condition], generation: Option<i64>, verdict: &Verdict, now: Timestamp) -> Condition {
     let same = before.iter().find(|old| old.type_ == verdict.concern && old.status == verdict.state.as_str());
     Condition {
-        type_: verdict.concern.to_owned(),
-        status: verdict.state.as_str().to_owned(),
-        reason: verdict.reason.clone(),
-        message: verdict.message.chars().take(MESSAGE_MAX).collect(),
+        type_: verdict.concern.into(),
+        status: verdict.state.as_str().into(),
+        reason: verdict.reason.as_str().into(),
+        message: verdict.message.chars().take(MESSAGE_MAX).collect::<String>().into(),
         observed_generation: generation,
         last_transition_time: same.map_or(Time(now), |old| old.last_transition_time.clone()),
     }

@@ -1,6 +1,5 @@
 //! Writing a status, and telling people of it, only when it says something new.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -10,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::condition::{is_ready, ready};
-use crate::api::{GROUP, VERSION};
+use crate::api::{GROUP, VERSION, condition::Condition};
 
 /// The field manager of everything that the controllers apply.
 pub const MANAGER: &str = "keywire";
@@ -58,7 +57,7 @@ where
         return;
     }
     let type_ = if is_ready(after) { EventType::Normal } else { EventType::Warning };
-    tell(events, object, type_, &reason, "Reconcile", message).await;
+    tell(events, object, type_, &reason, "Reconcile", message.to_string()).await;
 }
 
 /// An Event.

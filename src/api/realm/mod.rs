@@ -34,7 +34,6 @@ mod people;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +41,7 @@ use serde_json::{Map, Value};
 
 use crate::api::Credentials;
 use crate::api::common::{PodSelector, conditions_schema};
+use crate::api::condition::Condition;
 
 pub use objects::{ClientRole, ClientScope, Group, Mapper, RealmRole, ScopeAssignment, ScopeProtocol};
 pub use people::{

@@ -10,13 +10,16 @@ mod sweep;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use futures::future;
+use futures::{StreamExt, future, stream::FuturesUnordered};
 use kube::ResourceExt;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use self::{expected::Expected, feed::Feed, locate::Located, sweep::Sweep};
 use super::{
@@ -24,7 +27,7 @@ use super::{
     ledger::{Actor, Traced},
     realm,
     servers::{Account, is_held},
-    watch::Queues,
+    watch::{Caches, Queues},
 };
 use crate::{
     api::Realm,
@@ -80,74 +83,132 @@ impl Feeds {
     }
 }
 
+/// When a realm is swept next, as its feed and its sweeps agree.
+#[derive(Debug)]
+struct Due {
+    at: Mutex<Instant>,
+    /// Nobody looked for a while: the next sweep is a whole one.
+    is_whole: AtomicBool,
+    /// The feed tells of most changes.
+    has_feed: AtomicBool,
+}
+
+impl Due {
+    fn new() -> Self {
+        let (is_whole, has_feed) = (AtomicBool::new(true), AtomicBool::new(false));
+        Self { at: Mutex::new(Instant::now() + FIRST), is_whole, has_feed }
+    }
+
+    fn is_now(&self) -> bool {
+        Instant::now() >= *self.at()
+    }
+
+    fn set(&self, at: Instant) {
+        *self.at() = at;
+    }
+
+    /// Something changed that could not be told what it was about.
+    fn soon(&self) {
+        let mut at = self.at();
+        *at = (*at).min(Instant::now() + SOON);
+    }
+
+    /// The realm was away. It may have come back from a backup, or empty.
+    fn unseen(&self) {
+        self.is_whole.store(true, Ordering::Relaxed);
+        self.set(Instant::now());
+    }
+
+    fn at(&self) -> MutexGuard<'_, Instant> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of a realm's events.
 struct Watched {
     feed: Feed,
-    sweep: Sweep,
-    sweep_at: Instant,
     was_ready: bool,
-    /// Nobody looked for a while: the next sweep is a whole one.
-    was_unseen: bool,
     /// Whether changes are recorded, and until when that is believed.
     recorded: Option<(bool, Instant)>,
 }
 
-impl Default for Watched {
-    fn default() -> Self {
-        Self {
-            feed: Feed::default(),
-            sweep: Sweep::default(),
-            sweep_at: Instant::now() + FIRST,
-            was_ready: true,
-            was_unseen: true,
-            recorded: None,
-        }
-    }
-}
-
-/// Watches every realm for ever.
+/// Watches every realm for ever, each for itself: a realm that answers slowly holds up no other.
 pub async fn watch(ctx: &Context, queues: &Queues, intervals: Intervals) {
-    let mut realms: HashMap<String, Watched> = HashMap::new();
-    let mut ticks = tokio::time::interval(intervals.feed);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut names, mut watches) = (HashSet::new(), FuturesUnordered::new());
+    let mut ticks = ticks(intervals.feed);
     loop {
-        ticks.tick().await;
-        let known = ctx.caches.realms.state();
-        let names: HashSet<_> = known.iter().map(|realm| realm.name_any()).collect();
-        realms.retain(|name, _| names.contains(name));
-        for name in names {
-            realms.entry(name).or_default();
+        tokio::select! {
+            _ = ticks.tick() => {
+                for name in ctx.caches.realms.state().iter().map(|realm| realm.name_any()) {
+                    if names.insert(name.clone()) {
+                        watches.push(one(ctx, queues, name, intervals));
+                    }
+                }
+            }
+            Some(gone) = watches.next() => {
+                names.remove(&gone);
+            }
         }
-        let looks = realms.iter_mut().filter_map(|(name, watched)| {
-            let realm = known.iter().find(|realm| realm.name_any() == *name)?;
-            Some(look(ctx, queues, realm, watched, intervals.sweep))
-        });
-        future::join_all(looks).await;
     }
 }
 
-async fn look(ctx: &Context, queues: &Queues, realm: &Realm, watched: &mut Watched, every: Duration) {
-    let Some(login) = ctx.servers.get(&Account::of(realm)).filter(|_| is_held(realm)) else {
-        watched.was_ready = false;
-        return;
-    };
-    if !std::mem::replace(&mut watched.was_ready, true) {
-        // It may have come back from a backup, or empty.
-        (watched.sweep_at, watched.was_unseen) = (Instant::now(), true);
+/// Watches one Realm until it is gone: its events and its sweeps side by side, so that a long sweep holds up no repair.
+async fn one(ctx: &Context, queues: &Queues, name: String, intervals: Intervals) -> String {
+    let due = Due::new();
+    future::join(follow(ctx, queues, &name, &due, intervals.feed), sweep(ctx, queues, &name, &due, intervals)).await;
+    name
+}
+
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// The handle to the realm, while Keycloak holds it and somebody is logged in.
+fn held(ctx: &Context, realm: &Realm) -> Option<RealmAdmin> {
+    let login = ctx.servers.get(&Account::of(realm)).filter(|_| is_held(realm))?;
+    Some(login.admin.realm(&realm.spec.realm))
+}
+
+async fn follow(ctx: &Context, queues: &Queues, name: &str, due: &Due, every: Duration) {
+    let mut watched = Watched { feed: Feed::default(), was_ready: true, recorded: None };
+    let mut ticks = ticks(every);
+    while let Some(realm) = Caches::cluster(&ctx.caches.realms, name) {
+        match held(ctx, &realm) {
+            Some(admin) => look(ctx, queues, name, &admin, &mut watched, due).await,
+            None => {
+                watched.was_ready = false;
+                ctx.ledger.unsure(&realm::traced(name));
+            }
+        }
+        ticks.tick().await;
     }
-    let admin = login.admin.realm(&realm.spec.realm);
-    let name = realm.name_any();
-    let state = match read(ctx, queues, &name, &admin, watched).await {
+}
+
+async fn look(ctx: &Context, queues: &Queues, name: &str, admin: &RealmAdmin, watched: &mut Watched, due: &Due) {
+    if !std::mem::replace(&mut watched.was_ready, true) {
+        due.unseen();
+    }
+    let state = match read(ctx, queues, name, admin, watched, due).await {
         Ok(true) => FeedState::On,
         Ok(false) => FeedState::NotRecorded,
         Err(error) => FeedState::Failed(error.to_string()),
     };
-    let has_feed = state == FeedState::On;
-    if ctx.feeds.set(&name, state) {
-        queues.realm(&name);
+    due.has_feed.store(state == FeedState::On, Ordering::Relaxed);
+    if ctx.feeds.set(name, state) {
+        queues.realm(name);
     }
-    if Instant::now() >= watched.sweep_at {
-        watched.sweep_at = Instant::now() + jittered(every);
-        sweep_now(ctx, queues, &name, &admin, watched, !has_feed).await;
+}
+
+async fn sweep(ctx: &Context, queues: &Queues, name: &str, due: &Due, intervals: Intervals) {
+    let (mut sweep, mut ticks) = (Sweep::default(), ticks(intervals.feed));
+    while let Some(realm) = Caches::cluster(&ctx.caches.realms, name) {
+        if let Some(admin) = held(ctx, &realm).filter(|_| due.is_now()) {
+            due.set(Instant::now() + jittered(intervals.sweep));
+            sweep_now(ctx, queues, name, &admin, &mut sweep, due).await;
+        }
+        ticks.tick().await;
     }
 }
 
@@ -159,6 +220,7 @@ async fn read(
     name: &str,
     admin: &RealmAdmin,
     watched: &mut Watched,
+    due: &Due,
 ) -> Result<bool, ApiError> {
     if !is_recorded(admin, watched).await? {
         return Ok(false);
@@ -170,7 +232,7 @@ async fn read(
         return Ok(true);
     }
     if events.len() > LOOKED_UP {
-        watched.sweep_at = watched.sweep_at.min(Instant::now() + SOON);
+        due.soon();
         return Ok(true);
     }
     let expected = Expected::of(ctx, name, admin.name());
@@ -182,7 +244,7 @@ async fn read(
                 queues.realm(name);
             }
             Located::NotOurs => {}
-            Located::Anything => watched.sweep_at = watched.sweep_at.min(Instant::now() + SOON),
+            Located::Anything => due.soon(),
         }
     }
     Ok(true)
@@ -201,18 +263,12 @@ async fn is_recorded(admin: &RealmAdmin, watched: &mut Watched) -> Result<bool, 
     Ok(is_recorded)
 }
 
-async fn sweep_now(
-    ctx: &Context,
-    queues: &Queues,
-    name: &str,
-    admin: &RealmAdmin,
-    watched: &mut Watched,
-    has_no_feed: bool,
-) {
+async fn sweep_now(ctx: &Context, queues: &Queues, name: &str, admin: &RealmAdmin, sweep: &mut Sweep, due: &Due) {
     let expected = Expected::of(ctx, name, admin.name());
-    match watched.sweep.run(ctx, admin, &expected, has_no_feed || watched.was_unseen).await {
+    let is_unseen = due.is_whole.swap(false, Ordering::Relaxed);
+    let has_feed = due.has_feed.load(Ordering::Relaxed);
+    match sweep.run(ctx, admin, &expected, is_unseen || !has_feed).await {
         Ok(found) => {
-            watched.was_unseen = false;
             let (suspects, orphans) = (found.suspects.len(), found.orphans.len());
             tracing::info!(realm = name, requests = found.requests, suspects, orphans, "swept");
             for client_id in found.orphans.iter().take(20) {
@@ -222,7 +278,10 @@ async fn sweep_now(
             found.suspects.into_iter().for_each(|of| suspect(ctx, queues, of, Actor::Unknown));
             queues.realm(name);
         }
-        Err(error) => tracing::warn!(realm = name, %error, "the sweep ended half-way; the next one begins anew"),
+        Err(error) => {
+            due.is_whole.fetch_or(is_unseen, Ordering::Relaxed);
+            tracing::warn!(realm = name, %error, "the sweep ended half-way; the next one begins anew");
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     objects::ObjectError,
     servers::{RealmLink, link},
     sync::{Synced, settle},
-    watch::{Caches, claim},
+    watch::{Caches, Claim},
 };
 use crate::{
     api::{WorkloadIdentity, parse::name_of},
@@ -89,7 +89,7 @@ fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Prob
 
 /// Keycloak takes two clients of one ServiceAccount without a word, and lets either win: the older one is right.
 fn alone(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem> {
-    let claimants = ctx.caches.claimants(&claim(object));
+    let claimants = ctx.caches.claimants(&Claim::of(object));
     // Creation is told to the second: of two within one, the one that has its client keeps it.
     let first = claimants.iter().min_by_key(|identity| {
         let created = identity.creation_timestamp().map(|at| at.0);

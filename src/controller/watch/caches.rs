@@ -1,6 +1,10 @@
 //! The caches, and the access graph as they hold it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::Arc,
+};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -18,7 +22,26 @@ use crate::{
 };
 
 /// A ServiceAccount in a realm: whoever claims one must be alone.
-pub type Claim = (String, Ref);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// Name of the Realm.
+    pub realm: String,
+    /// The ServiceAccount.
+    pub account: Ref,
+}
+
+impl Claim {
+    /// What an identity claims.
+    pub fn of(identity: &WorkloadIdentity) -> Self {
+        let namespace = identity.namespace().unwrap_or_default();
+        Self { realm: identity.spec.realm.clone(), account: Ref::new(namespace, &identity.spec.service_account_name) }
+    }
+
+    /// Stands for it in an index, where ten thousand of them are. Two that have the same are told apart by who asks.
+    pub(super) fn hash(&self) -> u64 {
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(self)
+    }
+}
 
 /// Every cache, and the indexes over them.
 pub struct Caches {
@@ -37,7 +60,7 @@ pub struct Caches {
     pub(super) grants_by_endpoint: Index<Ref>,
     pub(super) grants_by_subject: Index<Ref>,
     pub(super) identities_by_target: Index<Ref>,
-    pub(super) identities_by_claim: Index<Claim>,
+    pub(super) identities_by_claim: Index<u64>,
 }
 
 impl Caches {
@@ -85,8 +108,9 @@ impl Caches {
 
     /// The identities that claim a ServiceAccount in a realm.
     pub fn claimants(&self, claim: &Claim) -> Vec<Arc<WorkloadIdentity>> {
-        let names = self.identities_by_claim.get(claim);
-        names.iter().filter_map(|name| alive(Self::namespaced(&self.identities, name)?)).collect()
+        let names = self.identities_by_claim.get(&claim.hash());
+        let found = names.iter().filter_map(|name| alive(Self::namespaced(&self.identities, name)?));
+        found.filter(|identity| Claim::of(identity) == *claim).collect()
     }
 
     /// The labels of a namespace; empty when there is no such namespace.

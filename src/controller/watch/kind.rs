@@ -95,9 +95,16 @@ fn relisted<K: Watched>(before: Vec<Arc<K>>, store: &Store<K>) -> Vec<Change<K>>
     changes
 }
 
+/// What `kubectl apply` keeps in an object for itself: all of it once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Managed fields are most of a small object's memory, and nobody here reads them. A copy has no room to spare in its
 /// lists, where what was just read has about half.
 fn prune<K: Watched>(object: &mut K) {
     object.managed_fields_mut().clear();
+    object.annotations_mut().remove(LAST_APPLIED);
+    if object.annotations().is_empty() {
+        object.meta_mut().annotations = None;
+    }
     *object = object.clone();
 }

@@ -14,7 +14,7 @@ use super::{
     kind::Change,
 };
 use crate::{
-    api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity, parse::name_of},
+    api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity, condition::Condition, parse::name_of},
     controller::condition::{READY, SYNCED, is_true},
     core::name::Ref,
 };
@@ -182,9 +182,10 @@ impl Queues {
                 .map(|target| (&target.endpoint).into())
                 .collect()
         };
-        let claims = |identity: &Option<Arc<WorkloadIdentity>>| identity.as_deref().map(claim);
+        let claims = |identity: &Option<Arc<WorkloadIdentity>>| identity.as_deref().map(Claim::of);
+        let hashes = |identity: &Option<Arc<WorkloadIdentity>>| claims(identity).map(|claim| claim.hash());
         caches.identities_by_target.replace(&name, targets(&change.old), targets(&change.new));
-        caches.identities_by_claim.replace(&name, claims(&change.old), claims(&change.new));
+        caches.identities_by_claim.replace(&name, hashes(&change.old), hashes(&change.new));
         self.realms_left(change, |identity| (&identity.spec.realm, identity.held_in()));
         if !asks_anew(change) {
             return;
@@ -244,12 +245,6 @@ impl Queues {
     }
 }
 
-/// The ServiceAccount that an identity claims in its realm.
-pub fn claim(identity: &WorkloadIdentity) -> Claim {
-    let namespace = identity.namespace().unwrap_or_default();
-    (identity.spec.realm.clone(), Ref::new(namespace, &identity.spec.service_account_name))
-}
-
 fn endpoint_of(grant: &AccessGrant) -> Ref {
     Ref::new(grant.namespace().unwrap_or_default(), &grant.spec.endpoint)
 }
@@ -276,7 +271,7 @@ fn asks_anew<K: Resource>(change: &Change<K>) -> bool {
     asks(old) != asks(new)
 }
 
-type Conditions<'a> = Option<&'a [k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]>;
+type Conditions<'a> = Option<&'a [Condition]>;
 
 /// Whether an object became ready, or is so no longer.
 fn readiness<K: Resource>(change: &Change<K>, conditions: impl for<'a> Fn(&'a K) -> Conditions<'a>) -> bool {
