@@ -65,6 +65,7 @@ e2e: ## Tests with real pods in a real cluster (root; left running; stop: make e
 	tests/env/keywire install --debug
 	tests/env/images/mlserver.sh
 	$(ENV); $(CARGO) test --test e2e
+	$(ENV); $(CARGO) test --test e2e -- --ignored
 
 deny: ## Licences, advisories and duplicate crates
 	$(CARGO) deny check

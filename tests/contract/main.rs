@@ -34,6 +34,8 @@ mod workload;
 
 #[path = "../support/browser.rs"]
 mod browser;
+#[path = "../support/tls.rs"]
+mod front;
 #[path = "../support/issuer.rs"]
 mod issuer;
 #[path = "../support/keycloak.rs"]

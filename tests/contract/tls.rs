@@ -1,48 +1,15 @@
 //! Keycloak behind TLS with a private CA: `spec.trust` is what makes it good, and nothing else does.
 
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr};
 
 use keywire::keycloak::{Admin, AdminConfig, ApiError, Credentials, Limits};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use url::Url;
 
+use crate::front::{Authority, Front, authority};
 use crate::keycloak::Keycloak;
 
-/// A private CA.
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// TLS in front of the real Keycloak, with a certificate of this CA for `localhost`.
-async fn front(authority: &CertifiedIssuer<'static, KeyPair>, keycloak: &Keycloak) -> Url {
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, authority).unwrap();
-    let chain = vec![CertificateDer::from(certificate.der().to_vec())];
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = versions.with_no_client_auth().with_single_cert(chain, key).unwrap();
-    let (acceptor, listener) = (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let port = listener.local_addr().unwrap().port();
-    let behind = keycloak.url.socket_addrs(|| None).unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, behind) = (acceptor.clone(), behind.clone());
-            tokio::spawn(async move {
-                let mut inside = acceptor.accept(stream).await.ok()?;
-                let mut outside = TcpStream::connect(&*behind).await.ok()?;
-                copy_bidirectional(&mut inside, &mut outside).await.ok()
-            });
-        }
-    });
-    format!("https://localhost:{port}").parse().unwrap()
+async fn front(authority: &Authority, keycloak: &Keycloak) -> Url {
+    Front::start(authority, "localhost", IpAddr::V4(Ipv4Addr::LOCALHOST), &keycloak.url).await.url
 }
 
 fn trusting(keycloak: &Keycloak, url: &Url, trust: Option<String>) -> Admin {

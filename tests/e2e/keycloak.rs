@@ -23,6 +23,11 @@ impl Administrator {
         Self { keycloak: Keycloak::from_env(), runtime }
     }
 
+    /// Where Keycloak answers on this machine.
+    pub fn url(&self) -> &url::Url {
+        &self.keycloak.url
+    }
+
     /// GET of a path below `/admin/realms`.
     pub fn get(&self, path: &str) -> (u16, Value) {
         self.as_administrator(async |raw| raw.get(path).await)

@@ -14,7 +14,12 @@ mod stage;
 
 mod admission;
 mod journey;
+mod logins;
 mod operator;
 mod ownership;
 mod references;
+mod rotation;
 mod trouble;
+
+#[path = "../support/tls.rs"]
+mod front;

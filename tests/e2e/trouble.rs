@@ -249,16 +249,18 @@ pub fn changes(stage: &Stage) -> Vec<String> {
     events.as_array().expect("a list").iter().rev().filter(ours).map(said).collect()
 }
 
-fn kubernetes_token() -> Value {
+/// The operator's own login, without a secret.
+pub fn kubernetes_token() -> Value {
     json!({"kubernetesToken": {"clientId": "keywire-operator"}})
 }
 
-fn client_secret(namespace: &str) -> Value {
+/// A login by the Secret that [`apply_login`] makes.
+pub fn client_secret(namespace: &str) -> Value {
     json!({"clientSecret": {"namespace": namespace, "name": "login"}})
 }
 
 /// A KeycloakServer whose login is a Secret that the operator may read.
-fn apply_login(stage: &Stage, namespace: &str, client_id: &str, secret: &str) {
+pub fn apply_login(stage: &Stage, namespace: &str, client_id: &str, secret: &str) {
     allow_reading(stage, namespace);
     apply_secret(stage, namespace, client_id, secret);
     stage.apply(stage.server_at(&internal_url(), client_secret(namespace)));

@@ -2,6 +2,8 @@
 # API server, controller-manager, scheduler.
 
 apiserver_start() {
+	local key keys=()
+	for key in "$PKI"/service-account*.pub; do keys+=("--service-account-key-file=$key"); done
 	process_start kube-apiserver "$(kubernetes_bin kube-apiserver)" \
 		--bind-address="$API_ADDRESS" \
 		--secure-port="$API_PORT" \
@@ -14,7 +16,7 @@ apiserver_start() {
 		--tls-cert-file="$PKI/apiserver.crt" \
 		--tls-private-key-file="$PKI/apiserver.key" \
 		--service-account-issuer=https://kubernetes.default.svc \
-		--service-account-key-file="$PKI/service-account.pub" \
+		"${keys[@]}" \
 		--service-account-signing-key-file="$PKI/service-account.key" \
 		--kubelet-certificate-authority="$PKI/ca.crt" \
 		--kubelet-client-certificate="$PKI/apiserver-kubelet-client.crt" \

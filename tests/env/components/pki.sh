@@ -44,6 +44,20 @@ pki_service_account_key() {
 	mv "$PKI/service-account.pub.new" "$PKI/service-account.pub"
 }
 
+# A second key that the API server publishes from its next start on.
+pki_service_account_announce() {
+	openssl genrsa -out "$PKI/service-account-next.key" 2048
+	openssl rsa -in "$PKI/service-account-next.key" -pubout -out "$PKI/service-account-next.pub"
+}
+
+# The second key is the one that signs from the next start on.
+pki_service_account_sign() {
+	[[ -s $PKI/service-account-next.pub ]] || die "no key was announced"
+	mv "$PKI/service-account.pub" "$PKI/service-account-until-$(date +%s).pub"
+	mv "$PKI/service-account-next.pub" "$PKI/service-account.pub"
+	mv "$PKI/service-account-next.key" "$PKI/service-account.key"
+}
+
 # pki_certificate NAME SUBJECT [SUBJECT_ALT_NAMES]
 pki_certificate() {
 	local name=$1 subject=$2 names=${3:-}
