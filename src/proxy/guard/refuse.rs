@@ -81,7 +81,7 @@ pub fn denied(
     let ask = ask(endpoint);
     let model = match models {
         ModelUse::One(name) => format!("model {name:?}"),
-        ModelUse::Every | ModelUse::None => "every model".to_owned(),
+        ModelUse::Every | ModelUse::InBody(_) | ModelUse::None => "every model".to_owned(),
     };
     let message = match denial {
         Denial::NoGrant | Denial::PermissionNotGranted => {

@@ -185,7 +185,7 @@ impl GuardConnection {
         route: Option<&Route<'_>>,
     ) -> Result<(), Stop> {
         let principal = &caller.verified.principal;
-        let Some(Route { need: Need::Permission(permission), models, name }) = route else {
+        let Some(Route { need: Need::Permission(permission), models, name, .. }) = route else {
             let refusal = refuse::unknown_route(policy);
             self.record("denied", refusal.reason(), &Record { principal: Some(principal), ..Record::default() });
             return Err(refusal.into());
