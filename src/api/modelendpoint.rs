@@ -74,6 +74,11 @@ pub struct ModelEndpointSpec {
 pub enum Protocol {
     /// KServe's Open Inference Protocol (v2) over REST: MLServer, KServe, Triton.
     OpenInference,
+    /// OpenAI's API: vLLM, llama.cpp, TGI, LiteLLM, Ollama (also its own `/api`). The model is the one that the body names.
+    #[serde(rename = "OpenAI")]
+    OpenAi,
+    /// TensorFlow Serving over REST.
+    TensorFlowServing,
     /// Plain HTTP: only the routes in `spec.rules` are open.
     #[serde(rename = "HTTP")]
     Http,
@@ -83,6 +88,8 @@ impl From<Protocol> for document::Protocol {
     fn from(protocol: Protocol) -> Self {
         match protocol {
             Protocol::OpenInference => Self::OpenInference,
+            Protocol::OpenAi => Self::OpenAi,
+            Protocol::TensorFlowServing => Self::TensorFlowServing,
             Protocol::Http => Self::Http,
         }
     }

@@ -28,6 +28,8 @@ impl Permission {
     pub const PREDICT: &'static str = "predict";
     /// Run a tool or a job.
     pub const EXECUTE: &'static str = "execute";
+    /// Make a model from another one and data.
+    pub const FINE_TUNE: &'static str = "fine-tune";
     /// Load, unload and configure models.
     pub const DEPLOY: &'static str = "deploy";
     /// Everything that changes the server itself.

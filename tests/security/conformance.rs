@@ -1,11 +1,16 @@
-//! One table: request → decision.
+//! A table for each protocol: request → decision.
+
+use serde_json::{Value, json};
 
 use crate::support::{
     app::App,
-    client::call,
+    client::{Answer, call, raw},
     issuer::Issuer,
     proxy::{ENDPOINT, LABELER, Proxy},
 };
+
+/// A client whose grant is of one model.
+const NARROWED: &str = "narrow.agents.workload";
 
 /// Who calls: nobody, the labeler (granted predict and read, on every model),
 /// a narrowed one (predict and read, only on iris), or one without a grant.
@@ -17,27 +22,43 @@ enum Who {
     Stranger,
 }
 
+/// Adds a grant that is narrowed to iris.
+fn narrow(policy: &mut Value, permissions: &[&str]) {
+    let grant =
+        json!({"name": "narrow", "subject": {"client": NARROWED}, "permissions": permissions, "models": ["iris"]});
+    policy["grants"].as_array_mut().expect("grants").push(grant);
+}
+
+/// A token with every role there is.
+fn token(issuer: &Issuer, proxy: &Proxy, who: Who) -> Option<String> {
+    let client = match who {
+        Who::Nobody => return None,
+        Who::Labeler => LABELER,
+        Who::Narrowed => NARROWED,
+        Who::Stranger => "stranger.agents.workload",
+    };
+    let every = ["read", "predict", "fine-tune", "deploy", "admin", "execute"];
+    Some(issuer.token(ENDPOINT, client, &every, proxy.now()))
+}
+
+/// A request with a JSON body.
+async fn post(proxy: &Proxy, method: &str, path: &str, token: Option<&str>, body: &str) -> Answer {
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let fields = format!("Host: a\r\n{token}Content-Type: application/json\r\nContent-Length: {}", body.len());
+    let request = format!("{method} {path} HTTP/1.1\r\n{fields}\r\n\r\n{body}");
+    raw(proxy.guard_address(), request).await.expect("an answer")
+}
+
 #[tokio::test]
-async fn request_to_decision() {
+async fn open_inference() {
     use Who::*;
     let (issuer, app) = (Issuer::start().await, App::start().await);
     let proxy = Proxy::ready(&issuer, &app, |policy| {
-        policy["models"] = serde_json::json!(["iris", "rose"]);
-        let narrowed = serde_json::json!({"name": "narrow", "subject": {"client": "narrow.agents.workload"},
-            "permissions": ["predict", "read", "deploy", "execute"], "models": ["iris"]});
-        policy["grants"].as_array_mut().expect("grants").push(narrowed);
+        policy["models"] = json!(["iris", "rose"]);
+        narrow(policy, &["predict", "read", "deploy", "execute"]);
     })
     .await;
-    let every = ["read", "predict", "deploy", "admin", "execute"];
-    let token = |who: Who| {
-        let client = match who {
-            Nobody => return None,
-            Labeler => LABELER,
-            Narrowed => "narrow.agents.workload",
-            Stranger => "stranger.agents.workload",
-        };
-        Some(issuer.token(ENDPOINT, client, &every, proxy.now()))
-    };
+    let token = |who: Who| token(&issuer, &proxy, who);
     for (method, path, who, status, reason) in [
         ("GET", "/v2/health/live", Nobody, 200, ""),
         ("GET", "/v2/health/ready", Nobody, 200, ""),
@@ -101,6 +122,121 @@ async fn request_to_decision() {
             .await
             >= 1.0
     );
+}
+
+#[tokio::test]
+async fn tensorflow_serving() {
+    use Who::*;
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |policy| {
+        policy["protocol"] = json!("TensorFlowServing");
+        narrow(policy, &["predict", "read"]);
+    })
+    .await;
+    for (method, path, who, status, reason) in [
+        ("GET", "/v1/models/iris", Narrowed, 200, ""),
+        ("GET", "/v1/models/iris/metadata", Narrowed, 200, ""),
+        ("GET", "/v1/models/iris/versions/3", Narrowed, 200, ""),
+        ("GET", "/v1/models/iris/labels/stable/metadata", Narrowed, 200, ""),
+        ("POST", "/v1/models/iris:predict", Narrowed, 200, ""),
+        ("POST", "/v1/models/iris:classify", Narrowed, 200, ""),
+        ("POST", "/v1/models/iris/versions/3:regress", Narrowed, 200, ""),
+        ("POST", "/v1/models/rose:predict", Labeler, 200, ""),
+        ("GET", "/v1/models/iris", Nobody, 401, "token_missing"),
+        ("POST", "/v1/models/iris:predict", Nobody, 401, "token_missing"),
+        ("POST", "/v1/models/iris:predict", Stranger, 403, "no_grant"),
+        ("POST", "/v1/models/rose:predict", Narrowed, 403, "model_not_granted"),
+        ("POST", "/v1/models/rose/versions/3:predict", Narrowed, 403, "model_not_granted"),
+        ("GET", "/v1/models/rose/metadata", Narrowed, 403, "model_not_granted"),
+        // What the server would take, but is not the documented spelling.
+        ("POST", "/v1/models/IRIS:predict", Narrowed, 403, "model_not_granted"),
+        ("POST", "/V1/Models/iris:predict", Labeler, 403, "unknown_route"),
+        ("POST", "/v1/models/iris:PREDICT", Labeler, 403, "unknown_route"),
+        ("POST", "/v1/models/iris%20:predict", Labeler, 403, "unknown_route"),
+        ("POST", "/v1/models/iris%3apredict", Labeler, 400, "ambiguous_percent"),
+        ("POST", "/v1/models/iris;x:predict", Labeler, 400, "path_parameter"),
+        ("POST", "/v1/models/iris:predict:classify", Labeler, 403, "unknown_route"),
+        ("GET", "/v1/models", Labeler, 403, "unknown_route"),
+        ("GET", "/monitoring/prometheus/metrics", Labeler, 403, "unknown_route"),
+    ] {
+        let answer = call(proxy.guard_address(), method, path, token(&issuer, &proxy, who).as_deref()).await;
+        let found = answer.header("x-keywire-reason").unwrap_or_default();
+        assert_eq!((answer.status, found), (status, reason), "{method} {path} {who:?}: {answer:?}");
+        if status != 200 {
+            // The server's own form: a text.
+            let body = answer.json();
+            assert!(body["error"].is_string() && body.as_object().is_some_and(|all| all.len() == 1), "{body}");
+        }
+    }
+    assert_eq!(app.heads().len(), 8, "only what was allowed went on");
+}
+
+#[tokio::test]
+async fn openai() {
+    use Who::*;
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |policy| {
+        policy["protocol"] = json!("OpenAI");
+        narrow(policy, &["predict", "read", "fine-tune", "deploy"]);
+    })
+    .await;
+    let (iris, rose) = (r#"{"model":"iris"}"#, r#"{"model":"rose"}"#);
+    for (method, path, body, who, status, reason) in [
+        ("GET", "/health", "", Nobody, 200, ""),
+        ("GET", "/v1/models/iris", "", Narrowed, 200, ""),
+        ("GET", "/v1/models/org/iris", "", Labeler, 200, ""),
+        ("POST", "/v1/chat/completions", iris, Narrowed, 200, ""),
+        ("POST", "/v1/completions", iris, Narrowed, 200, ""),
+        ("POST", "/v1/responses", iris, Narrowed, 200, ""),
+        ("POST", "/v1/embeddings", iris, Narrowed, 200, ""),
+        ("POST", "/v1/messages?beta=true", iris, Narrowed, 200, ""),
+        ("POST", "/tokenize", iris, Narrowed, 200, ""),
+        ("POST", "/v1/fine_tuning/jobs", iris, Narrowed, 200, ""),
+        ("POST", "/models/load", iris, Narrowed, 200, ""),
+        ("POST", "/api/chat", iris, Narrowed, 200, ""),
+        ("POST", "/api/pull", r#"{"model":"","name":"iris"}"#, Narrowed, 200, ""),
+        ("DELETE", "/api/delete", iris, Narrowed, 200, ""),
+        ("POST", "/v1/chat/completions", rose, Labeler, 200, ""),
+        ("POST", "/generate", "{}", Labeler, 200, ""),
+        ("GET", "/v1/responses/r", "", Labeler, 200, ""),
+        ("GET", "/v1/models", "", Nobody, 401, "token_missing"),
+        ("POST", "/v1/chat/completions", iris, Nobody, 401, "token_missing"),
+        ("POST", "/v1/chat/completions", iris, Stranger, 403, "no_grant"),
+        ("POST", "/v1/chat/completions", rose, Narrowed, 403, "model_not_granted"),
+        ("POST", "/v1/embeddings", rose, Narrowed, 403, "model_not_granted"),
+        ("POST", "/api/pull", r#"{"name":"rose"}"#, Narrowed, 403, "model_not_granted"),
+        ("POST", "/api/pull", r#"{"model":"iris","name":"rose"}"#, Narrowed, 400, "two_names"),
+        ("DELETE", "/api/delete", rose, Narrowed, 403, "model_not_granted"),
+        ("GET", "/v1/models/org/iris", "", Narrowed, 403, "model_not_granted"),
+        ("POST", "/v1/fine_tuning/jobs", iris, Labeler, 403, "permission_not_granted"),
+        ("POST", "/models/load", iris, Labeler, 403, "permission_not_granted"),
+        // Which model it is cannot be told.
+        ("POST", "/generate", iris, Narrowed, 403, "every_model_not_granted"),
+        ("GET", "/v1/responses/r", "", Narrowed, 403, "every_model_not_granted"),
+        ("POST", "/v1/batches", iris, Narrowed, 403, "every_model_not_granted"),
+        ("POST", "/v1/files", "{}", Narrowed, 403, "every_model_not_granted"),
+        ("POST", "/v1/load_lora_adapter", "{}", Narrowed, 403, "every_model_not_granted"),
+        ("POST", "/collective_rpc", "{}", Labeler, 403, "permission_not_granted"),
+        ("POST", "/v1/audio/transcriptions", iris, Labeler, 403, "unknown_route"),
+        ("GET", "/v1/realtime?model=iris", "", Labeler, 403, "unknown_route"),
+        ("POST", "/invocations", iris, Labeler, 403, "unknown_route"),
+        ("POST", "/V1/chat/completions", iris, Labeler, 403, "unknown_route"),
+        ("POST", "/v1/chat/completions/", iris, Labeler, 403, "unknown_route"),
+        ("POST", "/metrics", iris, Labeler, 403, "unknown_route"),
+    ] {
+        let answer = post(&proxy, method, path, token(&issuer, &proxy, who).as_deref(), body).await;
+        let found = answer.header("x-keywire-reason").unwrap_or_default();
+        assert_eq!((answer.status, found), (status, reason), "{method} {path} {body} {who:?}: {answer:?}");
+        if status != 200 {
+            let error = &answer.json()["error"];
+            assert_eq!((&error["code"], &error["param"]), (&json!(reason), &Value::Null), "{answer:?}");
+            assert!(error["message"].is_string() && error["type"].is_string(), "{answer:?}");
+        }
+    }
+    assert_eq!(app.heads().len(), 17, "only what was allowed went on");
+    for head in app.heads().iter().skip(1) {
+        assert!(!head.contains("authorization"), "{head}");
+    }
 }
 
 #[tokio::test]

@@ -8,5 +8,6 @@ mod calls;
 mod conformance;
 mod documents;
 mod egress;
+mod models;
 mod smuggling;
 mod tokens;

@@ -132,6 +132,13 @@ impl CompiledPolicy {
         self.grants.get(client).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// The endpoint's one model, where its list has just one: what a call means that names none.
+    pub fn only_model(&self) -> Option<&str> {
+        let mut models = self.models.as_ref()?.iter();
+        let only = models.next()?;
+        models.next().is_none().then_some(only)
+    }
+
     /// Whether the endpoint's closed list, if it has one, holds `model`.
     pub fn serves(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.contains(model))
@@ -236,5 +243,21 @@ pub(crate) mod tests {
         assert_eq!(policy.permissions(), ["admin", "deploy", "predict", "read"]);
         assert_eq!(policy.upstream(18080), Some(8080));
         assert_eq!(policy.upstream(8080), None);
+    }
+
+    #[test]
+    fn the_only_model_is_one_of_a_list_of_one() {
+        for (models, expected) in [
+            (None, None),
+            (Some(vec![]), None),
+            (Some(vec!["iris"]), Some("iris")),
+            (Some(vec!["iris", "iris"]), Some("iris")),
+            (Some(vec!["iris", "rose"]), None),
+        ] {
+            let mut document = document();
+            document.models = models.map(|models| models.into_iter().map(str::to_owned).collect());
+            let Ok(policy) = CompiledPolicy::compile(document) else { panic!("compiles") };
+            assert_eq!(policy.only_model(), expected);
+        }
     }
 }

@@ -63,6 +63,17 @@ pub fn decide<'p>(
     Err(denial)
 }
 
+/// Whether a caller may use a model in any way: what a list shows it. `now` is in seconds since the epoch.
+#[must_use]
+pub fn may_use(policy: &CompiledPolicy, caller: &Caller<'_>, model: &str, now: i64) -> bool {
+    let covers = |grant: &CompiledGrant| {
+        grant.expires_at.is_none_or(|end| now < end)
+            && grant.models.as_ref().is_none_or(|models| models.contains(model))
+            && grant.permissions.iter().any(|granted| caller.roles.iter().any(|role| **role == *granted.as_str()))
+    };
+    policy.serves(model) && policy.grants_of(caller.client).iter().any(covers)
+}
+
 fn covers(grant: &CompiledGrant, permission: &str, models: &ModelUse<'_>, now: i64) -> Result<(), Denial> {
     if !grant.permissions.iter().any(|granted| granted.as_str() == permission) {
         return Err(Denial::PermissionNotGranted);
@@ -74,7 +85,8 @@ fn covers(grant: &CompiledGrant, permission: &str, models: &ModelUse<'_>, now: i
         (None, _) | (Some(_), ModelUse::None) => Ok(()),
         (Some(granted), ModelUse::One(model)) if granted.contains(&**model) => Ok(()),
         (Some(_), ModelUse::One(_)) => Err(Denial::ModelNotGranted),
-        (Some(_), ModelUse::Every) => Err(Denial::EveryModelNotGranted),
+        // One in a body that was not read is any.
+        (Some(_), ModelUse::Every | ModelUse::InBody(_)) => Err(Denial::EveryModelNotGranted),
     }
 }
 
@@ -145,6 +157,8 @@ mod tests {
             ("a", "predict", one("Iris"), Err(Denial::ModelNotServed)),
             ("a", "predict", one("tulip"), Err(Denial::ModelNotServed)),
             ("a", "predict", ModelUse::Every, Err(Denial::EveryModelNotGranted)),
+            ("a", "predict", ModelUse::IN_JSON, Err(Denial::EveryModelNotGranted)),
+            ("a", "read", ModelUse::IN_JSON, Ok(())),
             ("a", "predict", ModelUse::None, Ok(())),
             ("a", "read", one("rose"), Ok(())),
             ("a", "read", ModelUse::Every, Ok(())),
@@ -173,6 +187,38 @@ mod tests {
         // Without a grant a fresh token does not help, and the answer must not say so.
         let other = Caller { client: "z", roles: &[] };
         assert_eq!(decide(&policy, &other, "read", &one("m"), NOW), Err(Denial::NoGrant));
+    }
+
+    #[test]
+    fn a_list_shows_what_can_be_used() {
+        let policy = policy(
+            vec![
+                grant("a", &["predict"], Some(&["iris", "tulip"]), None),
+                grant("a", &["read"], Some(&["rose"]), Some(NOW)),
+                grant("b", &["deploy"], None, Some(NOW + 1)),
+                grant("d", &[], None, None),
+            ],
+            Some(&["iris", "rose"]),
+        );
+        let (predict, all) = ([Box::from("predict")], ["predict", "read", "deploy"].map(Box::from));
+        for (client, roles, model, expected) in [
+            ("a", &predict[..], "iris", true),
+            ("a", &all, "iris", true),
+            ("a", &all, "Iris", false),
+            // The grant has run out.
+            ("a", &all, "rose", false),
+            // Not in the endpoint's list.
+            ("a", &all, "tulip", false),
+            // Without the role in the token the grant is of no use.
+            ("a", &[], "iris", false),
+            ("b", &predict, "iris", false),
+            ("b", &all, "rose", true),
+            ("b", &all, "tulip", false),
+            ("c", &all, "iris", false),
+            ("d", &all, "iris", false),
+        ] {
+            assert_eq!(may_use(&policy, &Caller { client, roles }, model, NOW), expected, "{client} {roles:?} {model}");
+        }
     }
 
     prop_compose! {

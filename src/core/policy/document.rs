@@ -62,6 +62,12 @@ pub struct TrustedIssuer {
 pub enum Protocol {
     /// KServe's Open Inference Protocol (v2), REST.
     OpenInference,
+    /// OpenAI's API and what its servers add to it.
+    #[serde(rename = "OpenAI")]
+    #[strum(serialize = "OpenAI")]
+    OpenAi,
+    /// TensorFlow Serving, REST.
+    TensorFlowServing,
     /// Plain HTTP: only the custom rules open anything.
     #[serde(rename = "HTTP")]
     #[strum(serialize = "HTTP")]

@@ -98,7 +98,7 @@ impl CompiledRule {
         match &self.access {
             Access::Public => Route::public(&self.pattern),
             Access::Permission(permission) => {
-                Route { name: &self.pattern, need: Need::Permission(permission.as_str()), models }
+                Route { name: &self.pattern, need: Need::Permission(permission.as_str()), models, listing: None }
             }
         }
     }
@@ -171,7 +171,7 @@ mod tests {
             };
             let found = compiled.route("GET", path).map(|route| match route.models {
                 ModelUse::One(name) => name.into_owned(),
-                ModelUse::Every => "*".to_owned(),
+                ModelUse::Every | ModelUse::InBody(_) => "*".to_owned(),
                 ModelUse::None => "-".to_owned(),
             });
             assert_eq!(found.as_deref(), expected, "{pattern} {}", path.as_str());

@@ -6,10 +6,12 @@
 
 pub mod http;
 pub mod open_inference;
+pub mod openai;
+pub mod tensorflow_serving;
 
 use std::borrow::Cow;
 
-use crate::core::{path::CanonicalPath, policy::document::Protocol};
+use crate::core::{body::listing::Listing, path::CanonicalPath, policy::document::Protocol};
 
 /// What a route asks of its caller, and which model it touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Route<'a> {
     pub need: Need<'a>,
     /// Which models it touches.
     pub models: ModelUse<'a>,
+    /// Its answer lists models: only those that the caller may use are shown.
+    pub listing: Option<Listing>,
 }
 
 /// What a route asks for.
@@ -38,8 +42,19 @@ pub enum ModelUse<'a> {
     None,
     /// One, by its decoded name.
     One(Cow<'a, str>),
+    /// The one that the body names. Until that is read, it counts as every model.
+    InBody(BodyModel),
     /// Any number, or it cannot be told: needs a grant of every model.
     Every,
+}
+
+/// Where a body names its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyModel {
+    /// The top-level member `model` of a JSON object.
+    Json,
+    /// The same, or `name`, as Ollama has it where it is older.
+    JsonOrName,
 }
 
 /// The most segments that a table looks at; a longer path is in no table.
@@ -56,6 +71,8 @@ pub fn route<'a>(protocol: Protocol, method: &str, path: CanonicalPath<'a>) -> O
     let segments = &segments[..count];
     match protocol {
         Protocol::OpenInference => open_inference::route(method, segments),
+        Protocol::OpenAi => openai::route(method, segments),
+        Protocol::TensorFlowServing => tensorflow_serving::route(method, segments),
         Protocol::Http => http::route(method, segments),
     }
 }
@@ -65,6 +82,8 @@ pub fn route<'a>(protocol: Protocol, method: &str, path: CanonicalPath<'a>) -> O
 pub fn permissions(protocol: Protocol) -> &'static [&'static str] {
     match protocol {
         Protocol::OpenInference => open_inference::PERMISSIONS,
+        Protocol::OpenAi => openai::PERMISSIONS,
+        Protocol::TensorFlowServing => tensorflow_serving::PERMISSIONS,
         Protocol::Http => http::PERMISSIONS,
     }
 }
@@ -72,16 +91,24 @@ pub fn permissions(protocol: Protocol) -> &'static [&'static str] {
 impl<'a> Route<'a> {
     /// A route that needs `permission` and touches `models`.
     pub(crate) fn new(name: &'a str, permission: &'a str, models: ModelUse<'a>) -> Self {
-        Self { name, need: Need::Permission(permission), models }
+        Self { name, need: Need::Permission(permission), models, listing: None }
+    }
+
+    /// The same with an answer that lists models.
+    pub(crate) fn listing(self, listing: Listing) -> Self {
+        Self { listing: Some(listing), ..self }
     }
 
     /// A probe: open to whoever reaches the port.
     pub(crate) fn public(name: &'a str) -> Self {
-        Self { name, need: Need::Public, models: ModelUse::None }
+        Self { name, need: Need::Public, models: ModelUse::None, listing: None }
     }
 }
 
 impl<'a> ModelUse<'a> {
+    /// The one that the member `model` of a JSON body names.
+    pub(crate) const IN_JSON: Self = Self::InBody(BodyModel::Json);
+
     /// The model that a path segment names. An empty or undecodable name is no model.
     pub(crate) fn named(segment: &'a str) -> Option<Self> {
         crate::core::path::decode(segment).filter(|name| !name.is_empty()).map(Self::One)
@@ -89,8 +116,30 @@ impl<'a> ModelUse<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// What a table asks for, in words.
+    pub fn ask(
+        table: impl for<'a> Fn(&str, &[&'a str]) -> Option<Route<'a>>,
+        method: &str,
+        path: &str,
+    ) -> Option<(String, String)> {
+        let segments: Vec<&str> = path[1..].split('/').collect();
+        let route = table(method, &segments)?;
+        let need = match route.need {
+            Need::Public => "public",
+            Need::Permission(permission) => permission,
+        };
+        let models = match route.models {
+            ModelUse::None => "-".to_owned(),
+            ModelUse::Every => "*".to_owned(),
+            ModelUse::InBody(BodyModel::Json) => "in JSON".to_owned(),
+            ModelUse::InBody(BodyModel::JsonOrName) => "in JSON or name".to_owned(),
+            ModelUse::One(name) => name.into_owned(),
+        };
+        Some((need.to_owned(), models))
+    }
 
     /// Whatever a table asks for must be in its list, or no role would ever exist for it.
     #[test]
@@ -106,8 +155,16 @@ mod tests {
             "/v2/trace/setting",
             "/v2/logging",
             "/v2/systemsharedmemory/status",
+            "/v1/models",
+            "/v1/models/m",
+            "/v1/models/m:predict",
+            "/v1/chat/completions",
+            "/v1/fine_tuning/jobs",
+            "/v1/load_lora_adapter",
+            "/collective_rpc",
+            "/api/pull",
         ];
-        for protocol in [Protocol::OpenInference, Protocol::Http] {
+        for protocol in [Protocol::OpenInference, Protocol::OpenAi, Protocol::TensorFlowServing, Protocol::Http] {
             for path in paths {
                 for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
                     let Ok(path) = CanonicalPath::parse(path) else { panic!("{path}") };

@@ -67,23 +67,7 @@ fn repository<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::protocol::Need;
-
-    fn ask(method: &str, path: &str) -> Option<(String, String)> {
-        let segments: Vec<&str> = path[1..].split('/').collect();
-        route(method, &segments).map(|route| {
-            let need = match route.need {
-                Need::Public => "public",
-                Need::Permission(permission) => permission,
-            };
-            let models = match route.models {
-                ModelUse::None => "-".to_owned(),
-                ModelUse::Every => "*".to_owned(),
-                ModelUse::One(name) => name.into_owned(),
-            };
-            (need.to_owned(), models)
-        })
-    }
+    use crate::core::protocol::tests::ask;
 
     #[test]
     fn table() {
@@ -124,7 +108,7 @@ mod tests {
             ("GET", "/", None),
         ] {
             let expected = expected.map(|(need, models)| (need.to_owned(), models.to_owned()));
-            assert_eq!(ask(method, path), expected, "{method} {path}");
+            assert_eq!(ask(route, method, path), expected, "{method} {path}");
         }
     }
 }

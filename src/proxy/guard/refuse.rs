@@ -10,7 +10,12 @@ use crate::{
         protocol::ModelUse,
     },
     proxy::{
-        http::{answer::Refusal, connect::ConnectError, pool::UpstreamError},
+        http::{
+            answer::Refusal,
+            collect::{CollectError, MAX_REQUEST},
+            connect::ConnectError,
+            pool::UpstreamError,
+        },
         tokens::{claims::Principal, compact::CompactError, verify::VerifyError},
     },
 };
@@ -81,7 +86,7 @@ pub fn denied(
     let ask = ask(endpoint);
     let model = match models {
         ModelUse::One(name) => format!("model {name:?}"),
-        ModelUse::Every | ModelUse::None => "every model".to_owned(),
+        ModelUse::Every | ModelUse::InBody(_) | ModelUse::None => "every model".to_owned(),
     };
     let message = match denial {
         Denial::NoGrant | Denial::PermissionNotGranted => {
@@ -114,6 +119,53 @@ fn insufficient(policy: &CompiledPolicy, permission: Option<&str>, reason: &'sta
         challenge.push_str(&format!(", scope=\"{scope}\""));
     }
     Refusal::new(StatusCode::FORBIDDEN, "insufficient_scope", reason, message).challenge(&challenge)
+}
+
+/// 400: the body cannot be read, or has two readings.
+pub fn body(reason: &'static str, error: &dyn std::error::Error) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", reason, format!("Refused: {error}."))
+}
+
+/// 400: the endpoint has more than one model, and the body names none.
+pub fn no_model() -> Refusal {
+    let message = "The request names no model; set the member \"model\" of its body.";
+    Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", "model_missing", message)
+}
+
+/// 400: something in the head may choose another model than the body does.
+pub fn model_in_head() -> Refusal {
+    let message =
+        "Refused: the query or a header may choose a model; name it in the member \"model\" of the body alone.";
+    Refusal::ambiguous("model_in_head", message)
+}
+
+/// 415: the model is in the body, which has to be JSON.
+pub fn content_type() -> Refusal {
+    let message = "The guard reads the model from the body; send it with Content-Type: application/json.";
+    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", "content_type", message).closing()
+}
+
+/// 415: the same, compressed.
+pub fn content_encoding() -> Refusal {
+    let message = "The guard reads the model from the body; send it without Content-Encoding.";
+    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", "content_encoding", message).closing()
+}
+
+/// 400, 408 or 413: the body did not come as a whole.
+pub fn collect(error: CollectError) -> Refusal {
+    let (status, reason) = match error {
+        CollectError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+        CollectError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
+        CollectError::Broken => (StatusCode::BAD_REQUEST, "body_broken"),
+    };
+    let message = format!("Refused: {error}; the guard reads the model from it, {MAX_REQUEST} bytes at most.");
+    Refusal::new(status, "invalid_request", reason, message).closing()
+}
+
+/// 502: what should be a list of models is none that could be cut down to the caller's.
+pub fn list() -> Refusal {
+    let message = "The application's list of models could not be read, so it is not shown.";
+    Refusal::new(StatusCode::BAD_GATEWAY, "upstream", "list_unreadable", message)
 }
 
 /// 502 or 504: the call was allowed, but the application did not answer.

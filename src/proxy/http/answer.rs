@@ -18,20 +18,43 @@ pub struct Refusal {
     message: String,
     challenge: Option<HeaderValue>,
     close: bool,
+    shape: Shape,
+}
+
+/// What a protocol's clients understand as an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// `{"error": CODE, "reason": CODE, "message": TEXT}`.
+    #[default]
+    Plain,
+    /// OpenAI's: `{"error": {"message": TEXT, "type": CODE, "param": null, "code": CODE}}`.
+    OpenAi,
+    /// TensorFlow Serving's: `{"error": TEXT}`.
+    TensorFlowServing,
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
-    error: &'a str,
-    reason: &'a str,
+#[serde(untagged)]
+enum Body<'a> {
+    Plain { error: &'a str, reason: &'a str, message: &'a str },
+    OpenAi { error: OpenAiError<'a> },
+    TensorFlowServing { error: &'a str },
+}
+
+#[derive(Serialize)]
+struct OpenAiError<'a> {
     message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: &'a str,
 }
 
 impl Refusal {
     /// `reason` is a code for machines, `message` a sentence for a person. Neither
     /// may hold a token or anything else secret.
     pub fn new(status: StatusCode, error: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status, error, reason, message: message.into(), challenge: None, close: false }
+        Self { status, error, reason, message: message.into(), challenge: None, close: false, shape: Shape::Plain }
     }
 
     /// 400, and the connection is closed: what follows on it cannot be trusted.
@@ -42,6 +65,16 @@ impl Refusal {
     /// 503: not now.
     pub fn unavailable(reason: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", reason, message)
+    }
+
+    /// The same, and the connection is closed: there may be more on it that nobody will read.
+    pub fn closing(self) -> Self {
+        Self { close: true, ..self }
+    }
+
+    /// The same in a protocol's own words.
+    pub fn shaped(self, shape: Shape) -> Self {
+        Self { shape, ..self }
     }
 
     /// Adds `WWW-Authenticate` (RFC 6750 §3).
@@ -60,9 +93,18 @@ impl Refusal {
         self.status
     }
 
+    fn body(&self) -> Body<'_> {
+        let Self { error, reason, message, .. } = self;
+        match self.shape {
+            Shape::Plain => Body::Plain { error, reason, message },
+            Shape::OpenAi => Body::OpenAi { error: OpenAiError { message, kind: error, param: None, code: reason } },
+            Shape::TensorFlowServing => Body::TensorFlowServing { error: message },
+        }
+    }
+
     /// The answer.
     pub fn into_response(self) -> Response<AnswerBody> {
-        let body = Body { error: self.error, reason: self.reason, message: &self.message };
+        let body = self.body();
         // Three strings always serialise; an empty body would still be a refusal.
         let text = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = Response::new(AnswerBody::full(Bytes::from(text)));
@@ -81,5 +123,33 @@ impl Refusal {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_protocol_has_its_form_of_an_error() {
+        let openai = json!({"error": {"message": "No.", "type": "access_denied", "param": null, "code": "no_grant"}});
+        for (shape, expected) in [
+            (Shape::Plain, json!({"error": "access_denied", "reason": "no_grant", "message": "No."})),
+            (Shape::OpenAi, openai),
+            (Shape::TensorFlowServing, json!({"error": "No."})),
+        ] {
+            let refusal = Refusal::new(StatusCode::FORBIDDEN, "access_denied", "no_grant", "No.").challenge("Bearer");
+            let (head, body) = refusal.shaped(shape).into_response().into_parts();
+            let Ok(body) = body.collect().await else { panic!("a body") };
+            assert_eq!(serde_json::from_slice::<Value>(&body.to_bytes()).ok(), Some(expected), "{shape:?}");
+            // The rest is the same whatever the form.
+            assert_eq!(head.status, StatusCode::FORBIDDEN);
+            assert_eq!(head.headers[REASON], "no_grant");
+            assert_eq!(head.headers[header::WWW_AUTHENTICATE], "Bearer");
+            assert_eq!(head.headers[header::CONTENT_TYPE], "application/json");
+        }
     }
 }

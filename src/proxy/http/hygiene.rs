@@ -177,7 +177,10 @@ fn is_alias(name: &str) -> bool {
         || is_forwarding(&dashed)
         || is_hop_by_hop(&dashed)
         || is_override(&dashed)
-        || matches!(dashed.as_str(), "host" | "authorization" | "content-length" | "expect")
+        || matches!(
+            dashed.as_str(),
+            "host" | "authorization" | "content-length" | "content-type" | "content-encoding" | "expect"
+        )
 }
 
 /// Adds the fields that `Connection` nominates to `dropped`.
@@ -276,6 +279,8 @@ mod tests {
             (&[("host", "a"), ("x.keywire.client", "root")], AliasedHeader),
             (&[("host", "a"), ("x_forwarded_for", "1")], AliasedHeader),
             (&[("host", "a"), ("content_length", "1")], AliasedHeader),
+            (&[("host", "a"), ("content_type", "text/plain")], AliasedHeader),
+            (&[("host", "a"), ("content.encoding", "gzip")], AliasedHeader),
             (&[("host", "a"), ("transfer_encoding", "chunked")], AliasedHeader),
             (&[("host", "a"), ("x_http_method_override", "PUT")], AliasedHeader),
             (&[("host", "a"), ("connection", "authorization")], InvalidConnection),

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod body;
+pub mod collect;
 pub mod connect;
 pub mod fetch;
 pub mod flow;

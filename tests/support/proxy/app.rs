@@ -26,6 +26,8 @@ pub struct App {
 struct State {
     /// The heads of all requests, as they came.
     heads: Mutex<Vec<String>>,
+    /// Their bodies, as they came, chunks and all.
+    bodies: Mutex<Vec<String>>,
     connections: AtomicUsize,
     /// Answers to give instead of the echo, first come first served.
     scripted: Mutex<Vec<String>>,
@@ -54,6 +56,11 @@ impl App {
         self.state.heads.lock().expect("lock").clone()
     }
 
+    /// The bodies of the requests that came through, as they came.
+    pub fn bodies(&self) -> Vec<String> {
+        self.state.bodies.lock().expect("lock").clone()
+    }
+
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
@@ -76,9 +83,8 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
         let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
         buffer.drain(..end);
         state.heads.lock().expect("lock").push(head.clone());
-        if body(&mut stream, &mut buffer, &head).await.is_none() {
-            return;
-        }
+        let Some(body) = body(&mut stream, &mut buffer, &head).await else { return };
+        state.bodies.lock().expect("lock").push(String::from_utf8_lossy(&body).into_owned());
         let scripted = {
             let mut scripted = state.scripted.lock().expect("lock");
             (!scripted.is_empty()).then(|| scripted.remove(0))
@@ -114,12 +120,11 @@ async fn head_end(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<usize>
     }
 }
 
-async fn body(stream: &mut TcpStream, buffer: &mut Vec<u8>, head: &str) -> Option<()> {
+async fn body(stream: &mut TcpStream, buffer: &mut Vec<u8>, head: &str) -> Option<Vec<u8>> {
     if head.contains("\r\ntransfer-encoding: chunked\r\n") {
         loop {
             if let Some(at) = buffer.windows(5).position(|window| window == b"0\r\n\r\n") {
-                buffer.drain(..at + 5);
-                return Some(());
+                return Some(buffer.drain(..at + 5).collect());
             }
             more(stream, buffer).await?;
         }
@@ -128,8 +133,7 @@ async fn body(stream: &mut TcpStream, buffer: &mut Vec<u8>, head: &str) -> Optio
     while buffer.len() < length {
         more(stream, buffer).await?;
     }
-    buffer.drain(..length);
-    Some(())
+    Some(buffer.drain(..length).collect())
 }
 
 async fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {

@@ -1,0 +1,81 @@
+//! Lists of models, cut down to what the caller may use.
+
+use serde_json::{Map, Value};
+
+/// Which list an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// OpenAI's `GET /v1/models`: `data[].id`, and llama.cpp's `models[].model` beside it.
+    OpenAi,
+    /// Ollama's `GET /api/tags` and `/api/ps`: `models[].model`, `models[].name`.
+    Ollama,
+}
+
+impl Listing {
+    /// The lists in the answer, each with the members that name a model. An entry is shown if each of these that it has
+    /// may be; one that has none is not.
+    fn lists(self) -> &'static [(&'static str, &'static [&'static str])] {
+        match self {
+            Self::OpenAi => &[("data", &["id"]), ("models", &["model", "name"])],
+            Self::Ollama => &[("models", &["model", "name"])],
+        }
+    }
+
+    /// The answer without the models that `may` is false for; none where it is no such list. Whatever else may hold
+    /// names is left out.
+    #[must_use]
+    pub fn cut(self, answer: &[u8], may: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
+        let mut answer: Map<String, Value> = serde_json::from_slice(answer).ok()?;
+        answer.retain(|name, value| {
+            let is_list = self.lists().iter().any(|(list, _)| list == name);
+            // `first_id` and `last_id` are models too.
+            is_list || name == "object" || value.is_boolean() || value.is_number()
+        });
+        for (list, names) in self.lists() {
+            match answer.get_mut(*list) {
+                Some(Value::Array(entries)) => entries.retain(|entry| is_shown(entry, names, &may)),
+                Some(Value::Null) | None => {}
+                Some(_) => return None,
+            }
+        }
+        serde_json::to_vec(&answer).ok()
+    }
+}
+
+fn is_shown(entry: &Value, names: &[&str], may: &impl Fn(&str) -> bool) -> bool {
+    let mut named = names.iter().filter_map(|name| entry.get(name)).peekable();
+    named.peek().is_some() && named.all(|name| name.as_str().is_some_and(may))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn cut(listing: Listing, answer: &Value) -> Option<Value> {
+        let answer = listing.cut(answer.to_string().as_bytes(), |name| name.starts_with("ours"))?;
+        serde_json::from_slice(&answer).ok()
+    }
+
+    #[test]
+    fn only_what_may_be_used_is_shown() {
+        let openai = json!({"object": "list", "has_more": false, "first_id": "theirs", "extra": ["theirs"], "data": [
+            {"id": "ours-1", "owned_by": "us"}, {"id": "theirs"}, {"id": 7}, {"name": "ours"}, "ours"],
+            "models": [{"name": "ours", "model": "theirs"}, {"name": "ours", "model": "ours"}]});
+        assert_eq!(
+            cut(Listing::OpenAi, &openai),
+            Some(json!({"object": "list", "has_more": false, "data": [{"id": "ours-1", "owned_by": "us"}],
+                "models": [{"name": "ours", "model": "ours"}]}))
+        );
+        let ollama = json!({"models": [{"name": "ours:1", "model": "ours:1"}, {"name": "theirs"}]});
+        assert_eq!(cut(Listing::Ollama, &ollama), Some(json!({"models": [{"name": "ours:1", "model": "ours:1"}]})));
+    }
+
+    #[test]
+    fn what_is_no_list_is_not_shown() {
+        for answer in ["[]", "no JSON", r#"{"data":{"id":"theirs"}}"#, r#"{"data":"theirs"}"#] {
+            assert_eq!(Listing::OpenAi.cut(answer.as_bytes(), |_| true), None, "{answer}");
+        }
+    }
+}

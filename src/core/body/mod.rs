@@ -1,0 +1,5 @@
+//! Where a body names its models: read as strictly as the loosest server behind the guard would read it. Pure.
+
+pub mod json;
+pub mod listing;
+pub mod model;

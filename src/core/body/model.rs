@@ -1,0 +1,169 @@
+//! The model that a body names, and whatever else in a request might choose one.
+
+use std::borrow::Cow;
+
+use super::json::{JsonError, Member, member};
+use crate::core::protocol::BodyModel;
+
+/// The longest name of a model, in bytes. It goes into the audit record.
+pub const MAX_NAME: usize = 512;
+
+/// What a body says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// This model.
+    Model(Cow<'a, str>),
+    /// None; here one can be put in.
+    Nothing(Gap<'a>),
+}
+
+/// A body that names no model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap<'a> {
+    body: &'a [u8],
+    member: Member<'a>,
+}
+
+/// Why it cannot be told which model a body names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum ModelError {
+    /// The body cannot be read.
+    #[error(transparent)]
+    #[strum(transparent)]
+    Json(#[from] JsonError),
+    /// Longer than [`MAX_NAME`].
+    #[error("the model's name in the body is too long")]
+    NameTooLong,
+    /// One in `model`, another one in `name`.
+    #[error("the body names two models, in \"model\" and in \"name\"")]
+    TwoNames,
+}
+
+/// The model that a body names. An empty name is none: servers take it for "the default".
+pub fn named(body: &[u8], place: BodyModel) -> Result<Named<'_>, ModelError> {
+    let model = member(body, MODEL, may_choose)?;
+    let name = match place {
+        BodyModel::Json => None,
+        BodyModel::JsonOrName => said(&member(body, "name", |_| false)?)?,
+    };
+    match (said(&model)?, name) {
+        (Some(model), Some(name)) if model != name => Err(ModelError::TwoNames),
+        (Some(one), _) | (None, Some(one)) => Ok(Named::Model(one)),
+        (None, None) => Ok(Named::Nothing(Gap { body, member: model })),
+    }
+}
+
+const MODEL: &str = "model";
+
+fn said<'a>(member: &Member<'a>) -> Result<Option<Cow<'a, str>>, ModelError> {
+    match &member.text {
+        Some(text) if text.len() > MAX_NAME => Err(ModelError::NameTooLong),
+        Some(text) if !text.is_empty() => Ok(Some(text.clone())),
+        Some(_) | None => Ok(None),
+    }
+}
+
+impl Gap<'_> {
+    /// The body with this model in it, so that the server takes the one that was decided on.
+    #[must_use]
+    pub fn fill(&self, model: &str) -> Vec<u8> {
+        self.member.set(self.body, MODEL, model)
+    }
+}
+
+/// Whether something of this name, in lower case, may choose a model beside or instead of `model`: LiteLLM takes
+/// `fallbacks`, `deployment_id` and `user_config`, OpenRouter `models`, SGLang `lora_path`, llama.cpp `lora`.
+pub fn may_choose(name: &str) -> bool {
+    ["model", "fallback", "lora", "adapter"].iter().any(|part| name.contains(part))
+        || matches!(name, "deployment_id" | "user_config")
+}
+
+/// Whether a query may choose a model: LiteLLM takes `?model=` before what is in the body. Names and values alike are
+/// looked at: servers disagree about what parts them.
+pub fn query_may_choose(query: &str) -> bool {
+    let mut rest = query.as_bytes();
+    let mut text = String::with_capacity(rest.len());
+    while let [byte, behind @ ..] = rest {
+        let decoded = if *byte == b'%' { behind.first_chunk::<2>().and_then(decoded) } else { None };
+        rest = if decoded.is_some() { &behind[2..] } else { behind };
+        text.push(char::from(decoded.unwrap_or(*byte).to_ascii_lowercase()));
+    }
+    text.contains(MODEL)
+}
+
+fn decoded(digits: &[u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    u8::try_from(high? << 4 | low?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str, place: BodyModel) -> Result<Option<String>, ModelError> {
+        match named(body.as_bytes(), place)? {
+            Named::Model(name) => Ok(Some(name.into_owned())),
+            Named::Nothing(_) => Ok(None),
+        }
+    }
+
+    #[test]
+    fn a_model_is_named_once() {
+        use BodyModel::{Json, JsonOrName};
+        let rival = Err(ModelError::Json(JsonError::RivalMember));
+        for (place, body, expected) in [
+            (Json, r#"{"model":"m"}"#, Ok(Some("m"))),
+            (Json, r#"{"model":"m","name":"n"}"#, Ok(Some("m"))),
+            (Json, r#"{"name":"n"}"#, Ok(None)),
+            (Json, r#"{"model":""}"#, Ok(None)),
+            (Json, r#"{"model":"m","models":["n"]}"#, rival),
+            (Json, r#"{"model":"m","Fallbacks":[{"model":"n"}]}"#, rival),
+            (Json, r#"{"model":"m","context_window_fallbacks":[]}"#, rival),
+            (Json, r#"{"model":"m","deployment_id":"n"}"#, rival),
+            (Json, r#"{"model":"m","user_config":{}}"#, rival),
+            (Json, r#"{"model":"m","lora":[{"id":1,"scale":1}]}"#, rival),
+            (Json, r#"{"model":"m","lora_path":"n"}"#, rival),
+            (Json, r#"{"model":"m","adapter_id":"n"}"#, rival),
+            (Json, r#"{"model":"m","modalities":["text"],"metadata":{"model":"n"},"fallbacks":null}"#, Ok(Some("m"))),
+            (JsonOrName, r#"{"model":"m"}"#, Ok(Some("m"))),
+            (JsonOrName, r#"{"name":"n"}"#, Ok(Some("n"))),
+            (JsonOrName, r#"{"model":"","name":"n"}"#, Ok(Some("n"))),
+            (JsonOrName, r#"{"model":"m","name":""}"#, Ok(Some("m"))),
+            (JsonOrName, r#"{"model":"m","name":"m"}"#, Ok(Some("m"))),
+            (JsonOrName, r#"{"model":"m","name":"n"}"#, Err(ModelError::TwoNames)),
+            (JsonOrName, r#"{"model":"m","Name":"n"}"#, Err(ModelError::Json(JsonError::LookalikeMember))),
+            (JsonOrName, r#"{"model":null}"#, Ok(None)),
+        ] {
+            assert_eq!(read(body, place), expected.map(|name| name.map(str::to_owned)), "{place:?} {body}");
+        }
+        let long = |length: usize| read(&format!(r#"{{"model":"{}"}}"#, "m".repeat(length)), Json);
+        assert!(long(MAX_NAME).is_ok_and(|name| name.is_some()));
+        assert_eq!(long(MAX_NAME + 1), Err(ModelError::NameTooLong));
+    }
+
+    #[test]
+    fn a_model_is_put_in_where_there_is_none() {
+        let Ok(Named::Nothing(gap)) = named(br#"{"model":"","name":""}"#, BodyModel::JsonOrName) else {
+            panic!("a gap")
+        };
+        assert_eq!(gap.fill("m"), br#"{"model":"m","name":""}"#);
+    }
+
+    #[test]
+    fn queries_that_may_choose() {
+        for query in ["model=m", "a=b&MODEL=m", "a=b;model=m", "%6dodel=m", "mod%65l", "model%5B%5D=m", "a%26model"] {
+            assert!(query_may_choose(query), "{query}");
+        }
+        for query in ["", "api-version=2024-10-21", "beta=true", "%", "%6", "%zz", "mode=l", "%c3%a9"] {
+            assert!(!query_may_choose(query), "{query}");
+        }
+    }
+
+    #[test]
+    fn reasons_are_those_of_what_failed() {
+        let reason = |error: ModelError| -> &'static str { error.into() };
+        assert_eq!(reason(ModelError::Json(JsonError::NotUtf8)), "not_utf8");
+        assert_eq!(reason(ModelError::TwoNames), "two_names");
+    }
+}
