@@ -6,6 +6,9 @@
 //! empty memory takes over. What is there in the end is what is there without a death; the next start writes nothing;
 //! what carries our mark belongs to an object; and what was there before the death (ids, keys, secrets) is the same.
 //!
+//! Reads are no points of their own: one that dies at a read has written as much as one that dies before its next write,
+//! and takes as little along.
+//!
 //! `make crash` starts an API server of its own for it.
 
 mod certificates;
