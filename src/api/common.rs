@@ -45,20 +45,13 @@ pub struct PodSelector {
 #[serde(from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
 pub struct Labels(Box<[(String, String)]>);
 
-impl Labels {
-    /// As Kubernetes' own objects have them.
-    #[must_use]
-    pub fn to_map(&self) -> BTreeMap<String, String> {
-        self.0.iter().cloned().collect()
-    }
-}
-
 impl From<BTreeMap<String, String>> for Labels {
     fn from(labels: BTreeMap<String, String>) -> Self {
         Self(labels.into_iter().collect())
     }
 }
 
+/// As Kubernetes' own objects have them.
 impl From<Labels> for BTreeMap<String, String> {
     fn from(Labels(labels): Labels) -> Self {
         labels.into_iter().collect()

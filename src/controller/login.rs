@@ -1,10 +1,6 @@
 //! A login made from what a KeycloakServer or a Realm names: its credentials and its CA.
 
-use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::{
     ByteString,
@@ -22,6 +18,7 @@ use super::{
 };
 use crate::{
     api::{ConfigMapKey, Credentials as Spec, KeycloakServer, KeycloakServerSpec, Realm, SecretRef},
+    core::fingerprint,
     keycloak::{Admin, AdminConfig, Credentials, Limits, SetupError, SigningKey, SigningKeyError},
 };
 
@@ -94,7 +91,7 @@ pub async fn of_server(ctx: &Context, object: &KeycloakServer) -> Result<Login, 
         None => None,
     };
     let material = Material::read(ctx, &spec.credentials).await?;
-    let fingerprint = fingerprint(&(serde_json::to_string(spec).ok(), &ca, material.version()));
+    let fingerprint = fingerprint::number(&(serde_json::to_string(spec).ok(), &ca, material.version()));
     let account = Account::Server(object.name_any());
     if let Some(kept) = kept(ctx, &account, fingerprint) {
         return Ok(kept);
@@ -124,7 +121,7 @@ pub async fn of_realm(
     let Some(spec) = &realm.spec.credentials else { return Ok(of_server) };
     let material = Material::read(ctx, spec).await?;
     let parts = (serde_json::to_string(spec).ok(), of_server.fingerprint, material.version());
-    let (fingerprint, account) = (fingerprint(&parts), Account::of(realm));
+    let (fingerprint, account) = (fingerprint::number(&parts), Account::of(realm));
     if let Some(kept) = kept(ctx, &account, fingerprint) {
         return Ok(kept);
     }
@@ -137,12 +134,6 @@ pub async fn of_realm(
 
 fn kept(ctx: &Context, account: &Account, fingerprint: u64) -> Option<Login> {
     ctx.servers.get(account).filter(|kept| kept.fingerprint == fingerprint)
-}
-
-fn fingerprint(parts: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    parts.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// What the credentials name, read.

@@ -1,10 +1,19 @@
 //! A short name for a value, the same on every machine and in every run: what was done is told from what is to be done
 //! without keeping either.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
+};
 
 use serde::Serialize;
 use uuid::Uuid;
+
+/// A number for a value, for as long as the process runs: to spread or to index by, never to keep. Two values may share one.
+#[must_use]
+pub fn number(value: &impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
+}
 
 /// Equal for equal values, different for different ones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

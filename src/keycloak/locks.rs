@@ -1,8 +1,8 @@
 //! One writer per client: parallel writes to one client have left Keycloak with a mixture of both.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-
 use tokio::sync::{Mutex, MutexGuard};
+
+use crate::core::fingerprint;
 
 /// How many clients can be written at once. Two clients that share a lock only wait for each other.
 const LOCKS: usize = 256;
@@ -20,7 +20,7 @@ impl ClientLocks {
 
     /// Waits until no one else writes to this client. Never hold two of these at once.
     pub async fn lock(&self, realm: &str, client: &str) -> Option<MutexGuard<'_, ()>> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((realm, client));
+        let hash = fingerprint::number(&(realm, client));
         let index = usize::try_from(hash % LOCKS as u64).unwrap_or_default();
         match self.locks.get(index) {
             Some(lock) => Some(lock.lock().await),

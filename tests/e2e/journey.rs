@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Object, assert_says, kubectl, text},
+    cluster::{Object, assert_says, text},
     eventually::PATIENCE,
     objects::{caller_pod, grant, http_endpoint, http_pod, identity, model_endpoint, model_pod, service_account},
     pods::{Pod, Request, start},
-    stage::{Stage, internal_url},
+    stage::Stage,
 };
 
 /// A model that is guarded, a labeler that may call it and a visitor that may not.
@@ -240,16 +240,9 @@ fn a_token_opens_its_own_endpoint_only(stage: &Stage, vision: &str, labeler: &Po
 
 /// A token of the pod's identity, got with its ServiceAccount as the sidecar gets it.
 fn token_for(stage: &Stage, pod: &Pod, scope: &str) -> String {
-    let audience = format!("--audience={}/realms/{}", internal_url(), stage.id);
-    let assertion = kubectl(&["create", "token", &pod.name, "-n", &pod.namespace, &audience]);
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", &format!("{}.{}.workload", pod.name, pod.namespace)),
-        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-        ("client_assertion", assertion.trim()),
-        ("scope", scope),
-    ];
-    let (status, answer) = stage.keycloak.token(&stage.id, &form);
+    let assertion = stage.assertion(&pod.namespace, &pod.name);
+    let client_id = format!("{}.{}.workload", pod.name, pod.namespace);
+    let (status, answer) = stage.log_in(&assertion, &[("client_id", &client_id), ("scope", scope)]);
     assert_eq!(status, 200, "a token for {scope}: {}", answer["error_description"]);
     text(&answer["access_token"])
 }

@@ -11,18 +11,13 @@ use crate::{
     front::{Authority, Front, authority},
     objects::{grant, http_endpoint, identity},
     stage::{Stage, internal_url},
-    trouble::{apply_login, kubernetes_token},
+    trouble::{kubernetes_token, without_rights},
 };
 
 /// Issue 4, "Least privilege": the account at the server may do nothing at all, so all that works is the realm's own.
 #[test]
 fn a_realm_with_credentials_of_its_own_needs_no_right_elsewhere() {
-    let mut stage = Stage::empty("own");
-    let client_id = stage.login_without_rights("no-right-at-all");
-    let namespace = stage.namespace("team");
-    apply_login(&stage, &namespace, &client_id, "no-right-at-all");
-    stage.server_object().wait_ready(PATIENCE);
-
+    let (stage, namespace) = without_rights("own");
     let printed = bootstrap(&stage);
     assert!(!printed.contains("KeycloakServer"), "{printed}");
     try_kubectl(&["apply", "-f", "-"], &printed).unwrap_or_else(|error| panic!("{error} in {printed}"));

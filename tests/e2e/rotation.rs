@@ -9,7 +9,7 @@ use crate::{
     cluster::{Object, dry_run, kubectl, text},
     eventually::{PATIENCE, POD_PATIENCE, eventually},
     objects::{identity, service_account},
-    stage::{Stage, internal_url},
+    stage::Stage,
 };
 
 /// Issue 4, "Workload trust": the keys are followed when the API server's keys rotate.
@@ -21,8 +21,8 @@ fn a_new_key_of_the_cluster_is_known_before_anything_is_signed_with_it() {
     stage.apply(service_account(&namespace, "labeler"));
     stage.apply(identity(&stage.id, &namespace, "labeler", &[]));
     Object::in_namespace(&namespace, "workloadidentity", "labeler").wait_ready(PATIENCE);
-    let old = token(&stage, &namespace);
-    assert_eq!(log_in(&stage, &old), 200);
+    let old = stage.assertion(&namespace, "labeler");
+    assert_eq!(stage.log_in(&old, &[]).0, 200);
     assert_eq!(trusted(&stage, &stage.id), published());
 
     let before = published();
@@ -37,10 +37,10 @@ fn a_new_key_of_the_cluster_is_known_before_anything_is_signed_with_it() {
     }
 
     rotate(&stage, &namespace, "sign");
-    let new = token(&stage, &namespace);
+    let new = stage.assertion(&namespace, "labeler");
     assert_ne!(key_of(&new), key_of(&old), "it signs with another key");
-    assert_eq!(log_in(&stage, &new), 200, "a token by the new key is good at once");
-    assert_eq!(log_in(&stage, &old), 200, "and one by the old key while that is published");
+    assert_eq!(stage.log_in(&new, &[]).0, 200, "a token by the new key is good at once");
+    assert_eq!(stage.log_in(&old, &[]).0, 200, "and one by the old key while that is published");
     // The operator itself comes through as well.
     stage.apply(identity(&stage.id, &namespace, "later", &[]));
     Object::in_namespace(&namespace, "workloadidentity", "later").wait_ready(POD_PATIENCE);
@@ -54,21 +54,6 @@ fn rotate(stage: &Stage, namespace: &str, step: &str) {
     // An API server takes objects of its own kinds first.
     let probe = identity(&stage.id, namespace, "probe", &[]);
     eventually("our objects are taken again", PATIENCE, || dry_run(&probe).map(drop));
-}
-
-/// A token of the labeler for Keycloak.
-fn token(stage: &Stage, namespace: &str) -> String {
-    let audience = format!("--audience={}/realms/{}", internal_url(), stage.id);
-    kubectl(&["create", "token", "labeler", "-n", namespace, &audience]).trim().to_owned()
-}
-
-fn log_in(stage: &Stage, assertion: &str) -> u16 {
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-        ("client_assertion", assertion),
-    ];
-    stage.keycloak.token(&stage.id, &form).0
 }
 
 /// The id of the key that a token is signed with.

@@ -110,6 +110,22 @@ impl Stage {
         self.id.clone()
     }
 
+    /// A token of a ServiceAccount for the realm.
+    pub fn assertion(&self, namespace: &str, account: &str) -> String {
+        let audience = format!("--audience={}/realms/{}", internal_url(), self.id);
+        kubectl(&["create", "token", account, "-n", namespace, &audience]).trim().to_owned()
+    }
+
+    /// What the realm answers to it, as to a sidecar (RFC 7523, section 2.2).
+    pub fn log_in(&self, assertion: &str, more: &[(&str, &str)]) -> (u16, Value) {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion),
+        ];
+        self.keycloak.token(&self.id, &[&form, more].concat())
+    }
+
     /// What an administrator gives the operator in a realm that it did not make.
     pub fn may_manage_realm(&self) {
         let operator = self.keycloak.client("master", "keywire-operator");

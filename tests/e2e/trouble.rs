@@ -55,11 +55,7 @@ fn a_wrong_secret_is_told_by_client_and_shown_to_nobody() {
 /// Issue 3, "Bad input": a missing right: a condition that says which.
 #[test]
 fn a_missing_right_is_named() {
-    let mut stage = Stage::empty("rights");
-    let client_id = stage.login_without_rights("right");
-    let namespace = stage.namespace("login");
-    apply_login(&stage, &namespace, &client_id, "right");
-    stage.server_object().wait_ready(PATIENCE);
+    let (stage, _) = without_rights("rights");
     stage.apply(stage.realm());
     let message = stage.realm_object().wait_condition("Ready", "False", "MissingRight");
     assert_says(&message, &["role create-realm of realm master"]);
@@ -78,6 +74,16 @@ fn a_missing_right_is_named() {
     eventually_told(&stage.realm_object(), "default", "CleanupFailed", "keywire.dev/force-release=true");
     stage.realm_object().release_by_hand();
     stage.realm_object().wait_gone();
+}
+
+/// A server where the operator can log in and may do nothing; and the namespace of the login's Secret.
+pub fn without_rights(test: &str) -> (Stage, String) {
+    let mut stage = Stage::empty(test);
+    let client_id = stage.login_without_rights("right");
+    let namespace = stage.namespace("login");
+    apply_login(&stage, &namespace, &client_id, "right");
+    stage.server_object().wait_ready(PATIENCE);
+    (stage, namespace)
 }
 
 /// Waits for an event about the test's objects with this reason and these words.
@@ -254,13 +260,12 @@ pub fn kubernetes_token() -> Value {
     json!({"kubernetesToken": {"clientId": "keywire-operator"}})
 }
 
-/// A login by the Secret that [`apply_login`] makes.
-pub fn client_secret(namespace: &str) -> Value {
+fn client_secret(namespace: &str) -> Value {
     json!({"clientSecret": {"namespace": namespace, "name": "login"}})
 }
 
 /// A KeycloakServer whose login is a Secret that the operator may read.
-pub fn apply_login(stage: &Stage, namespace: &str, client_id: &str, secret: &str) {
+fn apply_login(stage: &Stage, namespace: &str, client_id: &str, secret: &str) {
     allow_reading(stage, namespace);
     apply_secret(stage, namespace, client_id, secret);
     stage.apply(stage.server_at(&internal_url(), client_secret(namespace)));

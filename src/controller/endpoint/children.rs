@@ -64,7 +64,7 @@ fn service(object: &ModelEndpoint, endpoint: &Endpoint, owner: &OwnerReference) 
     Service {
         metadata: metadata(endpoint.service.clone(), endpoint, owner),
         spec: Some(ServiceSpec {
-            selector: Some(object.spec.workload.match_labels.to_map()),
+            selector: Some(object.spec.workload.match_labels.clone().into()),
             ports: Some(ports.collect()),
             ..ServiceSpec::default()
         }),
@@ -83,7 +83,7 @@ fn network_policy(object: &ModelEndpoint, endpoint: &Endpoint, owner: &OwnerRefe
         metadata: metadata(format!("keywire-{}", endpoint.name.name), endpoint, owner),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector {
-                match_labels: Some(object.spec.workload.match_labels.to_map()),
+                match_labels: Some(object.spec.workload.match_labels.clone().into()),
                 ..LabelSelector::default()
             }),
             policy_types: Some(vec!["Ingress".to_owned()]),

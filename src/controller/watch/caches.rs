@@ -1,10 +1,6 @@
 //! The caches, and the access graph as they hold it.
 
-use std::{
-    collections::BTreeMap,
-    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -16,6 +12,7 @@ use super::index::Index;
 use crate::{
     api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
     core::{
+        fingerprint,
         graph::{Endpoint, Grant, Workload},
         name::Ref,
     },
@@ -38,8 +35,8 @@ impl Claim {
     }
 
     /// Stands for it in an index, where ten thousand of them are. Two that have the same are told apart by who asks.
-    pub(super) fn hash(&self) -> u64 {
-        BuildHasherDefault::<DefaultHasher>::default().hash_one(self)
+    pub(super) fn key(&self) -> u64 {
+        fingerprint::number(self)
     }
 }
 
@@ -108,7 +105,7 @@ impl Caches {
 
     /// The identities that claim a ServiceAccount in a realm.
     pub fn claimants(&self, claim: &Claim) -> Vec<Arc<WorkloadIdentity>> {
-        let names = self.identities_by_claim.get(&claim.hash());
+        let names = self.identities_by_claim.get(&claim.key());
         let found = names.iter().filter_map(|name| alive(Self::namespaced(&self.identities, name)?));
         found.filter(|identity| Claim::of(identity) == *claim).collect()
     }

@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,7 +13,10 @@ use kube::ResourceExt;
 use tokio::sync::Notify;
 
 use super::{Caches, Queues};
-use crate::{api::parse::name_of, core::name::Ref};
+use crate::{
+    api::parse::name_of,
+    core::{fingerprint, name::Ref},
+};
 
 /// How long one round over all objects takes.
 const ROUND: Duration = Duration::from_secs(600);
@@ -76,9 +78,7 @@ fn queue(caches: &Caches, queues: &Queues, slice: u32) {
 
 /// The part of a round in which an object's turn is.
 fn slice_of(name: &Ref) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    u32::try_from(hasher.finish() % u64::from(SLICES)).unwrap_or_default()
+    u32::try_from(fingerprint::number(name) % u64::from(SLICES)).unwrap_or_default()
 }
 
 /// How many passes have ended, by kind.

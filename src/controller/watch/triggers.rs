@@ -183,9 +183,9 @@ impl Queues {
                 .collect()
         };
         let claims = |identity: &Option<Arc<WorkloadIdentity>>| identity.as_deref().map(Claim::of);
-        let hashes = |identity: &Option<Arc<WorkloadIdentity>>| claims(identity).map(|claim| claim.hash());
+        let keys = |identity: &Option<Arc<WorkloadIdentity>>| claims(identity).map(|claim| claim.key());
         caches.identities_by_target.replace(&name, targets(&change.old), targets(&change.new));
-        caches.identities_by_claim.replace(&name, hashes(&change.old), hashes(&change.new));
+        caches.identities_by_claim.replace(&name, keys(&change.old), keys(&change.new));
         self.realms_left(change, |identity| (&identity.spec.realm, identity.held_in()));
         if !asks_anew(change) {
             return;

@@ -3,7 +3,7 @@
 use crate::core::{
     path::{CanonicalPath, MAX_SEGMENTS},
     policy::document::{Access, Rule},
-    protocol::{ModelUse, Need, Route},
+    protocol::{ModelUse, Route},
 };
 
 /// A [`Rule`] that was checked and split.
@@ -97,9 +97,7 @@ impl CompiledRule {
     fn answer<'a>(&'a self, models: ModelUse<'a>) -> Route<'a> {
         match &self.access {
             Access::Public => Route::public(&self.pattern),
-            Access::Permission(permission) => {
-                Route { name: &self.pattern, need: Need::Permission(permission.as_str()), models, listing: None }
-            }
+            Access::Permission(permission) => Route::new(&self.pattern, permission.as_str(), models),
         }
     }
 

@@ -119,8 +119,20 @@ impl<'a> ModelUse<'a> {
 pub(crate) mod tests {
     use super::*;
 
+    /// A row of a table's test: method, path, and what is asked for: the need and the models, in the words of [`ask`].
+    type Row<'a> = (&'a str, &'a str, Option<(&'a str, &'a str)>);
+
+    /// Whether a table says what it should of each request.
+    #[track_caller]
+    pub fn check(table: impl for<'a> Fn(&str, &[&'a str]) -> Option<Route<'a>>, rows: &[Row<'_>]) {
+        for (method, path, expected) in rows {
+            let expected = expected.map(|(need, models)| (need.to_owned(), models.to_owned()));
+            assert_eq!(ask(&table, method, path), expected, "{method} {path}");
+        }
+    }
+
     /// What a table asks for, in words.
-    pub fn ask(
+    fn ask(
         table: impl for<'a> Fn(&str, &[&'a str]) -> Option<Route<'a>>,
         method: &str,
         path: &str,

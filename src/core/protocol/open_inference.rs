@@ -67,11 +67,11 @@ fn repository<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::protocol::tests::ask;
+    use crate::core::protocol::tests::check;
 
     #[test]
     fn table() {
-        for (method, path, expected) in [
+        let rows = [
             ("GET", "/v2/health/live", Some(("public", "-"))),
             ("HEAD", "/v2/health/ready", Some(("public", "-"))),
             ("POST", "/v2/health/ready", None),
@@ -106,9 +106,7 @@ mod tests {
             ("GET", "/v1/models", None),
             ("GET", "/metrics", None),
             ("GET", "/", None),
-        ] {
-            let expected = expected.map(|(need, models)| (need.to_owned(), models.to_owned()));
-            assert_eq!(ask(route, method, path), expected, "{method} {path}");
-        }
+        ];
+        check(route, &rows);
     }
 }

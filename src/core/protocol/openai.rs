@@ -157,11 +157,11 @@ fn joined<'a>(segments: &[&'a str]) -> Option<ModelUse<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::protocol::tests::ask;
+    use crate::core::protocol::tests::check;
 
     #[test]
     fn table() {
-        for (method, path, expected) in [
+        let rows = [
             ("GET", "/v1/models", Some(("read", "-"))),
             ("GET", "/v1/models/gpt", Some(("read", "gpt"))),
             ("GET", "/v1/models/meta-llama/Llama-3", Some(("read", "meta-llama/Llama-3"))),
@@ -207,9 +207,7 @@ mod tests {
             ("DELETE", "/api/delete", Some(("deploy", "in JSON or name"))),
             ("POST", "/api/copy", Some(("deploy", "*"))),
             ("POST", "/api/unknown", None),
-        ] {
-            let expected = expected.map(|(need, models)| (need.to_owned(), models.to_owned()));
-            assert_eq!(ask(route, method, path), expected, "{method} {path}");
-        }
+        ];
+        check(route, &rows);
     }
 }
