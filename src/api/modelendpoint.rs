@@ -34,8 +34,8 @@ use crate::core::policy::document;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.protocol != 'HTTP' || (has(self.rules) && size(self.rules) > 0)")
-    .message("spec.protocol HTTP has no routes of its own: name at least one in spec.rules, all others are denied"))]
+#[x_kube(validation = Rule::new("!(self.protocol in ['HTTP', 'gRPC']) || (has(self.rules) && size(self.rules) > 0)")
+    .message("spec.protocol HTTP or gRPC has no routes of its own: name at least one in spec.rules, all others are denied"))]
 pub struct ModelEndpointSpec {
     /// The Realm whose tokens are taken.
     #[schemars(length(min = 1, max = 63))]
@@ -72,13 +72,33 @@ pub struct ModelEndpointSpec {
 /// What a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Protocol {
-    /// KServe's Open Inference Protocol (v2) over REST: MLServer, KServe, Triton.
+    /// KServe's Open Inference Protocol (v2), REST and gRPC: MLServer, KServe, Triton.
     OpenInference,
     /// OpenAI's API: vLLM, llama.cpp, TGI, LiteLLM, Ollama (also its own `/api`). The model is the one that the body names.
     #[serde(rename = "OpenAI")]
     OpenAi,
-    /// TensorFlow Serving over REST.
+    /// TensorFlow Serving, REST and gRPC.
     TensorFlowServing,
+    /// TorchServe: inference, management, gRPC.
+    TorchServe,
+    /// The Model Context Protocol over HTTP. What a grant calls models are here tools, prompts and the URIs of resources.
+    #[serde(rename = "MCP")]
+    Mcp,
+    /// Agent2Agent: JSON-RPC, REST and gRPC.
+    #[serde(rename = "A2A")]
+    A2a,
+    /// Prefect 3's server.
+    Prefect,
+    /// MLflow's tracking server and registry.
+    #[serde(rename = "MLflow")]
+    MlFlow,
+    /// Ray's dashboard: jobs and Serve.
+    Ray,
+    /// Dagster's webserver.
+    Dagster,
+    /// gRPC: only the routes in `spec.rules` are open.
+    #[serde(rename = "gRPC")]
+    Grpc,
     /// Plain HTTP: only the routes in `spec.rules` are open.
     #[serde(rename = "HTTP")]
     Http,
@@ -90,6 +110,14 @@ impl From<Protocol> for document::Protocol {
             Protocol::OpenInference => Self::OpenInference,
             Protocol::OpenAi => Self::OpenAi,
             Protocol::TensorFlowServing => Self::TensorFlowServing,
+            Protocol::TorchServe => Self::TorchServe,
+            Protocol::Mcp => Self::Mcp,
+            Protocol::A2a => Self::A2a,
+            Protocol::Prefect => Self::Prefect,
+            Protocol::MlFlow => Self::MlFlow,
+            Protocol::Ray => Self::Ray,
+            Protocol::Dagster => Self::Dagster,
+            Protocol::Grpc => Self::Grpc,
             Protocol::Http => Self::Http,
         }
     }

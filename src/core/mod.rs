@@ -15,4 +15,5 @@ pub mod path;
 pub mod permission;
 pub mod policy;
 pub mod protocol;
+pub mod query;
 pub mod rights;

@@ -21,6 +21,7 @@ pub enum Named<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap<'a> {
     body: &'a [u8],
+    name: &'static str,
     member: Member<'a>,
 }
 
@@ -42,15 +43,17 @@ pub enum ModelError {
 
 /// The model that a body names. An empty name is none: servers take it for "the default".
 pub fn named(body: &[u8], place: BodyModel) -> Result<Named<'_>, ModelError> {
-    let model = member(body, MODEL, may_choose)?;
-    let name = match place {
-        BodyModel::Json => None,
-        BodyModel::JsonOrName => said(&member(body, "name", |_| false)?)?,
+    let (member_name, name) = match place {
+        BodyModel::Json => (MODEL, None),
+        BodyModel::JsonOrName => (MODEL, said(&member(body, "name", |_| false)?)?),
+        BodyModel::JsonMember(name) => (name, None),
+        BodyModel::Multipart | BodyModel::Protobuf(_) => return Err(JsonError::NotJson.into()),
     };
+    let model = member(body, member_name, if member_name == MODEL { may_choose } else { |_| false })?;
     match (said(&model)?, name) {
         (Some(model), Some(name)) if model != name => Err(ModelError::TwoNames),
         (Some(one), _) | (None, Some(one)) => Ok(Named::Model(one)),
-        (None, None) => Ok(Named::Nothing(Gap { body, member: model })),
+        (None, None) => Ok(Named::Nothing(Gap { body, name: member_name, member: model })),
     }
 }
 
@@ -68,7 +71,7 @@ impl Gap<'_> {
     /// The body with this model in it, so that the server takes the one that was decided on.
     #[must_use]
     pub fn fill(&self, model: &str) -> Vec<u8> {
-        self.member.set(self.body, MODEL, model)
+        self.member.set(self.body, self.name, model)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::core::{
         document::{Access, Grant, GuardPolicy, Listener, Protocol, Subject, TrustedIssuer},
         rule::{CompiledRule, RuleError},
     },
-    protocol::{self, Route},
+    protocol::{self, Messages, Route, WEBSOCKET, Wire},
 };
 
 /// A [`GuardPolicy`] that passed its checks.
@@ -104,10 +104,13 @@ impl CompiledPolicy {
     /// What a request asks for: the custom rules in their order, then the
     /// protocol's table. `None`: denied.
     pub fn route<'a>(&'a self, method: &str, path: CanonicalPath<'a>) -> Option<Route<'a>> {
-        self.rules
-            .iter()
-            .find_map(|rule| rule.route(method, path))
-            .or_else(|| protocol::route(self.protocol, method, path))
+        let of_rules = self.rules.iter().find_map(|rule| rule.route(method, path));
+        let route = match (of_rules, self.protocol) {
+            (Some(route), Protocol::Grpc) => route.over(Wire::Grpc(Messages::Many)),
+            (Some(route), _) => route,
+            (None, protocol) => protocol::route(protocol, method, path)?,
+        };
+        Some(if method == WEBSOCKET { route.over(Wire::WebSocket) } else { route })
     }
 
     /// Every permission that a request can be asked for, once each.

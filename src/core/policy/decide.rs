@@ -67,11 +67,21 @@ pub fn decide<'p>(
 #[must_use]
 pub fn may_use(policy: &CompiledPolicy, caller: &Caller<'_>, model: &str, now: i64) -> bool {
     let covers = |grant: &CompiledGrant| {
-        grant.expires_at.is_none_or(|end| now < end)
-            && grant.models.as_ref().is_none_or(|models| models.contains(model))
-            && grant.permissions.iter().any(|granted| caller.roles.iter().any(|role| **role == *granted.as_str()))
+        is_usable(grant, caller, now) && grant.models.as_ref().is_none_or(|models| models.contains(model))
     };
     policy.serves(model) && policy.grants_of(caller.client).iter().any(covers)
+}
+
+/// Whether a caller may do anything at all: what a call needs before its body is read. `now` is in seconds since the epoch.
+#[must_use]
+pub fn may_anything(policy: &CompiledPolicy, caller: &Caller<'_>, now: i64) -> bool {
+    policy.grants_of(caller.client).iter().any(|grant| is_usable(grant, caller, now))
+}
+
+/// In force, and at least one of its permissions is in the token too.
+fn is_usable(grant: &CompiledGrant, caller: &Caller<'_>, now: i64) -> bool {
+    grant.expires_at.is_none_or(|end| now < end)
+        && grant.permissions.iter().any(|granted| caller.roles.iter().any(|role| **role == *granted.as_str()))
 }
 
 fn covers(grant: &CompiledGrant, permission: &str, models: &ModelUse<'_>, now: i64) -> Result<(), Denial> {
@@ -85,8 +95,8 @@ fn covers(grant: &CompiledGrant, permission: &str, models: &ModelUse<'_>, now: i
         (None, _) | (Some(_), ModelUse::None) => Ok(()),
         (Some(granted), ModelUse::One(model)) if granted.contains(&**model) => Ok(()),
         (Some(_), ModelUse::One(_)) => Err(Denial::ModelNotGranted),
-        // One in a body that was not read is any.
-        (Some(_), ModelUse::Every | ModelUse::InBody(_)) => Err(Denial::EveryModelNotGranted),
+        // One that was not read is any.
+        (Some(_), ModelUse::Every | ModelUse::InBody(_) | ModelUse::InQuery(_)) => Err(Denial::EveryModelNotGranted),
     }
 }
 

@@ -58,16 +58,52 @@ pub struct TrustedIssuer {
 }
 
 /// The route table of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display, strum::IntoStaticStr)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+)]
 pub enum Protocol {
-    /// KServe's Open Inference Protocol (v2), REST.
+    /// KServe's Open Inference Protocol (v2), REST and gRPC.
     OpenInference,
     /// OpenAI's API and what its servers add to it.
     #[serde(rename = "OpenAI")]
     #[strum(serialize = "OpenAI")]
     OpenAi,
-    /// TensorFlow Serving, REST.
+    /// TensorFlow Serving, REST and gRPC.
     TensorFlowServing,
+    /// TorchServe: inference, management, gRPC.
+    TorchServe,
+    /// The Model Context Protocol over HTTP.
+    #[serde(rename = "MCP")]
+    #[strum(serialize = "MCP")]
+    Mcp,
+    /// Agent2Agent: JSON-RPC, REST and gRPC.
+    #[serde(rename = "A2A")]
+    #[strum(serialize = "A2A")]
+    A2a,
+    /// Prefect 3's server.
+    Prefect,
+    /// MLflow's tracking server and registry.
+    #[serde(rename = "MLflow")]
+    #[strum(serialize = "MLflow")]
+    MlFlow,
+    /// Ray's dashboard: jobs and Serve.
+    Ray,
+    /// Dagster's webserver.
+    Dagster,
+    /// gRPC: only the custom rules open anything.
+    #[serde(rename = "gRPC")]
+    #[strum(serialize = "gRPC")]
+    Grpc,
     /// Plain HTTP: only the custom rules open anything.
     #[serde(rename = "HTTP")]
     #[strum(serialize = "HTTP")]

@@ -3,7 +3,7 @@
 use crate::core::{
     path::{CanonicalPath, MAX_SEGMENTS},
     policy::document::{Access, Rule},
-    protocol::{ModelUse, Route},
+    protocol::{ModelUse, Route, WEBSOCKET},
 };
 
 /// A [`Rule`] that was checked and split.
@@ -72,7 +72,10 @@ impl CompiledRule {
     /// A trailing slash makes no difference: servers tend to serve `/a/` as
     /// `/a`, and a strict rule must not be stepped around by adding one.
     pub fn route<'a>(&'a self, method: &str, path: CanonicalPath<'a>) -> Option<Route<'a>> {
-        if !self.methods.is_empty() && !self.methods.iter().any(|m| **m == *method) {
+        // Every method is not a websocket too: what goes over one is looked at by nobody.
+        let fits =
+            if self.methods.is_empty() { method != WEBSOCKET } else { self.methods.iter().any(|m| **m == *method) };
+        if !fits {
             return None;
         }
         let mut model = ModelUse::Every;
@@ -169,7 +172,7 @@ mod tests {
             };
             let found = compiled.route("GET", path).map(|route| match route.models {
                 ModelUse::One(name) => name.into_owned(),
-                ModelUse::Every | ModelUse::InBody(_) => "*".to_owned(),
+                ModelUse::Every | ModelUse::InBody(_) | ModelUse::InQuery(_) => "*".to_owned(),
                 ModelUse::None => "-".to_owned(),
             });
             assert_eq!(found.as_deref(), expected, "{pattern} {}", path.as_str());
@@ -183,6 +186,12 @@ mod tests {
         assert!(compiled.route("GET", path).is_some());
         assert!(compiled.route("DELETE", path).is_none());
         assert!(compiled.route("get", path).is_none());
+        let Ok(compiled) = CompiledRule::compile(&rule(&[], "/a")) else { panic!("compiles") };
+        assert!(compiled.route("DELETE", path).is_some());
+        assert!(compiled.route(WEBSOCKET, path).is_none());
+        let Ok(compiled) = CompiledRule::compile(&rule(&[WEBSOCKET], "/a")) else { panic!("compiles") };
+        assert!(compiled.route(WEBSOCKET, path).is_some());
+        assert!(compiled.route("GET", path).is_none());
     }
 
     #[test]

@@ -1,13 +1,21 @@
 //! Route tables: which permission a request of a protocol asks for. Pure.
 //!
 //! To add a protocol: write its table in a file of its own (a `PERMISSIONS`
-//! list and a `route` function), then add one line to each `match` here. The
+//! list and a `route` function), then add one line to [`Table::of`]. The
 //! compiler names the places once [`Protocol`] has the new variant.
 
+pub mod a2a;
+pub mod dagster;
+pub mod grpc;
 pub mod http;
+pub mod mcp;
+pub mod mlflow;
 pub mod open_inference;
 pub mod openai;
+pub mod prefect;
+pub mod ray;
 pub mod tensorflow_serving;
+pub mod torchserve;
 
 use std::borrow::Cow;
 
@@ -24,7 +32,32 @@ pub struct Route<'a> {
     pub models: ModelUse<'a>,
     /// Its answer lists models: only those that the caller may use are shown.
     pub listing: Option<Listing>,
+    /// How it travels.
+    pub wire: Wire,
 }
+
+/// How a route's call travels. One that comes in another way is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// A request and its answer.
+    Http,
+    /// gRPC: HTTP/2, `application/grpc`, messages in frames.
+    Grpc(Messages),
+    /// A websocket (RFC 6455): looked up by the method [`WEBSOCKET`].
+    WebSocket,
+}
+
+/// How many messages a gRPC call sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Messages {
+    /// Just one.
+    One,
+    /// Any number, each decided by itself.
+    Many,
+}
+
+/// The method under which a request for a websocket is looked up: never under the `GET` that it is.
+pub const WEBSOCKET: &str = "WEBSOCKET";
 
 /// What a route asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +66,19 @@ pub enum Need<'a> {
     Public,
     /// This permission.
     Permission(&'a str),
+    /// What the body asks for. Until that is read, some grant on the endpoint.
+    InBody(Dialect),
+}
+
+/// What a body says that is itself a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// A message of the Model Context Protocol (JSON-RPC 2.0).
+    Mcp,
+    /// A message of Agent2Agent (JSON-RPC 2.0).
+    A2a,
+    /// GraphQL, as Dagster has it.
+    GraphQl,
 }
 
 /// Which models a call touches. A grant narrowed to models covers only what it names.
@@ -42,6 +88,8 @@ pub enum ModelUse<'a> {
     None,
     /// One, by its decoded name.
     One(Cow<'a, str>),
+    /// The one that this parameter of the query names. Until that is read, it counts as every model.
+    InQuery(&'static str),
     /// The one that the body names. Until that is read, it counts as every model.
     InBody(BodyModel),
     /// Any number, or it cannot be told: needs a grant of every model.
@@ -55,6 +103,12 @@ pub enum BodyModel {
     Json,
     /// The same, or `name`, as Ollama has it where it is older.
     JsonOrName,
+    /// This top-level member of a JSON object.
+    JsonMember(&'static str),
+    /// The part `model` of a `multipart/form-data` body (RFC 7578).
+    Multipart,
+    /// The field of a protobuf message that these numbers lead to, from the outside in.
+    Protobuf(&'static [u32]),
 }
 
 /// The most segments that a table looks at; a longer path is in no table.
@@ -69,29 +123,62 @@ pub fn route<'a>(protocol: Protocol, method: &str, path: CanonicalPath<'a>) -> O
         count += 1;
     }
     let segments = &segments[..count];
-    match protocol {
-        Protocol::OpenInference => open_inference::route(method, segments),
-        Protocol::OpenAi => openai::route(method, segments),
-        Protocol::TensorFlowServing => tensorflow_serving::route(method, segments),
-        Protocol::Http => http::route(method, segments),
-    }
+    (Table::of(protocol).route)(method, segments)
 }
 
 /// Every permission that the protocol's table can ask for: the client roles
 /// that an endpoint has before its custom rules add theirs.
 pub fn permissions(protocol: Protocol) -> &'static [&'static str] {
-    match protocol {
-        Protocol::OpenInference => open_inference::PERMISSIONS,
-        Protocol::OpenAi => openai::PERMISSIONS,
-        Protocol::TensorFlowServing => tensorflow_serving::PERMISSIONS,
-        Protocol::Http => http::PERMISSIONS,
+    Table::of(protocol).permissions
+}
+
+/// What a protocol's file says of it.
+struct Table {
+    route: for<'a> fn(&str, &[&'a str]) -> Option<Route<'a>>,
+    permissions: &'static [&'static str],
+}
+
+impl Table {
+    fn of(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::OpenInference => Self { route: open_inference::route, permissions: open_inference::PERMISSIONS },
+            Protocol::OpenAi => Self { route: openai::route, permissions: openai::PERMISSIONS },
+            Protocol::TensorFlowServing => {
+                Self { route: tensorflow_serving::route, permissions: tensorflow_serving::PERMISSIONS }
+            }
+            Protocol::TorchServe => Self { route: torchserve::route, permissions: torchserve::PERMISSIONS },
+            Protocol::Mcp => Self { route: mcp::route, permissions: mcp::PERMISSIONS },
+            Protocol::A2a => Self { route: a2a::route, permissions: a2a::PERMISSIONS },
+            Protocol::Prefect => Self { route: prefect::route, permissions: prefect::PERMISSIONS },
+            Protocol::MlFlow => Self { route: mlflow::route, permissions: mlflow::PERMISSIONS },
+            Protocol::Ray => Self { route: ray::route, permissions: ray::PERMISSIONS },
+            Protocol::Dagster => Self { route: dagster::route, permissions: dagster::PERMISSIONS },
+            Protocol::Grpc => Self { route: grpc::route, permissions: grpc::PERMISSIONS },
+            Protocol::Http => Self { route: http::route, permissions: http::PERMISSIONS },
+        }
     }
 }
 
 impl<'a> Route<'a> {
     /// A route that needs `permission` and touches `models`.
     pub(crate) fn new(name: &'a str, permission: &'a str, models: ModelUse<'a>) -> Self {
-        Self { name, need: Need::Permission(permission), models, listing: None }
+        Self { name, need: Need::Permission(permission), models, listing: None, wire: Wire::Http }
+    }
+
+    /// A route whose body says what it asks for.
+    pub(crate) fn in_body(name: &'a str, dialect: Dialect) -> Self {
+        let (need, models) = (Need::InBody(dialect), ModelUse::None);
+        Self { name, need, models, listing: None, wire: Wire::Http }
+    }
+
+    /// The same over another wire.
+    pub(crate) fn over(self, wire: Wire) -> Self {
+        Self { wire, ..self }
+    }
+
+    /// Whether the body has to be read before it can be decided.
+    pub fn is_in_body(&self) -> bool {
+        matches!(self.need, Need::InBody(_)) || matches!(self.models, ModelUse::InBody(_))
     }
 
     /// The same with an answer that lists models.
@@ -101,7 +188,7 @@ impl<'a> Route<'a> {
 
     /// A probe: open to whoever reaches the port.
     pub(crate) fn public(name: &'a str) -> Self {
-        Self { name, need: Need::Public, models: ModelUse::None, listing: None }
+        Self { name, need: Need::Public, models: ModelUse::None, listing: None, wire: Wire::Http }
     }
 }
 
@@ -117,6 +204,8 @@ impl<'a> ModelUse<'a> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use strum::IntoEnumIterator;
+
     use super::*;
 
     /// A row of a table's test: method, path, and what is asked for: the need and the models, in the words of [`ask`].
@@ -142,12 +231,19 @@ pub(crate) mod tests {
         let need = match route.need {
             Need::Public => "public",
             Need::Permission(permission) => permission,
+            Need::InBody(Dialect::Mcp) => "MCP",
+            Need::InBody(Dialect::A2a) => "A2A",
+            Need::InBody(Dialect::GraphQl) => "GraphQL",
         };
         let models = match route.models {
             ModelUse::None => "-".to_owned(),
             ModelUse::Every => "*".to_owned(),
             ModelUse::InBody(BodyModel::Json) => "in JSON".to_owned(),
             ModelUse::InBody(BodyModel::JsonOrName) => "in JSON or name".to_owned(),
+            ModelUse::InBody(BodyModel::JsonMember(member)) => format!("in JSON {member}"),
+            ModelUse::InBody(BodyModel::Multipart) => "in multipart".to_owned(),
+            ModelUse::InBody(BodyModel::Protobuf(path)) => format!("in protobuf {path:?}"),
+            ModelUse::InQuery(parameter) => format!("in query {parameter}"),
             ModelUse::One(name) => name.into_owned(),
         };
         Some((need.to_owned(), models))
@@ -176,7 +272,7 @@ pub(crate) mod tests {
             "/collective_rpc",
             "/api/pull",
         ];
-        for protocol in [Protocol::OpenInference, Protocol::OpenAi, Protocol::TensorFlowServing, Protocol::Http] {
+        for protocol in Protocol::iter() {
             for path in paths {
                 for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
                     let Ok(path) = CanonicalPath::parse(path) else { panic!("{path}") };

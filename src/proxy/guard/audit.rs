@@ -50,7 +50,7 @@ impl Audit {
         let model = match record.models {
             Some(ModelUse::One(name)) => Some(&**name),
             Some(ModelUse::Every) => Some("*"),
-            Some(ModelUse::None | ModelUse::InBody(_)) | None => None,
+            Some(ModelUse::None | ModelUse::InBody(_) | ModelUse::InQuery(_)) | None => None,
         };
         tracing::info!(
             target: "audit",

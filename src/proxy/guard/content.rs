@@ -17,7 +17,7 @@ use crate::{
             model::{self, Named},
         },
         policy::compiled::CompiledPolicy,
-        protocol::{BodyModel, ModelUse},
+        protocol::{BodyModel, ModelUse, Route},
     },
     proxy::http::{
         answer::Refusal,
@@ -65,26 +65,38 @@ fn is_json(value: &str) -> bool {
 
 /// A body that was read.
 #[derive(Debug)]
-pub struct Content {
-    /// The one model that it names.
-    pub model: ModelUse<'static>,
+pub struct Content<'a> {
+    /// What it asks for.
+    pub route: Route<'a>,
     /// What the application gets.
     pub body: Bytes,
 }
 
+/// Finds what a body asks for.
+pub fn read<'a>(body: Bytes, route: Route<'a>, policy: &CompiledPolicy) -> Result<Content<'a>, Refusal> {
+    match route.models {
+        ModelUse::InBody(place) => {
+            let (model, body) = model(body, place, policy)?;
+            Ok(Content { route: Route { models: ModelUse::One(Cow::Owned(model)), ..route }, body })
+        }
+        ModelUse::None | ModelUse::One(_) | ModelUse::InQuery(_) | ModelUse::Every => Ok(Content { route, body }),
+    }
+}
+
 /// Finds the model that a body names. One that names none means the endpoint's only one, which is put in: the server may
 /// have others, and a default of its own. Where there are more it is refused.
-pub fn read(body: Bytes, place: BodyModel, policy: &CompiledPolicy) -> Result<Content, Refusal> {
+fn model(body: Bytes, place: BodyModel, policy: &CompiledPolicy) -> Result<(String, Bytes), Refusal> {
     let named = model::named(&body, place).map_err(|error| refuse::body(error.into(), &error))?;
-    let (model, filled) = match named {
-        Named::Model(name) => (name.into_owned(), None),
+    match named {
+        Named::Model(name) => {
+            let name = name.into_owned();
+            Ok((name, body))
+        }
         Named::Nothing(gap) => {
             let only = policy.only_model().ok_or_else(refuse::no_model)?;
-            (only.to_owned(), Some(gap.fill(only)))
+            Ok((only.to_owned(), gap.fill(only).into()))
         }
-    };
-    let body = filled.map_or(body, Bytes::from);
-    Ok(Content { model: ModelUse::One(Cow::Owned(model)), body })
+    }
 }
 
 /// Asks for a list as a whole and in plain text.

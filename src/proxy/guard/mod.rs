@@ -1,8 +1,11 @@
 //! The inbound half: who may do what, then on to the application.
 
+pub mod admit;
 pub mod audit;
 pub mod content;
+pub mod forward;
 pub mod identity;
+pub mod read;
 pub mod recognise;
 pub mod refuse;
 pub mod serve;

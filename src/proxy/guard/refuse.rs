@@ -74,6 +74,13 @@ pub fn unknown_route(policy: &CompiledPolicy) -> Refusal {
     insufficient(policy, None, "unknown_route", message)
 }
 
+/// 403: what the call asks for is in its body, and the caller may do nothing here.
+pub fn nothing_granted(policy: &CompiledPolicy, principal: &Principal) -> Refusal {
+    let (client, endpoint) = (&principal.client, &policy.endpoint);
+    let message = format!("Client {client} may do nothing on endpoint {endpoint}; {}.", ask(endpoint));
+    insufficient(policy, None, Denial::NoGrant.into(), message)
+}
+
 /// 403: the route is known, the caller is known, the right is missing.
 pub fn denied(
     policy: &CompiledPolicy,
@@ -86,7 +93,7 @@ pub fn denied(
     let ask = ask(endpoint);
     let model = match models {
         ModelUse::One(name) => format!("model {name:?}"),
-        ModelUse::Every | ModelUse::InBody(_) | ModelUse::None => "every model".to_owned(),
+        ModelUse::Every | ModelUse::InBody(_) | ModelUse::InQuery(_) | ModelUse::None => "every model".to_owned(),
     };
     let message = match denial {
         Denial::NoGrant | Denial::PermissionNotGranted => {
@@ -129,6 +136,12 @@ pub fn body(reason: &'static str, error: &dyn std::error::Error) -> Refusal {
 /// 400: the endpoint has more than one model, and the body names none.
 pub fn no_model() -> Refusal {
     let message = "The request names no model; set the member \"model\" of its body.";
+    Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", "model_missing", message)
+}
+
+/// 400: the model is in the query, which names none.
+pub fn no_model_in_query(parameter: &str) -> Refusal {
+    let message = format!("The request names no model; set the parameter {parameter:?} of its query.");
     Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", "model_missing", message)
 }
 

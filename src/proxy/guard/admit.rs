@@ -1,0 +1,230 @@
+//! What a request's head decides: its form, its route, its caller, its right.
+
+use std::{rc::Rc, sync::Arc};
+
+use http::{HeaderValue, StatusCode, request::Parts};
+
+use super::{
+    audit::Record,
+    identity::Caller,
+    refuse,
+    serve::GuardConnection,
+    state::{PolicyState, View},
+};
+use crate::{
+    core::{
+        body::listing::Listing,
+        path::{self, CanonicalPath},
+        policy::{compiled::CompiledPolicy, decide},
+        protocol::{ModelUse, Need, Route, Wire},
+        query,
+    },
+    proxy::{
+        http::{answer::Refusal, hygiene},
+        tokens::{
+            jwks::Issuer,
+            verify::{Trust, VerifyError},
+        },
+    },
+};
+
+/// A call that may pass, as far as its head tells.
+pub struct Admitted {
+    /// The application's port.
+    pub port: u16,
+    /// Who calls; nobody on a public route.
+    pub caller: Option<Rc<Caller>>,
+    /// `namespace/name` of the endpoint.
+    pub endpoint: Option<HeaderValue>,
+    /// The body says what it asks for, or names the model: it decides.
+    pub is_in_body: bool,
+    /// What its answer lists.
+    pub listing: Option<Listing>,
+    /// How it travels.
+    pub wire: Wire,
+}
+
+/// A call that may not, or not yet.
+pub(super) enum Stop {
+    Refused(Refusal),
+    /// The token's key is unknown: this issuer's keys may be older than it.
+    FetchKeys(Arc<Issuer>),
+}
+
+impl Stop {
+    /// For where no keys are fetched: the second time an unknown key is a refusal.
+    pub(super) fn into_refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal,
+            Self::FetchKeys(_) => refuse::no_policy(),
+        }
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl GuardConnection {
+    /// Decides as much as the head tells.
+    pub(super) async fn admit(&self, parts: &mut Parts) -> Result<Admitted, Refusal> {
+        let authorization = self.check_form(parts).inspect_err(|refusal| {
+            self.record("refused", refusal.reason(), &Record::default());
+        })?;
+        match self.decide(parts, authorization.as_ref(), true) {
+            Ok(admitted) => Ok(admitted),
+            Err(Stop::Refused(refusal)) => Err(refusal),
+            Err(Stop::FetchKeys(issuer)) => {
+                issuer.refresh().await;
+                self.decide(parts, authorization.as_ref(), false).map_err(Stop::into_refusal)
+            }
+        }
+    }
+
+    /// Refuses what has two readings; takes out what must not go on.
+    fn check_form(&self, parts: &mut Parts) -> Result<Option<HeaderValue>, Refusal> {
+        if let Some(violation) = self.flow.violation() {
+            return Err(ambiguous(violation.into(), &violation));
+        }
+        let authorization =
+            hygiene::clean_request(&mut parts.headers).map_err(|error| ambiguous((&error).into(), &error))?;
+        path::check_query(parts.uri.query()).map_err(|error| ambiguous(error.into(), &error))?;
+        if parts.uri.query().is_some_and(has_token) {
+            let message = "Refused: a token belongs in the Authorization header, not in the URL.";
+            return Err(Refusal::ambiguous("token_in_query", message));
+        }
+        CanonicalPath::parse(parts.uri.path()).map_err(|error| ambiguous(error.into(), &error))?;
+        Ok(authorization)
+    }
+
+    /// The policy in force.
+    pub(super) fn policy<'v>(&self, view: &'v View) -> Result<&'v CompiledPolicy, Stop> {
+        match &view.policy {
+            PolicyState::Active(policy) => Ok(policy),
+            PolicyState::Missing => Err(self.stop("unavailable", refuse::no_policy()).into()),
+            PolicyState::Deleted => Err(self.stop("denied", refuse::deleted()).into()),
+        }
+    }
+
+    /// What the request asks for. `None`: nothing that there is.
+    pub(super) fn route<'a>(&self, policy: &'a CompiledPolicy, parts: &'a Parts) -> Result<Option<Route<'a>>, Refusal> {
+        // Parsed before, without a copy: parsing again is cheaper than carrying it along.
+        let path = CanonicalPath::parse(parts.uri.path())
+            .map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))?;
+        let Some(route) = policy.route(parts.method.as_str(), path) else { return Ok(None) };
+        let ModelUse::InQuery(parameter) = route.models else { return Ok(Some(route)) };
+        let named = query::one(parts.uri.query().unwrap_or_default(), parameter);
+        let named = named.map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))?;
+        let model = named.ok_or_else(|| self.stop("refused", refuse::no_model_in_query(parameter)))?;
+        Ok(Some(Route { models: ModelUse::One(model), ..route }))
+    }
+
+    fn decide(&self, parts: &Parts, authorization: Option<&HeaderValue>, may_fetch: bool) -> Result<Admitted, Stop> {
+        let view = self.guard.view();
+        let policy = self.policy(&view)?;
+        let (Some(trust), Some(port)) = (&view.trust, policy.upstream(self.listen)) else {
+            return Err(self.stop("unavailable", refuse::port_not_served()).into());
+        };
+        let route = self.route(policy, parts)?;
+        if let Some(Route { need: Need::Public, name, wire, .. }) = &route {
+            self.record("allowed", "public", &Record { route: Some(name), ..Record::default() });
+            return Ok(Admitted { port, caller: None, endpoint: None, is_in_body: false, listing: None, wire: *wire });
+        }
+        let caller = self.authenticate(policy, trust, authorization, may_fetch)?;
+        self.authorize(&view, policy, &caller, route.as_ref())?;
+        let is_in_body = route.as_ref().is_some_and(Route::is_in_body);
+        let (listing, wire) = route.map_or((None, Wire::Http), |route| (route.listing, route.wire));
+        Ok(Admitted { port, caller: Some(caller), endpoint: view.endpoint.clone(), is_in_body, listing, wire })
+    }
+
+    fn authenticate(
+        &self,
+        policy: &CompiledPolicy,
+        trust: &Trust,
+        authorization: Option<&HeaderValue>,
+        may_fetch: bool,
+    ) -> Result<Rc<Caller>, Stop> {
+        let Some(authorization) = authorization else {
+            return Err(self.stop("denied", refuse::no_token(policy)).into());
+        };
+        let now = self.guard.clock().now();
+        self.last.recognise(trust, authorization.as_bytes(), now, &self.worker, self.guard.metrics()).map_err(|error| {
+            match (error, may_fetch) {
+                (VerifyError::UnknownKey(issuer), true) if trust.issuers.len() > issuer => {
+                    Stop::FetchKeys(Arc::clone(&trust.issuers[issuer].issuer))
+                }
+                _ => {
+                    let refusal = refuse::token(policy, &error);
+                    let unavailable = refusal.status() == StatusCode::SERVICE_UNAVAILABLE;
+                    let decision = if unavailable { "unavailable" } else { "denied" };
+                    self.record(decision, error.reason(), &Record::default());
+                    Stop::Refused(refusal)
+                }
+            }
+        })
+    }
+
+    /// Whether the caller holds a grant of what the route asks for.
+    pub(super) fn authorize(
+        &self,
+        view: &View,
+        policy: &CompiledPolicy,
+        caller: &Caller,
+        route: Option<&Route<'_>>,
+    ) -> Result<(), Stop> {
+        let principal = &caller.verified.principal;
+        let asks = decide::Caller { client: &principal.client, roles: &principal.roles };
+        let now = self.guard.clock().now();
+        let (permission, models, name) = match route {
+            Some(Route { need: Need::Permission(permission), models, name, .. }) => (*permission, models, *name),
+            // Before its body is read it needs any right here at all.
+            Some(Route { need: Need::InBody(_), .. }) if decide::may_anything(policy, &asks, now) => return Ok(()),
+            Some(Route { need: Need::InBody(_), name, .. }) => {
+                let refusal = refuse::nothing_granted(policy, principal);
+                let record = Record { principal: Some(principal), route: Some(name), ..Record::default() };
+                self.record("denied", refusal.reason(), &record);
+                return Err(refusal.into());
+            }
+            Some(Route { need: Need::Public, .. }) | None => {
+                let refusal = refuse::unknown_route(policy);
+                self.record("denied", refusal.reason(), &Record { principal: Some(principal), ..Record::default() });
+                return Err(refusal.into());
+            }
+        };
+        let record = Record {
+            principal: Some(principal),
+            permission: Some(permission),
+            models: Some(models),
+            route: Some(name),
+            ..Record::default()
+        };
+        // Before its body is read a call needs a grant of some model; which one is decided with the body.
+        let is_whole = !matches!(models, ModelUse::InBody(_));
+        let models = if is_whole { models } else { &ModelUse::None };
+        match decide::decide(policy, &asks, permission, models, now) {
+            Ok(_) if !is_whole => Ok(()),
+            Ok(grant) => {
+                view.count_allowed(permission);
+                let (decision, reason) = ("allowed", "granted");
+                self.worker.audit().write(&Record { decision, reason, grant: Some(&grant.name), ..record });
+                Ok(())
+            }
+            Err(denial) => {
+                self.record("denied", denial.into(), &record);
+                Err(refuse::denied(policy, denial, principal, permission, models).into())
+            }
+        }
+    }
+}
+
+/// What has two readings.
+pub(super) fn ambiguous(reason: &'static str, error: &dyn std::error::Error) -> Refusal {
+    Refusal::ambiguous(reason, format!("Refused: {error}."))
+}
+
+/// RFC 6750 §2.3, which RFC 9700 forbids.
+fn has_token(query: &str) -> bool {
+    query.split('&').any(|pair| pair.starts_with("access_token=") || pair == "access_token")
+}
