@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::rpc_listing;
+use crate::core::permission::Permission;
+
 /// Which list an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
@@ -9,6 +12,16 @@ pub enum Listing {
     OpenAi,
     /// Ollama's `GET /api/tags` and `/api/ps`: `models[].model`, `models[].name`.
     Ollama,
+    /// MCP's `tools/list`: the ones that the caller may execute.
+    McpTools,
+    /// MCP's `prompts/list`.
+    McpPrompts,
+    /// MCP's `resources/list`.
+    McpResources,
+    /// MCP's `resources/templates/list`, by the template as it is written.
+    McpTemplates,
+    /// A2A's card of an agent: no list, but it says where the agent is.
+    AgentCard,
 }
 
 impl Listing {
@@ -18,13 +31,35 @@ impl Listing {
         match self {
             Self::OpenAi => &[("data", &["id"]), ("models", &["model", "name"])],
             Self::Ollama => &[("models", &["model", "name"])],
+            Self::McpTools => &[("tools", &["name"])],
+            Self::McpPrompts => &[("prompts", &["name"])],
+            Self::McpResources => &[("resources", &["uri"])],
+            Self::McpTemplates => &[("resourceTemplates", &["uriTemplate"])],
+            Self::AgentCard => &[],
         }
+    }
+
+    /// The permission that a caller needs of what it is shown; `None`: any.
+    pub fn permission(self) -> Option<&'static str> {
+        match self {
+            Self::McpTools => Some(Permission::EXECUTE),
+            Self::McpPrompts | Self::McpResources | Self::McpTemplates => Some(Permission::READ),
+            Self::OpenAi | Self::Ollama | Self::AgentCard => None,
+        }
+    }
+
+    /// Whether it is the result of a JSON-RPC message, which may also come as an event.
+    fn is_rpc(self) -> bool {
+        matches!(self, Self::McpTools | Self::McpPrompts | Self::McpResources | Self::McpTemplates)
     }
 
     /// The answer without the models that `may` is false for; none where it is no such list. Whatever else may hold
     /// names is left out.
     #[must_use]
     pub fn cut(self, answer: &[u8], may: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
+        if self.is_rpc() {
+            return rpc_listing::cut(answer, self.lists(), &may);
+        }
         let mut answer: Map<String, Value> = serde_json::from_slice(answer).ok()?;
         answer.retain(|name, value| {
             let is_list = self.lists().iter().any(|(list, _)| list == name);
@@ -42,7 +77,8 @@ impl Listing {
     }
 }
 
-fn is_shown(entry: &Value, names: &[&str], may: &impl Fn(&str) -> bool) -> bool {
+/// Whether an entry may be shown: each of the members `names` that it has names what may be, and it has one.
+pub(super) fn is_shown(entry: &Value, names: &[&str], may: &dyn Fn(&str) -> bool) -> bool {
     let mut named = names.iter().filter_map(|name| entry.get(name)).peekable();
     named.peek().is_some() && named.all(|name| name.as_str().is_some_and(may))
 }
