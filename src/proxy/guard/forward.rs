@@ -45,9 +45,12 @@ impl GuardConnection {
             parts.headers.insert(identity::ENDPOINT, endpoint);
         }
         parts.headers.insert(identity::FORWARDED_FOR, self.peer.clone());
+        if matches!(protocol, Protocol::Mcp | Protocol::MlFlow) {
+            identity::call_locally(&mut parts.headers, port);
+        }
         let session = caller.as_ref().filter(|_| protocol == Protocol::Mcp);
         if let Some(caller) = session {
-            self.enter_session(&mut parts.headers, caller, port)?;
+            self.enter_session(&mut parts.headers, caller)?;
         }
         parts.version = Version::HTTP_11;
         let request = Request::from_parts(parts, body);
@@ -80,10 +83,10 @@ impl GuardConnection {
     }
 
     /// A session is the caller's, or there is none.
-    fn enter_session(&self, headers: &mut HeaderMap, caller: &Caller, port: u16) -> Result<(), Refusal> {
+    fn enter_session(&self, headers: &mut HeaderMap, caller: &Caller) -> Result<(), Refusal> {
         let principal = &caller.verified.principal;
         let sessions = self.guard.sessions().ok_or_else(refuse::session_unknown)?;
-        sessions.enter(headers, principal, port).inspect_err(|refusal| {
+        sessions.enter(headers, principal).inspect_err(|refusal| {
             self.record("refused", refusal.reason(), &Record { principal: Some(principal), ..Record::default() });
         })
     }
