@@ -58,6 +58,11 @@ pub struct ModelEndpointSpec {
     /// The Service that Keywire keeps, pointing at the guard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceRef>,
+    /// The URL that clients call from outside the cluster, where there is one: what the guard's metadata (RFC 9728) and its
+    /// challenges tell them. Default: the Service's, as in `status.url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 512), regex(pattern = "^https?://[^?# ]+$"))]
+    pub external_url: Option<String>,
     /// How the way around the guard is closed.
     #[serde(default)]
     pub isolation: Isolation,

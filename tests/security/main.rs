@@ -8,6 +8,7 @@ mod calls;
 mod conformance;
 mod documents;
 mod egress;
+mod metadata;
 mod models;
 mod smuggling;
 mod tokens;

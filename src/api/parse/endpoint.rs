@@ -12,6 +12,7 @@ use crate::{
         permission::Permission,
         policy::{
             document::{self, Access, Rule},
+            resource::Resource,
             rule::CompiledRule,
         },
         protocol,
@@ -27,6 +28,8 @@ impl ModelEndpoint {
         let mut problems = Problems::new();
         let ports = ports(&self.spec.ports, &mut problems);
         let rules = rules(&self.spec.rules, &mut problems);
+        let resource = self.spec.external_url.as_deref().map(Resource::parse).transpose();
+        problems.extend(resource.err().map(|error| invalid("spec.externalUrl", error)));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -41,6 +44,7 @@ impl ModelEndpoint {
             permissions: permissions(protocol, &rules),
             rules,
             service: self.service_name(),
+            external_url: self.spec.external_url.clone(),
             network_policy: self.spec.isolation == Isolation::NetworkPolicy,
             adopt: self.spec.adopt,
         })
@@ -127,6 +131,7 @@ mod tests {
             models: None,
             rules,
             service: None,
+            external_url: None,
             isolation: Isolation::NetworkPolicy,
             adopt: false,
             deletion_policy: crate::api::DeletionPolicy::Delete,
@@ -176,5 +181,15 @@ mod tests {
             let problems = endpoint(ports, rules).parse().unwrap_err();
             assert!(problems.iter().any(|problem| problem.message.contains(named)), "{named}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn an_external_url_is_one() {
+        let mut endpoint = endpoint(vec![port(80, None)], vec![]);
+        endpoint.spec.external_url = Some("https://models.example/iris".into());
+        assert_eq!(endpoint.parse().unwrap().resource().as_deref(), Some("https://models.example/iris"));
+        endpoint.spec.external_url = Some("https://user@models.example/".into());
+        let problems = endpoint.parse().unwrap_err();
+        assert!(problems[0].message.contains("spec.externalUrl"), "{problems:?}");
     }
 }

@@ -40,6 +40,10 @@ pub struct GuardPolicy {
     /// The endpoint's closed list of models; `None`: whatever the server has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// The endpoint's URL as clients know it, http or https without query and fragment: its resource identifier (RFC 9728);
+    /// `None`: the guard tells no metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
     /// Who may do what. A call needs one grant that covers it **and** the role in its token.
     pub grants: Vec<Grant>,
 }

@@ -5,4 +5,5 @@
 pub mod compiled;
 pub mod decide;
 pub mod document;
+pub mod resource;
 pub mod rule;

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, request::Parts};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use super::{
     state::{GuardState, PolicyState},
 };
 use crate::{
-    core::policy::document::Protocol,
+    core::policy::{document::Protocol, resource::WELL_KNOWN},
     proxy::{
         http::{
             answer::{Refusal, Shape},
@@ -60,9 +60,23 @@ impl GuardConnection {
     /// The head decides, the body where it must, then on.
     async fn steps(&self, request: Request<Incoming>, started: Instant) -> Result<Response<AnswerBody>, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let mut admitted = self.admit(&mut parts).await?;
+        let authorization = self.check(&mut parts)?;
+        if let Some(answer) = self.own_answer(&parts) {
+            return Ok(answer);
+        }
+        let mut admitted = self.admit(&parts, authorization.as_ref()).await?;
         let body = self.read(&mut parts, body, &mut admitted).await?;
         self.forward(parts, body, admitted, started).await
+    }
+
+    /// What the guard answers itself, to whoever asks; `None`: it is for the application.
+    fn own_answer(&self, parts: &Parts) -> Option<Response<AnswerBody>> {
+        if !parts.uri.path().starts_with(WELL_KNOWN) {
+            return None;
+        }
+        let answer = self.guard.view().metadata.as_ref()?.answer(parts)?;
+        self.record("allowed", "metadata", &Record { route: Some(WELL_KNOWN), ..Record::default() });
+        Some(answer)
     }
 
     /// In what form the endpoint's clients expect an error.

@@ -11,6 +11,7 @@ use http::HeaderValue;
 use prometheus_client::metrics::counter::Counter;
 use tokio::task::AbortHandle;
 
+use super::metadata::Metadata;
 use crate::{
     core::{
         name::Ref,
@@ -52,6 +53,8 @@ pub struct View {
     pub trust: Option<Arc<Trust>>,
     /// `namespace/name` of the endpoint, as it goes upstream.
     pub endpoint: Option<HeaderValue>,
+    /// What the guard tells of the endpoint to everybody.
+    pub metadata: Option<Metadata>,
     allowed: Vec<(Box<str>, Counter)>,
 }
 
@@ -191,6 +194,7 @@ impl GuardState {
                     policy: inputs.policy.clone(),
                     trust: Some(trust.unwrap_or_else(|| trust_of(policy, inputs))),
                     endpoint: HeaderValue::from_str(&policy.endpoint.to_string()).ok(),
+                    metadata: Metadata::of(policy),
                     allowed: self.counters(policy),
                 }
             }
