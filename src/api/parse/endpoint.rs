@@ -11,7 +11,9 @@ use crate::{
         graph::{Endpoint, Port},
         permission::Permission,
         policy::{
+            cors::Origins,
             document::{self, Access, Rule},
+            limits::CompiledLimits,
             resource::Resource,
             rule::CompiledRule,
         },
@@ -30,6 +32,12 @@ impl ModelEndpoint {
         let rules = rules(&self.spec.rules, &mut problems);
         let resource = self.spec.external_url.as_deref().map(Resource::parse).transpose();
         problems.extend(resource.err().map(|error| invalid("spec.externalUrl", error)));
+        let cors = self.spec.cors.as_ref().map(|cors| document::Cors { origins: cors.origins.clone() });
+        let origins = cors.as_ref().map(Origins::compile).transpose();
+        problems.extend(origins.err().map(|error| invalid("spec.cors.origins", error)));
+        let limits = self.spec.limits.map(document::Limits::from);
+        let limited = limits.map(CompiledLimits::compile).transpose();
+        problems.extend(limited.err().map(|error| invalid("spec.limits", error)));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -45,6 +53,8 @@ impl ModelEndpoint {
             rules,
             service: self.service_name(),
             external_url: self.spec.external_url.clone(),
+            cors,
+            limits,
             network_policy: self.spec.isolation == Isolation::NetworkPolicy,
             adopt: self.spec.adopt,
         })
@@ -132,6 +142,8 @@ mod tests {
             rules,
             service: None,
             external_url: None,
+            cors: None,
+            limits: None,
             isolation: Isolation::NetworkPolicy,
             adopt: false,
             deletion_policy: crate::api::DeletionPolicy::Delete,
@@ -191,5 +203,9 @@ mod tests {
         endpoint.spec.external_url = Some("https://user@models.example/".into());
         let problems = endpoint.parse().unwrap_err();
         assert!(problems[0].message.contains("spec.externalUrl"), "{problems:?}");
+        endpoint.spec.external_url = None;
+        endpoint.spec.cors = Some(crate::api::Cors { origins: vec!["https://*".into()] });
+        let problems = endpoint.parse().unwrap_err();
+        assert!(problems[0].message.contains("spec.cors.origins"), "{problems:?}");
     }
 }

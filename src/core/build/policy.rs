@@ -67,6 +67,8 @@ pub fn guard_policy(
         rules: endpoint.rules.clone(),
         models: endpoint.models.clone(),
         resource: endpoint.resource(),
+        cors: endpoint.cors.clone(),
+        limits: endpoint.limits,
         grants: grants.map(grant).collect(),
     }
 }

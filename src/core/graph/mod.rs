@@ -14,7 +14,7 @@ pub use problem::{Problem, ProblemReason};
 use super::{
     name::Ref,
     permission::Permission,
-    policy::document::{Protocol, Rule},
+    policy::document::{Cors, Limits, Protocol, Rule},
 };
 
 /// A server that is called.
@@ -40,6 +40,10 @@ pub struct Endpoint {
     pub service: String,
     /// Its URL as clients outside the cluster know it.
     pub external_url: Option<String>,
+    /// Whose pages may call.
+    pub cors: Option<Cors>,
+    /// How much each client may ask for.
+    pub limits: Option<Limits>,
     /// Whether a NetworkPolicy closes the way around the guard.
     pub network_policy: bool,
     /// Whether a client that is not ours may be taken over.

@@ -21,6 +21,8 @@ pub(crate) fn endpoint() -> Endpoint {
         permissions: permissions(&["read", "predict", "deploy", "admin"]),
         service: "iris".into(),
         external_url: None,
+        cors: None,
+        limits: None,
         network_policy: true,
         adopt: false,
     }

@@ -7,7 +7,9 @@ use crate::core::{
     path::CanonicalPath,
     permission::Permission,
     policy::{
+        cors::{InvalidOrigin, Origins},
         document::{Access, Grant, GuardPolicy, Listener, Protocol, Subject, TrustedIssuer},
+        limits::{CompiledLimits, InvalidLimits},
         resource::{InvalidResource, Resource},
         rule::{CompiledRule, RuleError},
     },
@@ -33,6 +35,10 @@ pub struct CompiledPolicy {
     pub listeners: Vec<Listener>,
     /// The external URL, where it is known.
     pub resource: Option<Resource>,
+    /// Whose pages may call, where the guard decides that.
+    pub cors: Option<Origins>,
+    /// How much each client may ask for.
+    pub limits: Option<CompiledLimits>,
     rules: Vec<CompiledRule>,
     models: Option<HashSet<Box<str>>>,
     grants: HashMap<Box<str>, Vec<CompiledGrant>>,
@@ -71,6 +77,12 @@ pub enum CompileError {
     /// An external URL that is none.
     #[error(transparent)]
     Resource(#[from] InvalidResource),
+    /// An origin that no browser sends.
+    #[error(transparent)]
+    Origin(#[from] InvalidOrigin),
+    /// Limits that make no sense.
+    #[error(transparent)]
+    Limits(#[from] InvalidLimits),
 }
 
 impl CompiledPolicy {
@@ -87,6 +99,8 @@ impl CompiledPolicy {
             rules,
             models,
             resource,
+            cors,
+            limits,
             grants,
         } = document;
         if !quotable(&audience) || !quotable(&role_client) {
@@ -105,6 +119,8 @@ impl CompiledPolicy {
             rules: rules.iter().map(CompiledRule::compile).collect::<Result<_, _>>()?,
             models: models.map(set),
             resource: resource.as_deref().map(Resource::parse).transpose()?,
+            limits: limits.map(CompiledLimits::compile).transpose()?,
+            cors: cors.as_ref().map(Origins::compile).transpose()?,
             grants: index(grants),
         })
     }

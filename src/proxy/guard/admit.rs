@@ -25,6 +25,7 @@ use crate::{
             jwks::Issuer,
             verify::{Trust, VerifyError},
         },
+        usage::Place,
     },
 };
 
@@ -42,6 +43,8 @@ pub struct Admitted {
     pub listing: Option<Listing>,
     /// How it travels.
     pub wire: Wire,
+    /// Its place among its client's calls.
+    pub place: Option<Place>,
 }
 
 /// A call that may not, or not yet.
@@ -133,13 +136,16 @@ impl GuardConnection {
         let route = self.route(policy, parts)?;
         if let Some(Route { need: Need::Public, name, wire, .. }) = &route {
             self.record("allowed", "public", &Record { route: Some(name), ..Record::default() });
-            return Ok(Admitted { port, caller: None, endpoint: None, is_in_body: false, listing: None, wire: *wire });
+            let (caller, endpoint, listing, wire) = (None, None, None, *wire);
+            return Ok(Admitted { port, caller, endpoint, is_in_body: false, listing, wire, place: None });
         }
         let caller = self.authenticate(policy, trust, route.as_ref(), authorization, may_fetch)?;
+        let place = self.limit(policy, &caller, route.as_ref())?;
         self.authorize(&view, policy, &caller, route.as_ref())?;
         let is_in_body = route.as_ref().is_some_and(Route::is_in_body);
         let (listing, wire) = route.map_or((None, Wire::Http), |route| (route.listing, route.wire));
-        Ok(Admitted { port, caller: Some(caller), endpoint: view.endpoint.clone(), is_in_body, listing, wire })
+        let endpoint = view.endpoint.clone();
+        Ok(Admitted { port, caller: Some(caller), endpoint, is_in_body, listing, wire, place })
     }
 
     fn authenticate(

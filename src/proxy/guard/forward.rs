@@ -30,7 +30,7 @@ impl GuardConnection {
         admitted: Admitted,
         started: Instant,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        let Admitted { port, caller, endpoint, listing, .. } = admitted;
+        let Admitted { port, caller, endpoint, listing, place, .. } = admitted;
         if let Some(caller) = &caller {
             caller.write(&mut parts.headers);
         }
@@ -54,7 +54,7 @@ impl GuardConnection {
             Err(error) => return Err(self.failed(refuse::upstream(error, port))),
         };
         match (listing, caller) {
-            (None, _) => Ok(response),
+            (None, _) => Ok(response.map(|body| body.holding(place))),
             (Some(listing), Some(caller)) => {
                 let cut = content::cut_list(response, listing, |model| self.may_use(&caller, model)).await;
                 cut.map_err(|refusal| self.failed(refusal))

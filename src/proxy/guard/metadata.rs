@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use serde::Serialize;
 
+use super::cors::Told;
 use crate::{
     core::{
         name::permission_scope,
@@ -70,6 +71,7 @@ impl Metadata {
         };
         let mut response = Response::new(AnswerBody::full(body));
         *response.status_mut() = status;
+        response.extensions_mut().insert(Told);
         let headers = response.headers_mut();
         // It is for everybody, and browser clients read it from pages of any origin.
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -13,7 +13,7 @@ use super::{
 use crate::proxy::http::{
     answer::Refusal,
     body::RequestBody,
-    collect::{self, collect},
+    collect::{CollectError, MAX_REQUEST},
 };
 
 impl GuardConnection {
@@ -36,7 +36,11 @@ impl GuardConnection {
             refusal
         };
         content::check_head(parts).map_err(noted)?;
-        let body = collect(body, collect::MAX_REQUEST).await.map_err(|error| noted(refuse::collect(error)))?;
+        let mut held = self.worker.bodies().collect(body, MAX_REQUEST).await.map_err(|error| match error {
+            CollectError::NoMemory => self.stop("unavailable", refuse::collect(error)),
+            _ => noted(refuse::collect(error)),
+        })?;
+        let body = std::mem::take(&mut held.bytes);
         let view = self.guard.view();
         let policy = self.policy(&view).map_err(Stop::into_refusal)?;
         let (route, body) = match self.route(policy, parts)? {
@@ -50,6 +54,6 @@ impl GuardConnection {
         self.authorize(&view, policy, caller, route.as_ref()).map_err(Stop::into_refusal)?;
         admitted.listing = route.and_then(|route| route.listing);
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        Ok(RequestBody::Full(body))
+        Ok(RequestBody::Full(held.keep(body)))
     }
 }

@@ -192,12 +192,16 @@ pub fn content_encoding() -> Refusal {
     Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", "content_encoding", message).closing()
 }
 
-/// 400, 408 or 413: the body did not come as a whole.
+/// 400, 408, 413 or 503: the body did not come as a whole.
 pub fn collect(error: CollectError) -> Refusal {
     let (status, reason) = match error {
         CollectError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
         CollectError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
         CollectError::Broken => (StatusCode::BAD_REQUEST, "body_broken"),
+        CollectError::NoMemory => {
+            let message = "The guard holds as many request bodies as it may; try again shortly.";
+            return Refusal::unavailable("bodies_full", message).closing();
+        }
     };
     let message = format!("Refused: {error}; the guard reads the model from it, {MAX_REQUEST} bytes at most.");
     Refusal::new(status, "invalid_request", reason, message).closing()

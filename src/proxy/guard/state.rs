@@ -26,6 +26,7 @@ use crate::{
             keys::KeySet,
             verify::{Trust, TrustedKeys},
         },
+        usage::Usages,
     },
 };
 
@@ -64,6 +65,7 @@ pub struct GuardState {
     metrics: Arc<Metrics>,
     identity: Option<Ref>,
     view: ArcSwap<View>,
+    usages: Usages,
     /// Only the control thread takes this.
     inputs: Mutex<Inputs>,
 }
@@ -93,7 +95,14 @@ impl GuardState {
     /// A guard that knows nothing, and so refuses everything. With `identity` it
     /// takes only that endpoint's documents.
     pub fn new(identity: Option<Ref>, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { clock, metrics, identity, view: ArcSwap::default(), inputs: Mutex::default() })
+        Arc::new(Self {
+            clock,
+            metrics,
+            identity,
+            view: ArcSwap::default(),
+            usages: Usages::default(),
+            inputs: Mutex::default(),
+        })
     }
 
     /// The state to decide by.
@@ -109,6 +118,11 @@ impl GuardState {
     /// The counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What each client uses.
+    pub fn usages(&self) -> &Usages {
+        &self.usages
     }
 
     /// What keeps it from deciding; empty: ready.
@@ -232,6 +246,7 @@ impl Consumer for GuardState {
         let mut inputs = self.inputs();
         inputs.endpoint = Some(policy.endpoint.clone());
         self.keep_issuers(&mut inputs, &policy);
+        self.usages.retain(|client| !policy.grants_of(client).is_empty());
         inputs.policy = PolicyState::Active(Arc::new(policy));
         self.publish(&inputs);
         Ok(())
