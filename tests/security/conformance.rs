@@ -246,11 +246,13 @@ async fn refusals_say_what_is_missing_and_whom_to_ask() {
     let address = proxy.guard_address();
 
     let missing = call(address, "POST", "/v2/models/iris/infer", None).await;
-    assert_eq!(missing.header("www-authenticate"), Some("Bearer realm=\"iris.vision.endpoint\""));
+    let challenge = "Bearer realm=\"iris.vision.endpoint\", scope=\"iris.vision.endpoint:predict\"";
+    assert_eq!(missing.header("www-authenticate"), Some(challenge));
 
     let invalid = call(address, "POST", "/v2/models/iris/infer", Some("a.b.c")).await;
     assert_eq!(invalid.status, 401);
-    let challenge = "Bearer realm=\"iris.vision.endpoint\", error=\"invalid_token\"";
+    let challenge =
+        "Bearer realm=\"iris.vision.endpoint\", error=\"invalid_token\", scope=\"iris.vision.endpoint:predict\"";
     assert_eq!(invalid.header("www-authenticate"), Some(challenge));
     assert_eq!(invalid.json()["error"], "invalid_token");
 

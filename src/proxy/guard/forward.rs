@@ -34,7 +34,7 @@ impl GuardConnection {
         admitted: Admitted,
         started: Instant,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        let Admitted { port, caller, endpoint, listing, protocol, .. } = admitted;
+        let Admitted { port, caller, endpoint, listing, protocol, place, .. } = admitted;
         if let Some(caller) = &caller {
             caller.write(&mut parts.headers);
         }
@@ -68,7 +68,7 @@ impl GuardConnection {
             sessions.leave(response.headers_mut(), &caller.verified.principal);
         }
         match (listing, caller) {
-            (None, _) => Ok(response),
+            (None, _) => Ok(response.map(|body| body.holding(place))),
             (Some(Listing::AgentCard), _) => {
                 let base = self.external_url();
                 content::move_card(response, base.as_deref()).await.map_err(|refusal| self.failed(refusal))
@@ -93,7 +93,10 @@ impl GuardConnection {
 
     /// Where the endpoint is called from outside.
     fn external_url(&self) -> Option<String> {
-        None
+        match &self.guard.view().policy {
+            PolicyState::Active(policy) => policy.resource.as_ref().map(|resource| resource.url.clone()),
+            PolicyState::Missing | PolicyState::Deleted => None,
+        }
     }
 
     /// Whether a list shows this model to the caller.

@@ -1,8 +1,13 @@
 //! What the application learns of its caller, in fields that a caller cannot forge.
 
+use std::{cell::OnceCell, sync::Arc};
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::proxy::tokens::{claims::Principal, verify::Verified};
+use crate::proxy::{
+    tokens::{claims::Principal, verify::Verified},
+    usage::Usage,
+};
 
 /// `sub`.
 pub const SUBJECT: HeaderName = HeaderName::from_static("x-keywire-subject");
@@ -30,6 +35,8 @@ pub fn call_locally(headers: &mut HeaderMap, port: u16) {
 pub struct Caller {
     /// What was verified.
     pub verified: Verified,
+    /// What its client uses, looked up when a policy limits it.
+    pub usage: OnceCell<Arc<Usage>>,
     subject: HeaderValue,
     client: HeaderValue,
     roles: HeaderValue,
@@ -41,7 +48,7 @@ impl Caller {
         let Principal { subject, client, roles, .. } = &verified.principal;
         let (subject, client) = (HeaderValue::from_str(subject).ok()?, HeaderValue::from_str(client).ok()?);
         let roles = HeaderValue::from_str(&roles.join(",")).ok()?;
-        Some(Self { verified, subject, client, roles })
+        Some(Self { verified, usage: OnceCell::new(), subject, client, roles })
     }
 
     /// Sets the fields.

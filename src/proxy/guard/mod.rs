@@ -3,9 +3,12 @@
 pub mod admit;
 pub mod audit;
 pub mod content;
+pub mod cors;
 pub mod forward;
 pub mod identity;
+pub mod limits;
 pub mod mcp;
+pub mod metadata;
 pub mod read;
 pub mod recognise;
 pub mod refuse;
