@@ -126,8 +126,7 @@ mod tests {
         let kserve = json!({"models": ["ours", "theirs", {"name": "ours"}, 7], "next": "theirs"});
         assert_eq!(cut(Listing::OpenInference, &kserve), Some(json!({"models": ["ours"]})));
         for (page, shown) in [("3", true), ("theirs", false), ("", false)] {
-            let models =
-                json!({"nextPageToken": page, "models": [{"modelName": "ours", "modelUrl": "o"}, {"modelName": "theirs"}]});
+            let models = json!({"nextPageToken": page, "models": [{"modelName": "ours", "modelUrl": "o"}, {"modelName": "theirs"}]});
             let mut expected = json!({"models": [{"modelName": "ours", "modelUrl": "o"}]});
             if shown {
                 expected["nextPageToken"] = json!(page);
