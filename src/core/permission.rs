@@ -28,10 +28,14 @@ impl Permission {
     pub const PREDICT: &'static str = "predict";
     /// Run a tool or a job.
     pub const EXECUTE: &'static str = "execute";
+    /// Write down what comes of training: runs, metrics, artifacts.
+    pub const TRAIN: &'static str = "train";
     /// Make a model from another one and data.
     pub const FINE_TUNE: &'static str = "fine-tune";
     /// Load, unload and configure models.
     pub const DEPLOY: &'static str = "deploy";
+    /// Take work and report on it, with the secrets that this needs: what a worker does.
+    pub const WORK: &'static str = "work";
     /// Everything that changes the server itself.
     pub const ADMIN: &'static str = "admin";
 

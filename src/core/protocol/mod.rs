@@ -21,7 +21,7 @@ use std::borrow::Cow;
 
 use crate::core::{
     body::{listing::Listing, rpc::RpcError},
-    path::CanonicalPath,
+    path::{self, CanonicalPath},
     policy::document::Protocol,
 };
 
@@ -115,8 +115,8 @@ pub enum BodyModel {
     Protobuf(&'static [u32]),
 }
 
-/// The most segments that a table looks at; a longer path is in no table.
-const TABLE_SEGMENTS: usize = 8;
+/// The most segments that a table looks at: all there may be, as the names of artifacts and files have slashes of their own.
+const TABLE_SEGMENTS: usize = path::MAX_SEGMENTS;
 
 /// Looks a request up in the protocol's own table; `None`: no such route, so denied.
 pub fn route<'a>(protocol: Protocol, method: &str, path: CanonicalPath<'a>) -> Option<Route<'a>> {
@@ -202,7 +202,7 @@ impl<'a> ModelUse<'a> {
 
     /// The model that a path segment names. An empty or undecodable name is no model.
     pub(crate) fn named(segment: &'a str) -> Option<Self> {
-        crate::core::path::decode(segment).filter(|name| !name.is_empty()).map(Self::One)
+        path::decode(segment).filter(|name| !name.is_empty()).map(Self::One)
     }
 }
 
@@ -288,10 +288,30 @@ pub(crate) mod tests {
             "/v1/load_lora_adapter",
             "/collective_rpc",
             "/api/pull",
+            "/models",
+            "/models/m",
+            "/predictions/m",
+            "/workflows/w",
+            "/org.pytorch.serve.grpc.management.ManagementAPIsService/ScaleWorker",
+            "/api/flow_runs/x/set_state",
+            "/api/block_documents/x",
+            "/api/deployments/x",
+            "/api/work_pools/p",
+            "/api/work_pools/p/workers/connect",
+            "/api/2.0/mlflow/runs/create",
+            "/api/2.0/mlflow/runs/delete",
+            "/api/2.0/mlflow/registered-models/create",
+            "/api/2.0/mlflow/webhooks",
+            "/api/2.0/mlflow-artifacts/artifacts/a/b/c/d/e/f",
+            "/api/jobs/",
+            "/api/serve/applications/",
+            "/worker/traceback",
+            "/report_asset_check/a",
+            "/graphql",
         ];
         for protocol in Protocol::iter() {
             for path in paths {
-                for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
+                for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", WEBSOCKET] {
                     let Ok(path) = CanonicalPath::parse(path) else { panic!("{path}") };
                     if let Some(Route { need: Need::Permission(permission), .. }) = route(protocol, method, path) {
                         assert!(permissions(protocol).contains(&permission), "{protocol} {permission}");

@@ -1,25 +1,55 @@
 //! The Open Inference Protocol (KServe v2) over REST, with what MLServer and
-//! Triton add to it.
+//! Triton add to it, and KServe's own protocol before it (`/v1`).
 
 use super::{ModelUse, Route};
-use crate::core::permission::Permission;
+use crate::core::{body::listing::Listing, permission::Permission};
 
 /// What the table can ask for.
 pub const PERMISSIONS: &[&str] = &[Permission::READ, Permission::PREDICT, Permission::DEPLOY, Permission::ADMIN];
 
 /// Looks up `segments`, the path split at its slashes.
 pub fn route<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
-    let ["v2", rest @ ..] = segments else { return None };
-    match (method, rest) {
+    match segments {
+        ["v2", rest @ ..] => of_v2(method, rest),
+        ["v1", "models", rest @ ..] => of_v1(method, rest),
+        _ => None,
+    }
+}
+
+/// `/v2…`
+fn of_v2<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
+    match (method, segments) {
         ("GET" | "HEAD", ["health", "live"]) => Some(Route::public("/v2/health/live")),
         ("GET" | "HEAD", ["health", "ready"]) => Some(Route::public("/v2/health/ready")),
         ("GET" | "HEAD", []) => Some(Route::new("/v2", Permission::READ, ModelUse::None)),
+        // KServe's.
+        ("GET", ["models"]) => Some(list("/v2/models")),
         (_, ["models", rest @ ..]) => model(method, rest),
         (_, ["repository", rest @ ..]) => repository(method, rest),
         (
             _,
             [extension @ ("trace" | "logging" | "systemsharedmemory" | "cudasharedmemory" | "tpusharedmemory"), ..],
         ) => Some(Route::new(extension, Permission::ADMIN, ModelUse::Every)),
+        _ => None,
+    }
+}
+
+/// What is cut down to the caller's.
+fn list<'a>(name: &'static str) -> Route<'a> {
+    Route::new(name, Permission::READ, ModelUse::None).listing(Listing::OpenInference)
+}
+
+/// `/v1/models…`: a name has no colon.
+fn of_v1<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
+    match (method, segments) {
+        ("GET", []) => Some(list("/v1/models")),
+        ("GET", [name]) if !name.contains(':') => {
+            Some(Route::new("/v1/models/{model}", Permission::READ, ModelUse::named(name)?))
+        }
+        ("POST", [last]) => {
+            let (name, "predict" | "explain") = last.split_once(':')? else { return None };
+            Some(Route::new("/v1/models/{model}:predict", Permission::PREDICT, ModelUse::named(name)?))
+        }
         _ => None,
     }
 }
@@ -53,7 +83,7 @@ fn model<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
 /// `/v2/repository/…`: also `/v2/repository/{repository}/…`, which Triton takes.
 fn repository<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
     match (method, segments) {
-        ("POST", ["index"]) => Some(Route::new("/v2/repository/index", Permission::READ, ModelUse::Every)),
+        ("POST", ["index"]) => Some(list("/v2/repository/index")),
         ("POST", ["models", name, "load"]) => {
             Some(Route::new("/v2/repository/models/{model}/load", Permission::DEPLOY, ModelUse::named(name)?))
         }
@@ -83,7 +113,7 @@ mod tests {
             ("GET", "/v2/models/iris/versions", None),
             ("GET", "/v2/models/iris/versions/", None),
             ("GET", "/v2/models/", None),
-            ("GET", "/v2/models", None),
+            ("GET", "/v2/models", Some(("read", "-"))),
             ("POST", "/v2/models/iris/infer", Some(("predict", "iris"))),
             ("POST", "/v2/models/iris/infer/", None),
             ("POST", "/v2/models/iris/versions/v1/infer", Some(("predict", "iris"))),
@@ -94,7 +124,7 @@ mod tests {
             ("PUT", "/v2/models/iris/infer", None),
             ("POST", "/V2/models/iris/infer", None),
             ("POST", "/v2/models/iris/INFER", None),
-            ("POST", "/v2/repository/index", Some(("read", "*"))),
+            ("POST", "/v2/repository/index", Some(("read", "-"))),
             ("GET", "/v2/repository/index", None),
             ("POST", "/v2/repository/models/iris/load", Some(("deploy", "iris"))),
             ("POST", "/v2/repository/models/iris/unload", Some(("deploy", "iris"))),
@@ -103,7 +133,15 @@ mod tests {
             ("GET", "/v2/models/iris/stats", Some(("admin", "iris"))),
             ("POST", "/v2/trace/setting", Some(("admin", "*"))),
             ("POST", "/v2/systemsharedmemory/region/x/register", Some(("admin", "*"))),
-            ("GET", "/v1/models", None),
+            ("GET", "/v1/models", Some(("read", "-"))),
+            ("GET", "/v1/models/iris", Some(("read", "iris"))),
+            ("GET", "/v1/models/iris:predict", None),
+            ("POST", "/v1/models/iris:predict", Some(("predict", "iris"))),
+            ("POST", "/v1/models/iris:explain", Some(("predict", "iris"))),
+            ("POST", "/v1/models/iris:load", None),
+            ("POST", "/v1/models/iris:x:predict", None),
+            ("POST", "/v1/models/:predict", None),
+            ("POST", "/v1/models/iris", None),
             ("GET", "/metrics", None),
             ("GET", "/", None),
         ];
