@@ -146,7 +146,8 @@ pub fn link(ctx: &Context, realm: &str, namespace: &str) -> Result<RealmLink, Pr
     let server = server_of(&ctx.caches, &found)?;
     let login = login_of(ctx, &found, &server)?;
     Ok(RealmLink {
-        urls: RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &found.spec.realm, login.ca),
+        urls: RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &found.spec.realm, login.ca)
+            .not_before(found.status.as_ref().and_then(|status| status.not_before)),
         admin: login.admin.realm(&found.spec.realm),
         issuer_alias: issuer_alias(&found, &ctx.cluster),
         drift_policy: found.spec.drift_policy,

@@ -1,5 +1,6 @@
 //! Observe, compare, apply: for one object at a time.
 
+use crate::core::desired::representation::RealmRepresentation;
 use crate::core::desired::{DesiredEndpoint, DesiredRealm, DesiredWorkload};
 use crate::core::diff::{
     Change, Conflict, ObservedEndpoint, ObservedWorkload, Plan, plan_endpoint, plan_realm, plan_workload,
@@ -70,7 +71,19 @@ impl RealmAdmin {
     /// # Errors
     /// [`ReconcileError`] with the step that failed.
     pub async fn reconcile_realm(&self, desired: &DesiredRealm) -> Result<Vec<Change>, ReconcileError> {
-        at_most_twice(|| self.realm_pass(desired)).await
+        self.reconcile_realm_seeing(desired, |_| {}).await
+    }
+
+    /// The same; `see` is shown the realm as it was found, so that nobody has to read it again.
+    ///
+    /// # Errors
+    /// [`ReconcileError`] with the step that failed.
+    pub async fn reconcile_realm_seeing(
+        &self,
+        desired: &DesiredRealm,
+        see: impl Fn(&RealmRepresentation),
+    ) -> Result<Vec<Change>, ReconcileError> {
+        at_most_twice(|| self.realm_pass(desired, &see)).await
     }
 
     /// Makes the endpoint what is desired, and says what was changed.
@@ -114,8 +127,13 @@ impl RealmAdmin {
         Ok(self.apply(desired.plan(self).await?).await?)
     }
 
-    async fn realm_pass(&self, desired: &DesiredRealm) -> Result<Vec<Change>, ReconcileError> {
+    async fn realm_pass(
+        &self,
+        desired: &DesiredRealm,
+        see: &impl Fn(&RealmRepresentation),
+    ) -> Result<Vec<Change>, ReconcileError> {
         let observed = self.observe_realm().await?;
+        observed.realm.iter().for_each(see);
         Ok(self.apply(plan_realm(desired, &observed)?).await?)
     }
 }

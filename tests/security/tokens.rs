@@ -9,6 +9,7 @@ use crate::support::{
     issuer::{Issuer, KID},
     keys,
     proxy::{ENDPOINT, LABELER, Proxy},
+    until,
 };
 
 const PATH: &str = "/v2/models/iris/infer";
@@ -130,28 +131,127 @@ async fn each_claim_is_checked() {
 }
 
 #[tokio::test]
-async fn every_accepted_algorithm_verifies() {
+async fn every_accepted_algorithm_verifies_by_its_own_key_alone() {
     let (issuer, app) = (Issuer::start().await, App::start().await);
-    issuer.set_keys(vec![
-        keys::issuer().jwk("rs", "RS256"),
-        keys::attacker().jwk("ps", "PS256"),
-        keys::elliptic().jwk("es", "ES256"),
-        keys::edwards().jwk("ed", "EdDSA"),
-    ]);
+    let all = [
+        (keys::issuer(), "RS256"),
+        (keys::issuer(), "RS384"),
+        (keys::issuer(), "RS512"),
+        (keys::attacker(), "PS256"),
+        (keys::attacker(), "PS384"),
+        (keys::attacker(), "PS512"),
+        (keys::elliptic(), "ES256"),
+        (keys::elliptic_384(), "ES384"),
+        (keys::edwards(), "EdDSA"),
+    ];
+    let mut published: Vec<_> = all.iter().map(|(signer, alg)| signer.jwk(alg, alg)).collect();
+    // Keys that fit no algorithm count for nothing, whatever they say of themselves.
+    published.push(keys::elliptic_384().jwk("384 as 256", "ES256"));
+    published.push(keys::elliptic().jwk("256 as 384", "ES384"));
+    published.push(keys::edwards().jwk("ed as es", "ES256"));
+    published.push(keys::issuer().jwk("rsa as ed", "EdDSA"));
+    let mut other_curve = keys::elliptic().jwk("secp256k1", "ES256");
+    other_curve["crv"] = json!("secp256k1");
+    published.push(other_curve);
+    issuer.set_keys(published);
     let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
     let claims = claims(&issuer, &proxy);
-    for (signer, alg, kid, status) in [
-        (keys::issuer(), "RS256", "rs", 200),
-        (keys::attacker(), "PS256", "ps", 200),
-        (keys::elliptic(), "ES256", "es", 200),
-        (keys::edwards(), "EdDSA", "ed", 200),
-        (keys::attacker(), "RS256", "ps", 401),
-        (keys::elliptic(), "ES256", "rs", 401),
-        (keys::edwards(), "EdDSA", "es", 401),
+    for (signer, alg) in all {
+        for (_, kid) in all {
+            let token = keys::token(signer, &json!({"alg": alg, "kid": kid}), &claims);
+            let status = if kid == alg { 200 } else { 401 };
+            assert_eq!(infer(&proxy, &token).await, status, "{alg} by the key for {kid}");
+            // The header names what the key is for, the signature is another's.
+            let token = keys::token_signed_as(signer, alg, &json!({"alg": kid, "kid": kid}), &claims);
+            assert_eq!(infer(&proxy, &token).await, status, "{alg} in the name of {kid}");
+        }
+    }
+    for (signer, alg, kid) in [
+        (keys::elliptic_384(), "ES256", "384 as 256"),
+        (keys::elliptic_384(), "ES384", "384 as 256"),
+        (keys::elliptic(), "ES384", "256 as 384"),
+        (keys::edwards(), "ES256", "ed as es"),
+        (keys::edwards(), "EdDSA", "ed as es"),
+        (keys::issuer(), "EdDSA", "rsa as ed"),
+        (keys::elliptic(), "ES256", "secp256k1"),
+        (keys::elliptic(), "ES256K", "ES256"),
+        (keys::elliptic(), "ES512", "ES256"),
     ] {
         let token = keys::token(signer, &json!({"alg": alg, "kid": kid}), &claims);
-        assert_eq!(infer(&proxy, &token).await, status, "{alg} {kid}");
+        assert_eq!(infer(&proxy, &token).await, 401, "{alg} by {kid}");
     }
+}
+
+#[tokio::test]
+async fn what_the_realm_took_back_is_refused_also_where_it_was_known() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    let token = issuer.signed(keys::issuer(), &claims(&issuer, &proxy));
+    let request =
+        format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n");
+    let mut same = Connection::open(proxy.guard_address()).await;
+    same.send(request.as_bytes()).await;
+    assert_eq!(same.answer().await.map(|a| a.status), Some(200));
+    for _ in 0..3 {
+        assert_eq!(infer(&proxy, &token).await, 200, "in both workers' caches");
+    }
+    let fetches = issuer.key_fetches();
+    let mut revoking = proxy.with_ports(&crate::support::proxy::policy(&issuer, &app));
+    revoking["number"] = json!(101);
+    revoking["issuers"][0]["notBefore"] = json!(proxy.now() + 1);
+    proxy.write("guard/guard.json", &revoking.to_string());
+    until("the policy", || async { proxy.metric("keywire_guard_policy_number").await == 101.0 }).await;
+    same.send(request.as_bytes()).await;
+    assert_eq!(same.answer().await.map(|a| a.status), Some(401), "on the connection that knew it");
+    for _ in 0..3 {
+        assert_eq!(infer(&proxy, &token).await, 401);
+    }
+    assert!(proxy.metric("keywire_guard_requests_total{decision=\"denied\",reason=\"token_revoked\"").await >= 4.0);
+    // What is issued from then on passes, with the keys that were there all the time.
+    let mut later = claims(&issuer, &proxy);
+    later["iat"] = json!(proxy.now() + 1);
+    assert_eq!(infer(&proxy, &issuer.signed(keys::issuer(), &later)).await, 200);
+    later.as_object_mut().expect("claims").remove("iat");
+    assert_eq!(infer(&proxy, &issuer.signed(keys::issuer(), &later)).await, 401, "it does not say when it was issued");
+    assert_eq!(issuer.key_fetches(), fetches, "the keys were fetched again");
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_key_is_no_bearer_token() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    for cnf in [json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}), json!({"x5t#S256": "x"}), json!({})] {
+        let mut claims = claims(&issuer, &proxy);
+        claims["cnf"] = cnf.clone();
+        assert_eq!(infer(&proxy, &issuer.signed(keys::issuer(), &claims)).await, 401, "{cnf}");
+    }
+    let metric = "keywire_guard_requests_total{decision=\"denied\",reason=\"sender_constrained\"";
+    assert_eq!(proxy.metric(metric).await, 3.0);
+    assert_eq!(app.heads().len(), 0);
+}
+
+/// A body may take half a minute: the token of its head must not outlive its time for that.
+#[tokio::test]
+async fn a_token_that_ends_while_the_body_comes_is_refused() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |policy| policy["protocol"] = json!("OpenAI")).await;
+    let token = issuer.signed(keys::issuer(), &claims(&issuer, &proxy));
+    let body = r#"{"model":"iris","messages":[]}"#;
+    let fields = format!(
+        "Host: a\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}",
+        body.len()
+    );
+    for (seconds, status) in [(309, 200), (1, 401)] {
+        let mut slow = Connection::open(proxy.guard_address()).await;
+        slow.send(format!("POST /v1/chat/completions HTTP/1.1\r\n{fields}\r\n\r\n").as_bytes()).await;
+        slow.send(&body.as_bytes()[..5]).await;
+        until("the body to be held", || async { proxy.metric("keywire_guard_bodies_bytes").await > 0.0 }).await;
+        proxy.advance(seconds);
+        slow.send(&body.as_bytes()[5..]).await;
+        assert_eq!(slow.answer().await.map(|answer| answer.status), Some(status));
+        until("the body to be gone", || async { proxy.metric("keywire_guard_bodies_bytes").await == 0.0 }).await;
+    }
+    assert_eq!(app.heads().len(), 1);
 }
 
 #[tokio::test]

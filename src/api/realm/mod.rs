@@ -287,6 +287,10 @@ pub struct RealmStatus {
     /// The realm's issuer: `iss` of its tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
+    /// Tokens issued before this time are revoked, in seconds since 1970: the realm's own `notBefore`, which the guards are
+    /// told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<i64>,
     /// What Keycloak was last made to hold, in short: where it is the same as what is wanted, what differs was changed by
     /// others.
     #[serde(default, skip_serializing_if = "Option::is_none")]

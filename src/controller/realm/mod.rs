@@ -8,9 +8,13 @@ mod rights;
 mod settings;
 mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use kube::{Api, Resource, ResourceExt};
+use serde_json::Value;
 
 use self::{
     drift::{End, Sight},
@@ -36,7 +40,7 @@ use crate::{
     cluster::{IssuerError, workload_issuer},
     core::{
         build::kind,
-        desired::{DesiredRealm, WorkloadIssuer, objects::DesiredObjects},
+        desired::{DesiredRealm, WorkloadIssuer, objects::DesiredObjects, representation::RealmRepresentation},
         diff::Change,
         graph::{Problem, ProblemReason},
     },
@@ -102,7 +106,8 @@ async fn pass(ctx: &Context, api: &Api<Realm>, object: &Realm, gathered: &Gather
     let told = sight.end(ctx, object, end, &changes).await;
     let of_settings = settings.iter().map(|settings| settings.verdict.clone());
     let concerns: Vec<_> = of_settings.chain(objects.verdicts.clone()).chain(rights).chain(told.drift).collect();
-    let seen = Seen { issuer: &issuer, synced: &made.synced, concerns: &concerns, fingerprint: told.fingerprint };
+    let (fingerprint, not_before) = (told.fingerprint, made.not_before);
+    let seen = Seen { issuer: &issuer, synced: &made.synced, concerns: &concerns, fingerprint, not_before };
     status::accepted(ctx, api, object, &gathered.server, seen).await?;
     issuer.map_err(|error| Error::Keycloak(error.to_string()))?;
     made.synced.map_err(|verdict| Error::Keycloak(verdict.message))?;
@@ -157,20 +162,31 @@ struct Made {
     synced: Result<Verdict, Verdict>,
     changes: Vec<Change>,
     end: End,
+    /// The realm's `notBefore`, where it was seen.
+    not_before: Option<i64>,
 }
 
 impl Made {
     fn waiting(what: &str) -> Self {
-        Self { synced: Err(Verdict::waiting(SYNCED, what)), changes: Vec::new(), end: End::Unseen }
+        Self { synced: Err(Verdict::waiting(SYNCED, what)), changes: Vec::new(), end: End::Unseen, not_before: None }
     }
 }
 
 async fn sync(ctx: &Context, realm: &RealmAdmin, desired: &DesiredRealm) -> Made {
-    match realm.reconcile_realm(desired).await {
-        Ok(changes) => Made { synced: Ok(sync::good()), changes, end: End::Whole },
+    let not_before = OnceLock::new();
+    let see = |found: &RealmRepresentation| {
+        if let Some(seen) = found.settings.get("notBefore").and_then(Value::as_i64) {
+            // The second look of a pass sees the same.
+            let _ = not_before.set(seen);
+        }
+    };
+    let made = realm.reconcile_realm_seeing(desired, see).await;
+    let not_before = not_before.get().copied();
+    match made {
+        Ok(changes) => Made { synced: Ok(sync::good()), changes, end: End::Whole, not_before },
         Err(error) => {
             let end = if matches!(error, ReconcileError::Apply(_)) { End::Broken } else { End::Unseen };
-            Made { synced: Err(sync::failure(ctx, &error)), changes: Vec::new(), end }
+            Made { synced: Err(sync::failure(ctx, &error)), changes: Vec::new(), end, not_before }
         }
     }
 }

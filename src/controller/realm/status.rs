@@ -44,6 +44,8 @@ pub struct Seen<'a> {
     pub concerns: &'a [Verdict],
     /// What Keycloak was made to hold.
     pub fingerprint: Option<Fingerprint>,
+    /// The realm's `notBefore`, in seconds since the epoch, 0 for none; `None`: it was not seen.
+    pub not_before: Option<i64>,
 }
 
 /// The realm is valid; how far it came is in what was seen.
@@ -54,7 +56,7 @@ pub async fn accepted(
     server: &KeycloakServer,
     seen: Seen<'_>,
 ) -> Result<(), Error> {
-    let Seen { issuer, synced, concerns, fingerprint } = seen;
+    let Seen { issuer, synced, concerns, fingerprint, not_before } = seen;
     let (Ok(synced) | Err(synced)) = synced;
     let mut verdicts =
         vec![Verdict::good(ACCEPTED, "Valid", "the KeycloakServer exists and can be used"), synced.clone()];
@@ -67,6 +69,11 @@ pub async fn accepted(
     let status = RealmStatus {
         issuer: Some(format!("{}/realms/{}", server.spec.url, object.spec.realm)),
         fingerprint: fingerprint.as_ref().map(ToString::to_string),
+        // What was not seen is as it was: a Keycloak that is away gives no token back.
+        not_before: match not_before {
+            Some(seen) => Some(seen).filter(|seen| *seen > 0),
+            None => object.status.as_ref().and_then(|status| status.not_before),
+        },
         ..object.status.clone().unwrap_or_default()
     };
     write(ctx, api, object, &verdicts, status).await

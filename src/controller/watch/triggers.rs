@@ -122,13 +122,18 @@ impl Queues {
             let of_server = change.old.iter().chain(&change.new).map(|realm| &realm.spec.server);
             of_server.for_each(|server| self.server(server));
         }
-        if asks_anew(change) || turned(change, SYNCED, |realm| realm.status.as_ref().map(|status| &*status.conditions))
-        {
+        let not_before = |realm: &Option<Arc<Realm>>| realm.as_ref()?.status.as_ref()?.not_before;
+        let is_other = asks_anew(change)
+            || turned(change, SYNCED, |realm| realm.status.as_ref().map(|status| &*status.conditions));
+        // A revocation is in the policies alone.
+        if is_other || not_before(&change.old) != not_before(&change.new) {
             let endpoints = caches.endpoints.state();
             endpoints
                 .iter()
                 .filter(|endpoint| endpoint.spec.realm == name)
                 .for_each(|found| self.endpoint(&name_of(found.as_ref())));
+        }
+        if is_other {
             let identities = caches.identities.state();
             identities
                 .iter()

@@ -16,12 +16,24 @@ pub struct RealmUrls {
     pub reachable: String,
     /// CA certificates for `reachable`, PEM; `None`: the system's.
     pub ca: Option<String>,
+    /// Tokens issued before this time are revoked; seconds since the epoch.
+    pub not_before: Option<i64>,
 }
 
 impl RealmUrls {
     /// The URLs of `realm` at a server with these base URLs.
     pub fn new(url: &str, reachable: &str, realm: &str, ca: Option<String>) -> Self {
-        Self { issuer: format!("{url}/realms/{realm}"), reachable: format!("{reachable}/realms/{realm}"), ca }
+        Self {
+            issuer: format!("{url}/realms/{realm}"),
+            reachable: format!("{reachable}/realms/{realm}"),
+            ca,
+            not_before: None,
+        }
+    }
+
+    /// The same, with all tokens revoked that were issued before this time, in seconds since the epoch.
+    pub fn not_before(self, not_before: Option<i64>) -> Self {
+        Self { not_before, ..self }
     }
 
     fn trusted_issuer(&self) -> TrustedIssuer {
@@ -29,6 +41,7 @@ impl RealmUrls {
             issuer: self.issuer.clone(),
             jwks_url: format!("{}/protocol/openid-connect/certs", self.reachable),
             ca: self.ca.clone(),
+            not_before: self.not_before,
         }
     }
 
@@ -171,6 +184,12 @@ mod tests {
         assert_eq!(policy.issuers[0].issuer, "https://auth.example/realms/ml");
         assert_eq!(policy.issuers[0].jwks_url, "http://keycloak:8080/realms/ml/protocol/openid-connect/certs");
         assert_eq!(policy.grants[0].subject, Subject::Client("labeler.agents.workload".into()));
+    }
+
+    #[test]
+    fn what_the_realm_took_back_is_in_it() {
+        let realm = realm().not_before(Some(1_800_000_000));
+        assert_eq!(guard_policy(&endpoint(), &realm, &[], |_| false).issuers[0].not_before, Some(1_800_000_000));
     }
 
     #[test]

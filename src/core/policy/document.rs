@@ -88,6 +88,17 @@ pub struct TrustedIssuer {
     /// CA certificates (PEM) to trust for `jwks_url`, beside none other; `None`: the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
+    /// Tokens issued before this time are revoked: the realm's `notBefore`, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<i64>,
+}
+
+impl TrustedIssuer {
+    /// Whether both fetch the same keys for the same tokens, whatever is revoked.
+    pub fn has_keys_of(&self, other: &Self) -> bool {
+        let Self { issuer, jwks_url, ca, not_before: _ } = self;
+        *issuer == other.issuer && *jwks_url == other.jwks_url && *ca == other.ca
+    }
 }
 
 /// The route table of an endpoint.

@@ -163,7 +163,8 @@ impl GuardConnection {
         Ok(Admitted { port, caller: Some(caller), endpoint, is_in_body, listing, wire, protocol, place })
     }
 
-    fn authenticate(
+    /// Whom the token proves. With `may_fetch` an unknown key is a reason to look for new ones first.
+    pub(super) fn authenticate(
         &self,
         policy: &CompiledPolicy,
         trust: &Trust,

@@ -113,6 +113,7 @@ mod tests {
             roles: Box::new([]),
             expires_at: 0,
             not_before: 0,
+            issued_at: None,
         };
         let models = ModelUse::One(Cow::Borrowed("iris"));
         let record = Record {

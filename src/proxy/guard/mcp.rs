@@ -178,6 +178,7 @@ mod tests {
             roles: Box::new([]),
             expires_at: 0,
             not_before: 0,
+            issued_at: None,
         }
     }
 

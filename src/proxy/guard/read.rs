@@ -20,14 +20,15 @@ impl GuardConnection {
         parts: &mut Parts,
         body: Incoming,
         admitted: &mut Admitted,
+        authorization: Option<&HeaderValue>,
     ) -> Result<RequestBody, Refusal> {
         if !admitted.is_in_body {
             return Ok(RequestBody::Incoming(body));
         }
         // Not reached: whoever needs no token needs no model either.
-        let caller = admitted.caller.as_ref().ok_or_else(refuse::no_policy)?;
+        let known = admitted.caller.clone().ok_or_else(refuse::no_policy)?;
         let noted = |refusal: Refusal| {
-            let principal = Some(&caller.verified.principal);
+            let principal = Some(&known.verified.principal);
             self.record("refused", refusal.reason(), &Record { principal, ..Record::default() });
             refusal
         };
@@ -50,9 +51,14 @@ impl GuardConnection {
             // The policy is another one by now, and says by itself what this route touches.
             other => Content { route: other, replaced: None },
         };
-        self.authorize(&view, policy, caller, route.as_ref()).map_err(Stop::into_refusal)?;
+        // The body may have taken half a minute: the token counts as of now.
+        let trust = view.trust.as_ref().ok_or_else(refuse::no_policy)?;
+        let caller =
+            self.authenticate(policy, trust, route.as_ref(), authorization, false).map_err(Stop::into_refusal)?;
+        self.authorize(&view, policy, &caller, route.as_ref()).map_err(Stop::into_refusal)?;
         let listing = route.and_then(|route| route.listing);
         let body = replaced.unwrap_or(body);
+        admitted.caller = Some(caller);
         admitted.listing = listing;
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         Ok(RequestBody::Full(held.keep(body)))

@@ -72,7 +72,7 @@ impl GuardConnection {
             return answer;
         }
         let mut admitted = self.admit(&parts, authorization.as_ref()).await?;
-        let body = self.read(&mut parts, body, &mut admitted).await?;
+        let body = self.read(&mut parts, body, &mut admitted, authorization.as_ref()).await?;
         self.forward(parts, body, admitted, started).await
     }
 

@@ -15,7 +15,10 @@ use super::{mcp::Sessions, metadata::Metadata};
 use crate::{
     core::{
         name::Ref,
-        policy::{compiled::CompiledPolicy, document::GuardPolicy},
+        policy::{
+            compiled::CompiledPolicy,
+            document::{GuardPolicy, TrustedIssuer},
+        },
     },
     proxy::{
         clock::Clock,
@@ -164,7 +167,7 @@ impl GuardState {
         inputs.keepers = policy
             .issuers
             .iter()
-            .map(|wanted| match before.iter().position(|keeper| keeper.issuer.document() == wanted) {
+            .map(|wanted| match before.iter().position(|keeper| keeper.issuer.document().has_keys_of(wanted)) {
                 Some(at) => before.swap_remove(at),
                 None => self.keeper(Issuer::new(wanted.clone())),
             })
@@ -301,6 +304,7 @@ fn unchanged(trust: &Trust, policy: &CompiledPolicy, inputs: &Inputs) -> bool {
     trust.audience == policy.audience
         && trust.role_client == policy.role_client
         && trust.issuers.len() == inputs.keepers.len()
+        && trust.issuers.iter().zip(&policy.issuers).all(|(trusted, wanted)| trusted.not_before == wanted.not_before)
         && trust.issuers.iter().zip(&inputs.keepers).all(|(trusted, keeper)| {
             Arc::ptr_eq(&trusted.issuer, &keeper.issuer)
                 && match (&trusted.keys, &keeper.keys) {
@@ -312,11 +316,16 @@ fn unchanged(trust: &Trust, policy: &CompiledPolicy, inputs: &Inputs) -> bool {
 }
 
 fn trust_of(policy: &CompiledPolicy, inputs: &Inputs) -> Arc<Trust> {
-    let trusted = |keeper: &Keeper| TrustedKeys { issuer: Arc::clone(&keeper.issuer), keys: keeper.keys.clone() };
+    // The keepers are in the order of the policy's issuers.
+    let trusted = |(keeper, wanted): (&Keeper, &TrustedIssuer)| TrustedKeys {
+        issuer: Arc::clone(&keeper.issuer),
+        keys: keeper.keys.clone(),
+        not_before: wanted.not_before,
+    };
     Arc::new(Trust {
         generation: GENERATION.fetch_add(1, Ordering::Relaxed),
         audience: policy.audience.clone(),
         role_client: policy.role_client.clone(),
-        issuers: inputs.keepers.iter().map(trusted).collect(),
+        issuers: inputs.keepers.iter().zip(&policy.issuers).map(trusted).collect(),
     })
 }

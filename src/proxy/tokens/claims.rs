@@ -25,9 +25,9 @@ pub enum ClaimError {
     /// `typ` is not `Bearer`: an ID, refresh, logout or DPoP token.
     #[error("the token is no bearer access token")]
     WrongType,
-    /// `cnf`: the token is bound to a key or certificate that is not checked here.
-    #[error("the token is bound to a key")]
-    BoundToken,
+    /// `cnf`: the token is bound to a key (RFC 9449) or a certificate (RFC 8705), whose proof is not checked here.
+    #[error("the token is bound to a key or certificate")]
+    SenderConstrained,
     /// `exp` has passed.
     #[error("the token has expired")]
     Expired,
@@ -79,6 +79,8 @@ pub struct Principal {
     pub expires_at: i64,
     /// The later of `nbf` and `iat`.
     pub not_before: i64,
+    /// `iat`, seconds since the epoch.
+    pub issued_at: Option<i64>,
 }
 
 impl Claims {
@@ -99,7 +101,7 @@ impl Claims {
             return Err(ClaimError::WrongType);
         }
         if cnf.is_some() {
-            return Err(ClaimError::BoundToken);
+            return Err(ClaimError::SenderConstrained);
         }
         let roles = resource_access.roles_of(role_client);
         let named =
@@ -116,12 +118,18 @@ impl Claims {
             roles,
             expires_at: exp,
             not_before: nbf.into_iter().chain(iat).max().unwrap_or(i64::MIN),
+            issued_at: iat,
         };
         principal.check_times(now).map(|()| principal)
     }
 }
 
 impl Principal {
+    /// Whether the issuer took back what it issued before this time. A token that does not say when it was issued was.
+    pub fn is_revoked(&self, not_before: i64) -> bool {
+        self.issued_at.is_none_or(|issued| issued < not_before)
+    }
+
     /// Whether the token is valid now; asked again each time that it is seen.
     pub fn check_times(&self, now: i64) -> Result<(), ClaimError> {
         if now.saturating_sub(LEEWAY) >= self.expires_at {
@@ -232,7 +240,10 @@ mod tests {
             ("typ", json!("DPoP"), WrongType),
             ("typ", json!("bearer"), WrongType),
             ("typ", Value::Null, WrongType),
-            ("cnf", json!({"x5t#S256": "x"}), BoundToken),
+            ("cnf", json!({"jkt": "x"}), SenderConstrained),
+            ("cnf", json!({"x5t#S256": "x"}), SenderConstrained),
+            ("cnf", json!({}), SenderConstrained),
+            ("cnf", json!("x"), SenderConstrained),
             ("azp", json!(""), InvalidName),
             ("azp", json!("a b"), InvalidName),
             ("azp", json!("a\r\nx: y"), InvalidName),

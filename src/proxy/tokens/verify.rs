@@ -32,6 +32,8 @@ pub struct TrustedKeys {
     pub issuer: Arc<Issuer>,
     /// Its keys; `None` until they were fetched once.
     pub keys: Option<Arc<KeySet>>,
+    /// What it issued before this time is revoked; seconds since the epoch.
+    pub not_before: Option<i64>,
 }
 
 /// A token that was good when it was verified.
@@ -64,6 +66,9 @@ pub enum VerifyError {
     /// The signature does not fit.
     #[error("the token's signature is wrong")]
     BadSignature,
+    /// Issued before the issuer took back all that it had issued.
+    #[error("the token was revoked with all others of its time")]
+    Revoked,
     /// The issuer's keys were never fetched.
     #[error("the issuer's keys have not been fetched yet")]
     NoKeys,
@@ -82,6 +87,7 @@ impl VerifyError {
             Self::UnknownKey(_) => "unknown_key",
             Self::AlgorithmMismatch => "algorithm_mismatch",
             Self::BadSignature => "bad_signature",
+            Self::Revoked => "token_revoked",
             Self::NoKeys => "keys_missing",
             Self::KeysStale => "keys_stale",
         }
@@ -98,10 +104,19 @@ impl Trust {
         let issuer = found.ok_or(VerifyError::UnknownIssuer)?;
         self.check_signature(&compact, issuer, now)?;
         let principal = claims.check(&self.audience, &self.role_client, now)?;
-        Ok(Verified { principal, issuer })
+        let verified = Verified { principal, issuer };
+        self.check_revocation(&verified).map(|()| verified)
     }
 
-    /// Whether what was verified before still holds: its times, and its
+    fn check_revocation(&self, Verified { principal, issuer }: &Verified) -> Result<(), VerifyError> {
+        let trusted = self.issuers.get(*issuer).ok_or(VerifyError::UnknownIssuer)?;
+        match trusted.not_before {
+            Some(not_before) if principal.is_revoked(not_before) => Err(VerifyError::Revoked),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether what was verified before, by this very trust, still holds: its times, and its
     /// issuer's keys not too old.
     pub fn still_good(&self, verified: &Verified, now: i64) -> Result<(), VerifyError> {
         verified.principal.check_times(now)?;

@@ -8,8 +8,9 @@ use aws_lc_rs::{
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
-        RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+        RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
+        RsaEncoding, RsaKeyPair,
     },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -38,6 +39,12 @@ pub fn elliptic() -> &'static Signer {
     KEY.get_or_init(|| Signer::Ec(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("key")))
 }
 
+/// On the curve P-384.
+pub fn elliptic_384() -> &'static Signer {
+    static KEY: OnceLock<Signer> = OnceLock::new();
+    KEY.get_or_init(|| Signer::Ec(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).expect("key")))
+}
+
 pub fn edwards() -> &'static Signer {
     static KEY: OnceLock<Signer> = OnceLock::new();
     KEY.get_or_init(|| Signer::Ed(Ed25519KeyPair::generate().expect("key")))
@@ -63,8 +70,9 @@ impl Signer {
             }
             Self::Ec(pair) => {
                 let point = pair.public_key().as_ref();
-                json!({"kty": "EC", "kid": kid, "alg": alg, "use": "sig", "crv": "P-256",
-                    "x": encode(&point[1..33]), "y": encode(&point[33..65])})
+                let (x, y) = point[1..].split_at(point.len() / 2);
+                let crv = if x.len() == 32 { "P-256" } else { "P-384" };
+                json!({"kty": "EC", "kid": kid, "alg": alg, "use": "sig", "crv": crv, "x": encode(x), "y": encode(y)})
             }
             Self::Ed(pair) => json!({"kty": "OKP", "kid": kid, "alg": alg, "use": "sig", "crv": "Ed25519",
                 "x": encode(pair.public_key().as_ref())}),
@@ -86,8 +94,14 @@ impl Signer {
         match self {
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                let padding: &'static dyn aws_lc_rs::signature::RsaEncoding =
-                    if alg.starts_with("PS") { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+                let padding: &'static dyn RsaEncoding = match alg {
+                    "RS384" => &RSA_PKCS1_SHA384,
+                    "RS512" => &RSA_PKCS1_SHA512,
+                    "PS256" => &RSA_PSS_SHA256,
+                    "PS384" => &RSA_PSS_SHA384,
+                    "PS512" => &RSA_PSS_SHA512,
+                    _ => &RSA_PKCS1_SHA256,
+                };
                 pair.sign(padding, &random, message, &mut signature).expect("signs");
                 signature
             }
