@@ -19,11 +19,11 @@ demo-down: ## Stop the demo and everything it started
 
 ##@ Check
 
-.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit contract contract-matrix crash e2e deny
+.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit mutations contract contract-matrix crash e2e deny
 test: ## Everything below, in order; stops whatever servers it had to start
 	tests/env/scoped $(MAKE) test-all
 
-test-all: fmt-check lint unit contract crash e2e
+test-all: fmt-check lint unit mutations contract crash e2e
 
 fmt: ## Format the code
 	$(CARGO) fmt
@@ -47,6 +47,9 @@ lint-shell:
 unit: ## Tests without any server of others: units, and attacks on the proxy over raw sockets
 	$(CARGO) test --lib --bins --test security
 	charts/keywire-crds/sync --check
+
+mutations: ## Take the guards out one by one: some test must notice each
+	tests/mutations/run
 
 contract: ## Tests against a real Keycloak on loopback (left running; stop: tests/env/keycloak down)
 	tests/env/keycloak up

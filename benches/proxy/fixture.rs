@@ -1,9 +1,10 @@
-//! What the contestants are given: a key, a token of Keycloak's shape, a policy.
+//! What the contestants are given: a key, tokens of Keycloak's shape, policies.
 
 use std::{
-    env, fs,
+    fs,
     net::SocketAddr,
     path::Path,
+    thread,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -18,93 +19,74 @@ use tokio::{io::AsyncWriteExt, net::TcpListener, runtime::Builder};
 
 use crate::Result;
 
-const ISSUER: &str = "http://auth.example.com/realms/ml";
-const AUDIENCE: &str = "iris.vision.endpoint";
-const CLIENT: &str = "labeler.agents.workload";
+/// The realm.
+pub const ISSUER: &str = "http://auth.example.com/realms/ml";
+/// The endpoint's client.
+pub const AUDIENCE: &str = "iris.vision.endpoint";
+/// The caller.
+pub const CLIENT: &str = "labeler.agents.workload";
+const KID: &str = "0PQVKLXxAlNxcZ8H1zGRkp7GSCyCnFeTbFjzFdqMkOk";
 
-/// A key set and a token that it verifies.
+/// A key, and the set that it is published in.
 pub struct Fixture {
+    key: RsaKeyPair,
     /// RFC 7517.
     pub jwks: Value,
-    /// RS256, about 1.2 kB.
-    pub token: String,
 }
 
 impl Fixture {
     /// Makes both.
     pub fn new() -> Result<Self> {
         let key = RsaKeyPair::generate(KeySize::Rsa2048)?;
-        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let public = key.public_key();
-        let jwks = json!({"keys": [{"kty": "RSA", "kid": "0PQVKLXxAlNxcZ8H1zGRkp7GSCyCnFeTbFjzFdqMkOk", "alg": "RS256", "use": "sig",
+        let jwks = json!({"keys": [{"kty": "RSA", "kid": KID, "alg": "RS256", "use": "sig",
             "n": encode(public.modulus().big_endian_without_leading_zero()),
             "e": encode(public.exponent().big_endian_without_leading_zero())}]});
-        let header = json!({"alg": "RS256", "typ": "JWT", "kid": jwks["keys"][0]["kid"]});
-        let message = format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims()?.to_string().as_bytes()));
-        let mut signature = vec![0; key.public_modulus_len()];
-        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)?;
-        Ok(Self { jwks, token: format!("{message}.{}", encode(&signature)) })
+        Ok(Self { key, jwks })
     }
 
-    /// Writes the guard's policy into `directory`.
-    pub fn write_policy(&self, directory: &Path, listen: u16, upstream: u16, jwks: SocketAddr) -> Result<()> {
-        let policy = json!({
-            "number": 1, "endpoint": {"namespace": "vision", "name": "iris"}, "audience": AUDIENCE, "roleClient": AUDIENCE,
-            "issuers": [{"issuer": ISSUER, "jwksUrl": format!("http://{jwks}/certs")}], "protocol": "OpenInference",
-            "listeners": [{"name": "http", "listen": listen, "upstream": upstream}], "models": ["iris", "rose"],
-            "rules": [{"methods": ["GET"], "path": "/metrics", "access": {"permission": "admin"}}],
-            "grants": [{"name": "labelers", "subject": {"client": CLIENT}, "permissions": ["predict", "read"], "models": ["iris"]}],
-        });
-        Ok(fs::write(directory.join("guard.json"), policy.to_string())?)
+    /// A token, RS256, about 1.2 kB; each number gives another one.
+    pub fn token(&self, number: usize) -> Result<String> {
+        let header = json!({"alg": "RS256", "typ": "JWT", "kid": KID});
+        let claims = claims(number)?.to_string();
+        let message = format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.as_bytes()));
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)?;
+        Ok(format!("{message}.{}", encode(&signature)))
     }
 
-    /// Envoy as people set it up, and in its cheapest form: signature (cached),
-    /// issuer, audience and times by jwt_authn, method and path by RBAC. Ours
-    /// checks client, role, model and grant besides. With `BENCH_ENVOY=claims`
-    /// Envoy checks client and role too, which costs it much more.
-    pub fn envoy(&self, listen: u16, upstream: u16) -> Value {
-        let claims = env::var("BENCH_ENVOY").is_ok_and(|text| text == "claims");
-        let mut provider = json!({"issuer": ISSUER, "audiences": [AUDIENCE], "forward": false,
-            "jwt_cache_config": {"jwt_cache_size": 1000}, "local_jwks": {"inline_string": self.jwks.to_string()}});
-        let mut principal = json!({"any": true});
-        if claims {
-            provider["payload_in_metadata"] = json!("token");
-            let role = json!({"list_match": {"one_of": {"string_match": {"exact": "read"}}}});
-            let client = json!({"string_match": {"exact": CLIENT}});
-            principal = json!({"and_ids": {"ids": [claim(&["azp"], client), claim(&["resource_access", AUDIENCE, "roles"], role)]}});
-        }
-        let permission = json!({"and_rules": {"rules": [
-            {"header": {"name": ":method", "string_match": {"exact": "GET"}}},
-            {"url_path": {"path": {"prefix": "/v2/models/iris"}}}]}});
-        let filters = json!([
-            {"name": "envoy.filters.http.jwt_authn", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-                "providers": {"keycloak": provider},
-                "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "keycloak"}}]}},
-            {"name": "envoy.filters.http.rbac", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
-                "rules": {"action": "ALLOW", "policies": {"read": {"permissions": [permission], "principals": [principal]}}}}},
-            {"name": "envoy.filters.http.router", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}},
-        ]);
-        let address = |port: u16| json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
-        json!({"static_resources": {
-            "listeners": [{"address": address(listen), "filter_chains": [{"filters": [{
-                "name": "envoy.filters.network.http_connection_manager", "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                    "stat_prefix": "http", "http_filters": filters, "route_config": {"virtual_hosts": [{
-                        "name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]}}}]}]}],
-            "clusters": [{"name": "app", "type": "STATIC", "load_assignment": {"cluster_name": "app",
-                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(upstream)}}]}]}}],
-        }})
+    /// So many tokens, signed by all processors.
+    pub fn tokens(&self, count: usize) -> Result<Vec<String>> {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            let part = |at: usize| move || (1 + at..=count).step_by(threads).map(|number| self.token(number)).collect();
+            let parts: Vec<_> = (0..threads).map(|at| scope.spawn(part(at))).collect();
+            let mut all = Vec::with_capacity(count);
+            for part in parts {
+                let signed: Result<Vec<String>> = part.join().map_err(|_| "a thread died")?;
+                all.extend(signed?);
+            }
+            Ok(all)
+        })
     }
 }
 
-/// A condition on a claim in the token's metadata.
-fn claim(path: &[&str], value: Value) -> Value {
-    let mut keys = vec![json!({"key": "token"})];
-    keys.extend(path.iter().map(|key| json!({ "key": key })));
-    json!({"metadata": {"filter": "envoy.filters.http.jwt_authn", "path": keys, "value": value}})
+/// A policy of `protocol` in which the caller may predict and read.
+pub fn policy(protocol: &str, upstream: u16, keys: u16) -> Value {
+    json!({
+        "number": 1, "endpoint": {"namespace": "vision", "name": "iris"}, "audience": AUDIENCE, "roleClient": AUDIENCE,
+        "issuers": [{"issuer": ISSUER, "jwksUrl": format!("http://127.0.0.1:{keys}/certs")}], "protocol": protocol,
+        "listeners": [{"name": "http", "listen": 0, "upstream": upstream}], "models": ["iris", "rose"],
+        "rules": [{"methods": ["GET"], "path": "/metrics", "access": {"permission": "admin"}},
+                  {"path": "/by-path/{model}/chat", "access": {"permission": "predict"}}],
+        "grants": [{"name": "labelers", "subject": {"client": CLIENT}, "permissions": ["predict", "read"], "models": ["iris"]}],
+    })
+}
+
+/// A request, as it goes over the wire.
+pub fn request(line: &str, token: &str, fields: &str, body: &str) -> Vec<u8> {
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    format!("{line} HTTP/1.1\r\nHost: iris\r\nAuthorization: Bearer {token}\r\n{fields}{length}\r\n{body}").into_bytes()
 }
 
 /// Serves a key set until the process ends.
@@ -122,11 +104,15 @@ pub fn serve_keys(listen: SocketAddr, file: &Path) -> Result<()> {
     })
 }
 
-fn claims() -> Result<Value> {
+fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn claims(number: usize) -> Result<Value> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     Ok(json!({
-        "exp": now + 3600, "iat": now, "jti": "trrtcc:6f3c9a5e-5e0a-4b7e-9f3e-0c7d1a2b3c4d", "iss": ISSUER, "aud": AUDIENCE,
-        "sub": "9f6e2a54-8f63-4a3e-8c0e-0d6d3a5b7f11", "typ": "Bearer", "azp": CLIENT, "acr": "1",
+        "exp": now + 3600, "iat": now, "jti": format!("trrtcc:6f3c9a5e-5e0a-4b7e-9f3e-{number:012x}"), "iss": ISSUER,
+        "aud": AUDIENCE, "sub": "9f6e2a54-8f63-4a3e-8c0e-0d6d3a5b7f11", "typ": "Bearer", "azp": CLIENT, "acr": "1",
         "resource_access": {AUDIENCE: {"roles": ["read", "predict"]}},
         "scope": "iris.vision.endpoint:read iris.vision.endpoint:predict", "clientHost": "10.85.0.17",
         "preferred_username": "service-account-labeler.agents.workload", "clientAddress": "10.85.0.17",

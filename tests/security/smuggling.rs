@@ -61,6 +61,7 @@ async fn ambiguous_heads_are_refused() {
         ("GET /v2 HTTP/1.1\r\nHost: a\r\n{auth}X_Keywire_Subject: root\r\n\r\n", "aliased_header"),
         ("GET /v2 HTTP/1.1\r\nHost: a\r\n{auth}X.Keywire.Client: root\r\n\r\n", "aliased_header"),
         ("GET /v2 HTTP/1.1\r\nHost: a\r\n{auth}Connection: Authorization\r\n\r\n", "invalid_connection"),
+        ("GET /v2 HTTP/1.1\r\nHost: a\r\n{auth}Connection: close, \u{e9}\r\n\r\n", "invalid_connection"),
         ("GET /v2?access_token=x HTTP/1.1\r\nHost: a\r\n{auth}\r\n", "token_in_query"),
     ] {
         let answer = raw(proxy.guard_address(), head.replace("{auth}", &auth)).await;
@@ -103,15 +104,25 @@ async fn malformed_heads_never_pass() {
 async fn a_violation_ends_the_connection() {
     let Scene { proxy, app, token, _issuer } = scene().await;
     let good = format!("GET /v2 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
-    let mut connection = Connection::open(proxy.guard_address()).await;
-    connection.send(good.as_bytes()).await;
-    assert_eq!(connection.answer().await.map(|a| a.status), Some(200));
-    // What follows the ambiguous request on the wire might be its body, or not.
-    let smuggled = "POST /v2 HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-    connection.send(format!("{smuggled}{good}").as_bytes()).await;
-    assert_eq!(connection.answer().await.map(|a| a.status), Some(400));
-    assert!(connection.closed().await);
-    assert_eq!(app.heads().len(), 1);
+    // What follows an ambiguous request on the wire might be its body, or not.
+    for (passed, smuggled) in [
+        "POST /v2 HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET /v2 HTTP/1.1\r\nHost: a\r\nX: y\n\r\n",
+        "GET /v2#x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /v2/../v2 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /v2 HTTP/1.1\r\nHost: a\r\nX_Keywire_Subject: root\r\n\r\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut connection = Connection::open(proxy.guard_address()).await;
+        connection.send(good.as_bytes()).await;
+        assert_eq!(connection.answer().await.map(|a| a.status), Some(200));
+        connection.send(format!("{smuggled}{good}").as_bytes()).await;
+        assert_eq!(connection.answer().await.map(|a| a.status), Some(400), "{smuggled:?}");
+        assert!(connection.answer().await.is_none(), "{smuggled:?}");
+        assert_eq!(app.heads().len(), passed + 1, "{smuggled:?}");
+    }
 }
 
 #[tokio::test]

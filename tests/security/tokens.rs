@@ -8,7 +8,7 @@ use crate::support::{
     client::{Connection, call},
     issuer::{Issuer, KID},
     keys,
-    proxy::{ENDPOINT, LABELER, Proxy},
+    proxy::{ENDPOINT, LABELER, Proxy, Setup, policy},
     until,
 };
 
@@ -306,6 +306,43 @@ async fn a_token_on_the_same_connection_is_compared_whole() {
     }
 }
 
+/// The key is part of the token's SHA-256, never of its beginning: two of one caller differ late.
+#[tokio::test]
+async fn tokens_that_begin_alike_are_not_taken_for_each_other() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let mut proxy = Proxy::prepare();
+    proxy.write("guard/guard.json", &proxy.with_ports(&policy(&issuer, &app)).to_string());
+    proxy.start(&Setup { guard: true, one_worker: true, ..Setup::default() });
+    proxy.until_ready().await;
+    let good = issuer.token(ENDPOINT, LABELER, &["read", "predict"], proxy.now());
+    let other = issuer.token(ENDPOINT, "stranger", &["read", "predict"], proxy.now());
+    let (message, _) = good.rsplit_once('.').expect("a token");
+    let (_, signature) = other.rsplit_once('.').expect("a token");
+    for (token, status) in [(&good, 200), (&other, 403), (&format!("{message}.{signature}"), 401), (&good, 200)] {
+        assert_eq!(infer(&proxy, token).await, status, "{token}");
+    }
+}
+
+/// Two realms may give their keys one name.
+#[tokio::test]
+async fn a_key_id_of_two_issuers_is_looked_up_with_the_tokens_own() {
+    let (first, second, app) = (Issuer::start().await, Issuer::start().await, App::start().await);
+    second.set_keys(vec![keys::attacker().jwk(KID, "RS256")]);
+    let proxy = Proxy::ready(&first, &app, |policy| {
+        let trusted = json!({"issuer": second.url(), "jwksUrl": second.jwks_url()});
+        policy["issuers"].as_array_mut().expect("issuers").push(trusted);
+    })
+    .await;
+    for (issuer, signer, status) in [
+        (&first, keys::issuer(), 200),
+        (&second, keys::attacker(), 200),
+        (&first, keys::attacker(), 401),
+        (&second, keys::issuer(), 401),
+    ] {
+        assert_eq!(infer(&proxy, &issuer.signed(signer, &claims(issuer, &proxy))).await, status, "{}", issuer.url());
+    }
+}
+
 #[tokio::test]
 async fn a_new_key_is_found_and_a_flood_is_not_passed_on() {
     let (issuer, app) = (Issuer::start().await, App::start().await);
@@ -374,9 +411,14 @@ async fn without_keys_nothing_passes_and_old_keys_serve_for_a_day() {
     issuer.stop().await;
     proxy.advance(24 * 3600 - 60);
     let long = token(9999);
-    assert_eq!(infer(&proxy, &long).await, 200);
+    // Two workers, and connections are dealt out in turn: both know it.
+    for _ in 0..2 {
+        assert_eq!(infer(&proxy, &long).await, 200);
+    }
     // …and no longer, not even for a token that was verified.
     proxy.advance(120);
-    let answer = call(proxy.guard_address(), "POST", PATH, Some(&long)).await;
-    assert_eq!((answer.status, answer.reason().as_str()), (503, "keys_stale"));
+    for token in [&long, &long, &token(9998), &token(9997)] {
+        let answer = call(proxy.guard_address(), "POST", PATH, Some(token)).await;
+        assert_eq!((answer.status, answer.reason().as_str()), (503, "keys_stale"));
+    }
 }

@@ -205,7 +205,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_given_up() {
+        let started = tokio::time::Instant::now();
         assert_eq!(collect(pieces(true), 10).await, Err(CollectError::TooSlow));
+        let waited = started.elapsed();
+        assert!((TIMEOUT..TIMEOUT * 2).contains(&waited), "{waited:?}");
         let memory = Memory::new(GRAIN);
         assert_eq!(memory.collect(pieces(true), 10).await.err(), Some(CollectError::TooSlow));
         assert_eq!(memory.taken(), 0);

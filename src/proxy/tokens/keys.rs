@@ -178,6 +178,15 @@ mod tests {
     }
 
     #[test]
+    fn a_key_says_all_that_counts() {
+        for field in ["kty", "kid", "alg", "n", "e"] {
+            let mut key = rsa_key();
+            key.as_object_mut().map(|key| key.remove(field));
+            assert_eq!(parse(json!([key])).err(), Some(KeyError::NoUsableKey), "{field}");
+        }
+    }
+
+    #[test]
     fn a_curve_must_fit_its_algorithm() {
         let point = URL_SAFE_NO_PAD.encode([1; 32]);
         let key =
