@@ -19,7 +19,7 @@ demo-down: ## Stop the demo and everything it started
 
 ##@ Check
 
-.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit mutations contract contract-matrix crash e2e deny
+.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit mutations contract contract-matrix crash servers e2e deny
 test: ## Everything below, in order; stops whatever servers it had to start
 	tests/env/scoped $(MAKE) test-all
 
@@ -69,6 +69,10 @@ e2e: ## Tests with real pods in a real cluster (root; left running; stop: make e
 	tests/env/images/mlserver.sh
 	$(ENV); $(CARGO) test --test e2e
 	$(ENV); $(CARGO) test --test e2e -- --ignored
+
+servers: ## Real model servers behind the guard, called by real clients (installs them, minutes and 3 GB, the first time)
+	tests/env/servers up
+	tests/env/servers run $(CARGO) test --test servers
 
 deny: ## Licences, advisories and duplicate crates
 	$(CARGO) deny check

