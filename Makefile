@@ -23,7 +23,7 @@ demo-down: ## Stop the demo and everything it started
 test: ## Everything below, in order; stops whatever servers it had to start
 	tests/env/scoped $(MAKE) test-all
 
-test-all: fmt-check lint unit mutations contract crash e2e
+test-all: fmt-check lint unit mutations servers contract crash e2e
 
 fmt: ## Format the code
 	$(CARGO) fmt
