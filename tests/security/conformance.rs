@@ -217,7 +217,7 @@ async fn openai() {
         ("POST", "/v1/files", "{}", Narrowed, 403, "every_model_not_granted"),
         ("POST", "/v1/load_lora_adapter", "{}", Narrowed, 403, "every_model_not_granted"),
         ("POST", "/collective_rpc", "{}", Labeler, 403, "permission_not_granted"),
-        ("POST", "/v1/audio/transcriptions", iris, Labeler, 403, "unknown_route"),
+        ("POST", "/v1/audio/transcriptions", iris, Labeler, 415, "content_type"),
         ("GET", "/v1/realtime?model=iris", "", Labeler, 403, "unknown_route"),
         ("POST", "/invocations", iris, Labeler, 403, "unknown_route"),
         ("POST", "/V1/chat/completions", iris, Labeler, 403, "unknown_route"),

@@ -8,6 +8,8 @@ mod calls;
 mod conformance;
 mod documents;
 mod egress;
+mod forms;
+mod mcp;
 mod models;
 mod smuggling;
 mod tokens;

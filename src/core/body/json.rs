@@ -61,12 +61,7 @@ pub enum JsonError {
 /// The top-level member `name` of an object. `name` is ASCII. One that `is_rival` may only be `null`; it is asked with the
 /// name in lower case.
 pub fn member<'a>(body: &'a [u8], name: &str, is_rival: fn(&str) -> bool) -> Result<Member<'a>, JsonError> {
-    let text = std::str::from_utf8(body).map_err(|_| JsonError::NotUtf8)?;
-    if text.starts_with('\u{feff}') {
-        return Err(JsonError::NotUtf8);
-    }
-    let mut scanner = Scanner { text, bytes: body, at: 0 };
-    scanner.space();
+    let mut scanner = Scanner::of(body)?;
     if scanner.peek() != Some(b'{') {
         scanner.value(0)?;
         scanner.end()?;
@@ -100,6 +95,54 @@ impl Member<'_> {
         };
         [&body[..range.start], new.as_bytes(), &body[range.end..]].concat()
     }
+}
+
+/// The members of these names at the top of an object, each as it is written; none where it is not there or `null`. The
+/// names are ASCII. One that is there twice, or looks like another one, is refused as in [`member`]; the others are only
+/// checked for being JSON.
+pub fn select<'a, const N: usize>(body: &'a [u8], names: [&str; N]) -> Result<[Option<&'a str>; N], JsonError> {
+    let mut scanner = Scanner::of(body)?;
+    if scanner.peek() != Some(b'{') {
+        scanner.value(0)?;
+        scanner.end()?;
+        return Err(JsonError::NotAnObject);
+    }
+    let (mut found, mut is_there) = ([None; N], [false; N]);
+    scanner.object(0, &mut |scanner, key| {
+        let key = key.as_deref().unwrap_or_default();
+        let asked = names.iter().position(|name| !matches!(kind(key, name, |_| false), Kind::Other));
+        let begin = scanner.at;
+        scanner.value(1)?;
+        let Some(index) = asked else { return Ok(()) };
+        if key != names[index] {
+            return Err(JsonError::LookalikeMember);
+        }
+        if std::mem::replace(&mut is_there[index], true) {
+            return Err(JsonError::DuplicateMember);
+        }
+        // Between two tokens, which are whole characters.
+        let value = scanner.text.get(begin..scanner.at).ok_or(JsonError::NotJson)?;
+        found[index] = Some(value).filter(|value| *value != "null");
+        Ok(())
+    })?;
+    scanner.end()?;
+    Ok(found)
+}
+
+/// The text that a value as [`select`] gives it says.
+pub fn text(value: &str) -> Result<Cow<'_, str>, JsonError> {
+    let mut scanner = Scanner::of(value.as_bytes())?;
+    if scanner.peek() != Some(b'"') {
+        return Err(JsonError::NotText);
+    }
+    let text = scanner.string()?.decode()?;
+    scanner.end()?;
+    Ok(text)
+}
+
+/// Whether a body is an array: a batch, to JSON-RPC.
+pub fn is_array(body: &[u8]) -> bool {
+    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
 /// What a name is to whoever asks for one.
@@ -136,6 +179,17 @@ struct Raw<'a> {
 type OnMember<'f, 'a> = &'f mut dyn FnMut(&mut Scanner<'a>, Option<Cow<'a, str>>) -> Result<(), JsonError>;
 
 impl<'a> Scanner<'a> {
+    /// Before the first token of a text.
+    fn of(body: &'a [u8]) -> Result<Self, JsonError> {
+        let text = std::str::from_utf8(body).map_err(|_| JsonError::NotUtf8)?;
+        if text.starts_with('\u{feff}') {
+            return Err(JsonError::NotUtf8);
+        }
+        let mut scanner = Self { text, bytes: body, at: 0 };
+        scanner.space();
+        Ok(scanner)
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -402,6 +456,28 @@ mod tests {
             assert_eq!(model(body), Err(expected), "{body}");
         }
         assert_eq!(member(b"{\"model\":\"\xff\"}", "model", |_| false), Err(NotUtf8));
+    }
+
+    #[test]
+    fn members_are_selected_as_they_are_written() {
+        use JsonError::*;
+        for (body, expected) in [
+            (r#" {"a": "x" , "c":[1,{"a":2}], "b" : {"a":3} } "#, Ok([Some(r#""x""#), Some(r#"{"a":3}"#)])),
+            (r#"{"b":null,"\u0061":"\u0061"}"#, Ok([Some(r#""\u0061""#), None])),
+            ("{}", Ok([None, None])),
+            (r#"{"a":1,"a":2}"#, Err(DuplicateMember)),
+            (r#"{"a":null,"a":2}"#, Err(DuplicateMember)),
+            (r#"{"a":1,"A":2}"#, Err(LookalikeMember)),
+            (r#"{"B\u0000":2}"#, Err(LookalikeMember)),
+            (r#"[{"a":1}]"#, Err(NotAnObject)),
+            (r#"{"a":01}"#, Err(NotJson)),
+            (r#"{"a":1} x"#, Err(NotJson)),
+        ] {
+            assert_eq!(select(body.as_bytes(), ["a", "b"]), expected, "{body}");
+        }
+        assert_eq!(text(r#""\u0061b""#).as_deref(), Ok("ab"));
+        assert_eq!(text("1"), Err(NotText));
+        assert!(is_array(b" [") && !is_array(b"{"));
     }
 
     #[test]

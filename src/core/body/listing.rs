@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::rpc_listing;
+use crate::core::permission::Permission;
+
 /// Which list an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
@@ -14,61 +17,77 @@ pub enum Listing {
     OpenInference,
     /// TorchServe's `GET /models`: `models[].modelName`.
     TorchServe,
-}
-
-/// How a list's entries name their models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entry {
-    /// An object: by these members, each of which that is there has to be shown.
-    Members(&'static [&'static str]),
-    /// By being the name.
-    Plain,
+    /// MCP's `tools/list`: the ones that the caller may execute.
+    McpTools,
+    /// MCP's `prompts/list`.
+    McpPrompts,
+    /// MCP's `resources/list`.
+    McpResources,
+    /// MCP's `resources/templates/list`, by the template as it is written.
+    McpTemplates,
+    /// A2A's card of an agent: no list, but it says where the agent is.
+    AgentCard,
 }
 
 impl Listing {
-    /// The lists in an answer that is an object.
-    fn lists(self) -> &'static [(&'static str, Entry)] {
+    /// The lists in the answer, each with the members that name a model; none: an entry is itself the name. An entry is
+    /// shown if each of these that it has may be; one that has none is not.
+    fn lists(self) -> &'static [(&'static str, &'static [&'static str])] {
         match self {
-            Self::OpenAi => &[("data", Entry::Members(&["id"])), ("models", Entry::Members(&["model", "name"]))],
-            Self::Ollama => &[("models", Entry::Members(&["model", "name"]))],
-            Self::OpenInference => &[("models", Entry::Plain)],
-            Self::TorchServe => &[("models", Entry::Members(&["modelName"]))],
+            Self::OpenAi => &[("data", &["id"]), ("models", &["model", "name"])],
+            Self::Ollama => &[("models", &["model", "name"])],
+            Self::OpenInference => &[("models", &[])],
+            Self::TorchServe => &[("models", &["modelName"])],
+            Self::McpTools => &[("tools", &["name"])],
+            Self::McpPrompts => &[("prompts", &["name"])],
+            Self::McpResources => &[("resources", &["uri"])],
+            Self::McpTemplates => &[("resourceTemplates", &["uriTemplate"])],
+            Self::AgentCard => &[],
         }
     }
 
-    /// The entries of an answer that is an array.
-    fn of_array(self) -> Option<Entry> {
+    /// The permission that a caller needs of what it is shown; `None`: any.
+    pub fn permission(self) -> Option<&'static str> {
         match self {
-            Self::OpenInference => Some(Entry::Members(&["name"])),
-            Self::OpenAi | Self::Ollama | Self::TorchServe => None,
+            Self::McpTools => Some(Permission::EXECUTE),
+            Self::McpPrompts | Self::McpResources | Self::McpTemplates => Some(Permission::READ),
+            Self::OpenAi | Self::Ollama | Self::OpenInference | Self::TorchServe | Self::AgentCard => None,
         }
+    }
+
+    /// Whether it is the result of a JSON-RPC message, which may also come as an event.
+    fn is_rpc(self) -> bool {
+        matches!(self, Self::McpTools | Self::McpPrompts | Self::McpResources | Self::McpTemplates)
     }
 
     /// The answer without the models that `may` is false for; none where it is no such list. Whatever else may hold
     /// names is left out.
     #[must_use]
     pub fn cut(self, answer: &[u8], may: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
+        if self.is_rpc() {
+            return rpc_listing::cut(answer, self.lists(), &may);
+        }
         let cut = match serde_json::from_slice(answer).ok()? {
             Value::Object(answer) => Value::Object(self.cut_object(answer, &may)?),
-            Value::Array(mut entries) => {
-                let entry = self.of_array()?;
-                entries.retain(|found| entry.is_shown(found, &may));
+            // Only the index of Open Inference is an array.
+            Value::Array(mut entries) if self == Self::OpenInference => {
+                entries.retain(|entry| is_shown(entry, &["name"], &may));
                 Value::Array(entries)
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return None,
+            _ => return None,
         };
         serde_json::to_vec(&cut).ok()
     }
 
-    fn cut_object(self, mut answer: Map<String, Value>, may: &impl Fn(&str) -> bool) -> Option<Map<String, Value>> {
+    fn cut_object(self, mut answer: Map<String, Value>, may: &dyn Fn(&str) -> bool) -> Option<Map<String, Value>> {
         answer.retain(|name, value| {
             let is_list = self.lists().iter().any(|(list, _)| list == name);
-            // `first_id` and `last_id` are models too. TorchServe's next page is a number in a text.
+            // `first_id` and `last_id` are models too.
             is_list || name == "object" || value.is_boolean() || value.is_number() || is_page(name, value)
         });
-        for (list, entry) in self.lists() {
+        for (list, names) in self.lists() {
             match answer.get_mut(*list) {
-                Some(Value::Array(entries)) => entries.retain(|found| entry.is_shown(found, may)),
+                Some(Value::Array(entries)) => entries.retain(|entry| is_shown(entry, names, may)),
                 Some(Value::Null) | None => {}
                 Some(_) => return None,
             }
@@ -77,23 +96,19 @@ impl Listing {
     }
 }
 
-/// Where the next page begins, counted: no name.
+/// Where TorchServe's next page begins, counted: no name.
 fn is_page(name: &str, value: &Value) -> bool {
     let is_count = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     name == "nextPageToken" && value.as_str().is_some_and(is_count)
 }
 
-impl Entry {
-    /// An entry that names no model is not shown.
-    fn is_shown(self, entry: &Value, may: &impl Fn(&str) -> bool) -> bool {
-        match self {
-            Self::Plain => entry.as_str().is_some_and(may),
-            Self::Members(names) => {
-                let mut named = names.iter().filter_map(|name| entry.get(name)).peekable();
-                named.peek().is_some() && named.all(|name| name.as_str().is_some_and(may))
-            }
-        }
+/// Whether an entry may be shown: each of the members `names` that it has names what may be, and it has one.
+pub(super) fn is_shown(entry: &Value, names: &[&str], may: &dyn Fn(&str) -> bool) -> bool {
+    if names.is_empty() {
+        return entry.as_str().is_some_and(may);
     }
+    let mut named = names.iter().filter_map(|name| entry.get(name)).peekable();
+    named.peek().is_some() && named.all(|name| name.as_str().is_some_and(may))
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ pub fn named(body: &[u8], place: BodyModel) -> Result<Named<'_>, ModelError> {
         BodyModel::Json => (MODEL, None),
         BodyModel::JsonOrName => (MODEL, said(&member(body, "name", |_| false)?)?),
         BodyModel::JsonMember(name) => (name, None),
+        // Read by themselves: they are no JSON.
         BodyModel::Multipart | BodyModel::Protobuf(_) => return Err(JsonError::NotJson.into()),
     };
     let model = member(body, member_name, if member_name == MODEL { may_choose } else { |_| false })?;
@@ -57,7 +58,8 @@ pub fn named(body: &[u8], place: BodyModel) -> Result<Named<'_>, ModelError> {
     }
 }
 
-const MODEL: &str = "model";
+/// The member or part that names it.
+pub const MODEL: &str = "model";
 
 fn said<'a>(member: &Member<'a>) -> Result<Option<Cow<'a, str>>, ModelError> {
     match &member.text {

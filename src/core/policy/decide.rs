@@ -1,6 +1,7 @@
 //! May this caller do this? Pure: the clock is an argument, no answer is kept.
 
 use crate::core::{
+    permission::Permission,
     policy::compiled::{CompiledGrant, CompiledPolicy},
     protocol::ModelUse,
 };
@@ -63,11 +64,12 @@ pub fn decide<'p>(
     Err(denial)
 }
 
-/// Whether a caller may use a model in any way: what a list shows it. `now` is in seconds since the epoch.
+/// Whether a caller may use a model: with this permission, or in any way. It is what a list shows. `now` is in seconds
+/// since the epoch.
 #[must_use]
-pub fn may_use(policy: &CompiledPolicy, caller: &Caller<'_>, model: &str, now: i64) -> bool {
+pub fn may_use(policy: &CompiledPolicy, caller: &Caller<'_>, permission: Option<&str>, model: &str, now: i64) -> bool {
     let covers = |grant: &CompiledGrant| {
-        is_usable(grant, caller, now) && grant.models.as_ref().is_none_or(|models| models.contains(model))
+        is_usable(grant, caller, permission, now) && grant.models.as_ref().is_none_or(|models| models.contains(model))
     };
     policy.serves(model) && policy.grants_of(caller.client).iter().any(covers)
 }
@@ -75,13 +77,15 @@ pub fn may_use(policy: &CompiledPolicy, caller: &Caller<'_>, model: &str, now: i
 /// Whether a caller may do anything at all: what a call needs before its body is read. `now` is in seconds since the epoch.
 #[must_use]
 pub fn may_anything(policy: &CompiledPolicy, caller: &Caller<'_>, now: i64) -> bool {
-    policy.grants_of(caller.client).iter().any(|grant| is_usable(grant, caller, now))
+    policy.grants_of(caller.client).iter().any(|grant| is_usable(grant, caller, None, now))
 }
 
-/// In force, and at least one of its permissions is in the token too.
-fn is_usable(grant: &CompiledGrant, caller: &Caller<'_>, now: i64) -> bool {
+/// In force, and this one of its permissions, or any, is in the token too.
+fn is_usable(grant: &CompiledGrant, caller: &Caller<'_>, permission: Option<&str>, now: i64) -> bool {
+    let counts = |granted: &str| permission.is_none_or(|permission| permission == granted);
+    let mut granted = grant.permissions.iter().map(Permission::as_str).filter(|granted| counts(granted));
     grant.expires_at.is_none_or(|end| now < end)
-        && grant.permissions.iter().any(|granted| caller.roles.iter().any(|role| **role == *granted.as_str()))
+        && granted.any(|granted| caller.roles.iter().any(|role| **role == *granted))
 }
 
 fn covers(grant: &CompiledGrant, permission: &str, models: &ModelUse<'_>, now: i64) -> Result<(), Denial> {
@@ -118,10 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::{
-        permission::Permission,
-        policy::document::{Grant, Subject},
-    };
+    use crate::core::policy::document::{Grant, Subject};
 
     const NOW: i64 = 1_000;
 
@@ -227,8 +228,12 @@ mod tests {
             ("c", &all, "iris", false),
             ("d", &all, "iris", false),
         ] {
-            assert_eq!(may_use(&policy, &Caller { client, roles }, model, NOW), expected, "{client} {roles:?} {model}");
+            let found = may_use(&policy, &Caller { client, roles }, None, model, NOW);
+            assert_eq!(found, expected, "{client} {roles:?} {model}");
         }
+        let caller = Caller { client: "a", roles: &all };
+        assert!(may_use(&policy, &caller, Some("predict"), "iris", NOW));
+        assert!(!may_use(&policy, &caller, Some("read"), "iris", NOW), "granted for another model only, and no longer");
     }
 
     prop_compose! {

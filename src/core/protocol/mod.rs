@@ -20,7 +20,7 @@ pub mod torchserve;
 use std::borrow::Cow;
 
 use crate::core::{
-    body::listing::Listing,
+    body::{listing::Listing, rpc::RpcError},
     path::{self, CanonicalPath},
     policy::document::Protocol,
 };
@@ -206,6 +206,15 @@ impl<'a> ModelUse<'a> {
     }
 }
 
+/// The one of two names that a message has; both may be there if they are the same.
+fn one<'a>(names: [Option<Cow<'a, str>>; 2]) -> Result<Cow<'a, str>, RpcError> {
+    match names.map(|name| name.filter(|name| !name.is_empty())) {
+        [Some(one), Some(other)] if one != other => Err(RpcError::TwoNames),
+        [Some(one), _] | [None, Some(one)] => Ok(one),
+        [None, None] => Err(RpcError::NameMissing),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use strum::IntoEnumIterator;
@@ -231,7 +240,11 @@ pub(crate) mod tests {
         path: &str,
     ) -> Option<(String, String)> {
         let segments: Vec<&str> = path[1..].split('/').collect();
-        let route = table(method, &segments)?;
+        table(method, &segments).map(|route| words(&route))
+    }
+
+    /// A route's need and its models.
+    pub fn words(route: &Route<'_>) -> (String, String) {
         let need = match route.need {
             Need::Public => "public",
             Need::Permission(permission) => permission,
@@ -239,7 +252,7 @@ pub(crate) mod tests {
             Need::InBody(Dialect::A2a) => "A2A",
             Need::InBody(Dialect::GraphQl) => "GraphQL",
         };
-        let models = match route.models {
+        let models = match &route.models {
             ModelUse::None => "-".to_owned(),
             ModelUse::Every => "*".to_owned(),
             ModelUse::InBody(BodyModel::Json) => "in JSON".to_owned(),
@@ -248,9 +261,9 @@ pub(crate) mod tests {
             ModelUse::InBody(BodyModel::Multipart) => "in multipart".to_owned(),
             ModelUse::InBody(BodyModel::Protobuf(path)) => format!("in protobuf {path:?}"),
             ModelUse::InQuery(parameter) => format!("in query {parameter}"),
-            ModelUse::One(name) => name.into_owned(),
+            ModelUse::One(name) => name.clone().into_owned(),
         };
-        Some((need.to_owned(), models))
+        (need.to_owned(), models)
     }
 
     /// Whatever a table asks for must be in its list, or no role would ever exist for it.

@@ -36,6 +36,9 @@ fn of_openai<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
             every("/v1/responses/{id}", Permission::PREDICT)
         }
         ("POST", ["responses", _, "cancel"]) => every("/v1/responses/{id}/cancel", Permission::PREDICT),
+        ("GET" | "DELETE", ["videos", _]) | ("GET", ["videos", _, "content"]) | ("POST", ["videos", _, "remix"]) => {
+            every("/v1/videos/{id}", Permission::PREDICT)
+        }
         ("POST", ["batches"]) | ("GET", ["batches"] | ["batches", _]) | ("POST", ["batches", _, "cancel"]) => {
             every("/v1/batches", Permission::PREDICT)
         }
@@ -57,6 +60,10 @@ fn inference<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
     if method != "POST" {
         return None;
     }
+    if let Some(name) = form(segments) {
+        let models = ModelUse::InBody(BodyModel::Multipart);
+        return Some(Route::new(name, Permission::PREDICT, models));
+    }
     let name = match segments {
         ["chat", "completions"] => "/v1/chat/completions",
         ["completions"] => "/v1/completions",
@@ -72,6 +79,18 @@ fn inference<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
         _ => return None,
     };
     Some(Route::new(name, Permission::PREDICT, ModelUse::IN_JSON))
+}
+
+/// What takes files: the model is a part of a form.
+fn form(segments: &[&str]) -> Option<&'static str> {
+    match segments {
+        ["audio", "transcriptions"] => Some("/v1/audio/transcriptions"),
+        ["audio", "translations"] => Some("/v1/audio/translations"),
+        ["images", "edits"] => Some("/v1/images/edits"),
+        ["images", "variations"] => Some("/v1/images/variations"),
+        ["videos"] => Some("/v1/videos"),
+        _ => None,
+    }
 }
 
 /// What the servers have of their own, outside of `/v1`.
@@ -175,7 +194,11 @@ mod tests {
             ("POST", "/v1/responses/resp_1/cancel", Some(("predict", "*"))),
             ("POST", "/v1/embeddings", Some(("predict", "in JSON"))),
             ("POST", "/v1/messages", Some(("predict", "in JSON"))),
-            ("POST", "/v1/audio/transcriptions", None),
+            ("POST", "/v1/audio/transcriptions", Some(("predict", "in multipart"))),
+            ("POST", "/v1/images/edits", Some(("predict", "in multipart"))),
+            ("POST", "/v1/videos", Some(("predict", "in multipart"))),
+            ("GET", "/v1/videos/video_1/content", Some(("predict", "*"))),
+            ("GET", "/v1/audio/transcriptions", None),
             ("GET", "/v1/chat/completions", None),
             ("POST", "/v1/chat/completions/", None),
             ("POST", "/V1/chat/completions", None),

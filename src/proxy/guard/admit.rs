@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, request::Parts};
 use super::{
     audit::Record,
     identity::Caller,
-    refuse,
+    mcp, refuse,
     serve::GuardConnection,
     state::{PolicyState, View},
 };
@@ -15,7 +15,7 @@ use crate::{
     core::{
         body::listing::Listing,
         path::{self, CanonicalPath},
-        policy::{compiled::CompiledPolicy, decide},
+        policy::{compiled::CompiledPolicy, decide, document::Protocol},
         protocol::{ModelUse, Need, Route, Wire},
         query,
     },
@@ -42,6 +42,8 @@ pub struct Admitted {
     pub listing: Option<Listing>,
     /// How it travels.
     pub wire: Wire,
+    /// What the endpoint speaks.
+    pub protocol: Protocol,
 }
 
 /// A call that may not, or not yet.
@@ -114,6 +116,9 @@ impl GuardConnection {
         let path = CanonicalPath::parse(parts.uri.path())
             .map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))?;
         let Some(route) = policy.route(parts.method.as_str(), path) else { return Ok(None) };
+        if policy.protocol == Protocol::Mcp && mcp::resumes(&parts.headers) {
+            return Ok(Some(Route { models: ModelUse::Every, ..route }));
+        }
         let ModelUse::InQuery(parameter) = route.models else { return Ok(Some(route)) };
         let named = query::one(parts.uri.query().unwrap_or_default(), parameter);
         let named = named.map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))?;
@@ -127,16 +132,33 @@ impl GuardConnection {
         let (Some(trust), Some(port)) = (&view.trust, policy.upstream(self.listen)) else {
             return Err(self.stop("unavailable", refuse::port_not_served()).into());
         };
+        let protocol = policy.protocol;
         let route = self.route(policy, parts)?;
-        if let Some(Route { need: Need::Public, name, wire, .. }) = &route {
+        if let Some(Route { need: Need::Public, name, wire, listing, .. }) = &route {
             self.record("allowed", "public", &Record { route: Some(name), ..Record::default() });
-            return Ok(Admitted { port, caller: None, endpoint: None, is_in_body: false, listing: None, wire: *wire });
+            return Ok(Admitted {
+                port,
+                caller: None,
+                endpoint: None,
+                is_in_body: false,
+                listing: *listing,
+                wire: *wire,
+                protocol,
+            });
         }
         let caller = self.authenticate(policy, trust, authorization, may_fetch)?;
         self.authorize(&view, policy, &caller, route.as_ref())?;
         let is_in_body = route.as_ref().is_some_and(Route::is_in_body);
         let (listing, wire) = route.map_or((None, Wire::Http), |route| (route.listing, route.wire));
-        Ok(Admitted { port, caller: Some(caller), endpoint: view.endpoint.clone(), is_in_body, listing, wire })
+        Ok(Admitted {
+            port,
+            caller: Some(caller),
+            endpoint: view.endpoint.clone(),
+            is_in_body,
+            listing,
+            wire,
+            protocol,
+        })
     }
 
     fn authenticate(

@@ -9,20 +9,23 @@ use http::{
     request::Parts,
 };
 
-use super::refuse;
+use super::{mcp, refuse};
 use crate::{
     core::{
         body::{
+            agent_card,
             listing::Listing,
-            model::{self, Named},
+            model::{self, ModelError, Named},
+            multipart::{Form, FormError},
+            rpc,
         },
         policy::compiled::CompiledPolicy,
-        protocol::{BodyModel, ModelUse, Route},
+        protocol::{BodyModel, Dialect, ModelUse, Need, Route, a2a},
     },
     proxy::http::{
         answer::Refusal,
         body::AnswerBody,
-        collect::{MAX_ANSWER, collect},
+        collect::{MAX_ANSWER, MAX_FORM, MAX_REQUEST, collect},
     },
 };
 
@@ -39,21 +42,48 @@ const OF_THE_WHOLE: [HeaderName; 6] = [
     HeaderName::from_static("repr-digest"),
 ];
 
-/// Whether a body is what it will be read as, JSON and not compressed, and nothing in the head chooses another model than
-/// it. Another type could be read otherwise by the server.
-pub fn check_head(parts: &Parts) -> Result<(), Refusal> {
+/// Whether a body is what it will be read as, not compressed, and nothing in the head chooses another model than it.
+/// Another type could be read otherwise by the server.
+pub fn check_head(parts: &Parts, route: &Route<'_>) -> Result<(), Refusal> {
     let Parts { headers, uri, .. } = parts;
-    let may_choose = headers.keys().any(|name| model::may_choose(name.as_str()));
-    if may_choose || uri.query().is_some_and(model::query_may_choose) {
-        return Err(refuse::model_in_head());
+    if matches!(route.models, ModelUse::InBody(_)) {
+        let may_choose = headers.keys().any(|name| model::may_choose(name.as_str()));
+        if may_choose || uri.query().is_some_and(model::query_may_choose) {
+            return Err(refuse::model_in_head());
+        }
     }
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(refuse::content_encoding());
     }
+    let kind = content_type(headers).ok_or_else(|| refuse::content_type(wanted(route)))?;
+    let fits = match route.models {
+        ModelUse::InBody(BodyModel::Multipart) => Form::of(kind).is_some(),
+        _ => is_json(kind),
+    };
+    if fits { Ok(()) } else { Err(refuse::content_type(wanted(route))) }
+}
+
+/// The one content type that a request says it has.
+fn content_type(headers: &HeaderMap) -> Option<&str> {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let (first, second) = (types.next(), types.next());
-    let is_json = first.and_then(|value| value.to_str().ok()).is_some_and(is_json);
-    if is_json && second.is_none() { Ok(()) } else { Err(refuse::content_type()) }
+    let (first, second) = (types.next()?, types.next());
+    if second.is_none() { first.to_str().ok() } else { None }
+}
+
+/// What a route's body has to be.
+fn wanted(route: &Route<'_>) -> &'static str {
+    match route.models {
+        ModelUse::InBody(BodyModel::Multipart) => "multipart/form-data",
+        _ => "application/json",
+    }
+}
+
+/// How large a route's body may be, in bytes: forms carry files.
+pub fn most(route: &Route<'_>) -> usize {
+    match route.models {
+        ModelUse::InBody(BodyModel::Multipart) => MAX_FORM,
+        _ => MAX_REQUEST,
+    }
 }
 
 /// `application/json`, with no other character set than JSON has.
@@ -66,37 +96,79 @@ fn is_json(value: &str) -> bool {
 /// A body that was read.
 #[derive(Debug)]
 pub struct Content<'a> {
-    /// What it asks for.
-    pub route: Route<'a>,
-    /// What the application gets.
-    pub body: Bytes,
+    /// What it asks for; `None`: nothing that there is.
+    pub route: Option<Route<'a>>,
+    /// What the application gets instead of it.
+    pub replaced: Option<Bytes>,
 }
 
 /// Finds what a body asks for.
-pub fn read<'a>(body: Bytes, route: Route<'a>, policy: &CompiledPolicy) -> Result<Content<'a>, Refusal> {
-    match route.models {
-        ModelUse::InBody(place) => {
-            let (model, body) = model(body, place, policy)?;
-            Ok(Content { route: Route { models: ModelUse::One(Cow::Owned(model)), ..route }, body })
+pub fn read<'a>(
+    parts: &Parts,
+    body: &'a [u8],
+    route: Route<'a>,
+    policy: &CompiledPolicy,
+) -> Result<Content<'a>, Refusal> {
+    match (route.need, &route.models) {
+        (Need::InBody(Dialect::Mcp), _) => Ok(Content { route: mcp::read(&parts.headers, body)?, replaced: None }),
+        (Need::InBody(Dialect::A2a), _) => {
+            let message = rpc::message(body).map_err(|error| refuse::body(error.into(), &error))?;
+            Ok(Content { route: a2a::call(&message), replaced: None })
         }
-        ModelUse::None | ModelUse::One(_) | ModelUse::InQuery(_) | ModelUse::Every => Ok(Content { route, body }),
+        // Not built yet: nothing that there is.
+        (Need::InBody(Dialect::GraphQl), _) => Ok(Content { route: None, replaced: None }),
+        (_, ModelUse::InBody(place)) => {
+            let (name, replaced) = match place {
+                BodyModel::Multipart => in_form(&parts.headers, body, policy)?,
+                place => in_json(body, *place, policy)?,
+            };
+            Ok(Content { route: Some(Route { models: ModelUse::One(name), ..route }), replaced })
+        }
+        _ => Ok(Content { route: Some(route), replaced: None }),
     }
 }
 
-/// Finds the model that a body names. One that names none means the endpoint's only one, which is put in: the server may
-/// have others, and a default of its own. Where there are more it is refused.
-fn model(body: Bytes, place: BodyModel, policy: &CompiledPolicy) -> Result<(String, Bytes), Refusal> {
-    let named = model::named(&body, place).map_err(|error| refuse::body(error.into(), &error))?;
-    match named {
-        Named::Model(name) => {
-            let name = name.into_owned();
-            Ok((name, body))
-        }
+/// Finds the model that a JSON body names. One that names none means the endpoint's only one, which is put in: the server
+/// may have others, and a default of its own. Where there are more it is refused.
+fn in_json<'a>(
+    body: &'a [u8],
+    place: BodyModel,
+    policy: &CompiledPolicy,
+) -> Result<(Cow<'a, str>, Option<Bytes>), Refusal> {
+    match model::named(body, place).map_err(|error| refuse::body(error.into(), &error))? {
+        Named::Model(name) => Ok((name, None)),
         Named::Nothing(gap) => {
             let only = policy.only_model().ok_or_else(refuse::no_model)?;
-            Ok((only.to_owned(), gap.fill(only).into()))
+            Ok((Cow::Owned(only.to_owned()), Some(gap.fill(only).into())))
         }
     }
+}
+
+/// The same for a form. An empty part is one already, so none is put in beside it.
+fn in_form<'a>(
+    headers: &HeaderMap,
+    body: &'a [u8],
+    policy: &CompiledPolicy,
+) -> Result<(Cow<'a, str>, Option<Bytes>), Refusal> {
+    let form = content_type(headers).and_then(Form::of).ok_or_else(|| refuse::content_type("multipart/form-data"))?;
+    let refused = |error: FormError| refuse::body(error.into(), &error);
+    let form = form.map_err(refused)?;
+    match form.part(body, model::MODEL, model::may_choose).map_err(refused)? {
+        Some(name) if name.len() > model::MAX_NAME => {
+            let error = ModelError::NameTooLong;
+            Err(refuse::body(error.into(), &error))
+        }
+        Some(name) if !name.is_empty() => Ok((name, None)),
+        Some(_) => Err(refuse::no_model()),
+        None => {
+            let only = policy.only_model().filter(|only| is_one_line(only)).ok_or_else(refuse::no_model)?;
+            Ok((Cow::Owned(only.to_owned()), Some(form.with_part(body, model::MODEL, only).into())))
+        }
+    }
+}
+
+fn is_one_line(name: &str) -> bool {
+    !name.bytes().any(|byte| byte.is_ascii_control())
 }
 
 /// Asks for a list as a whole and in plain text.
@@ -113,6 +185,19 @@ pub async fn cut_list(
     listing: Listing,
     may: impl Fn(&str) -> bool,
 ) -> Result<Response<AnswerBody>, Refusal> {
+    rewrite(response, |whole| listing.cut(whole, may)).await
+}
+
+/// The card of an agent with its URLs at `base`, where the guard is. Without one it says what the agent says of itself.
+pub async fn move_card(response: Response<AnswerBody>, base: Option<&str>) -> Result<Response<AnswerBody>, Refusal> {
+    rewrite(response, |whole| base.map_or_else(|| Some(whole.to_vec()), |base| agent_card::moved(whole, base))).await
+}
+
+/// An answer that is read as a whole and replaced. A failure of the application passes as it is.
+async fn rewrite(
+    response: Response<AnswerBody>,
+    replace: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+) -> Result<Response<AnswerBody>, Refusal> {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         return Ok(response);
@@ -123,11 +208,11 @@ pub async fn cut_list(
         return Err(refuse::list());
     }
     let whole = collect(body, MAX_ANSWER).await.map_err(|_| refuse::list())?;
-    let cut = listing.cut(&whole, may).ok_or_else(refuse::list)?;
+    let replaced = replace(&whole).ok_or_else(refuse::list)?;
     for name in OF_THE_WHOLE {
         parts.headers.remove(name);
     }
-    Ok(Response::from_parts(parts, AnswerBody::full(cut.into())))
+    Ok(Response::from_parts(parts, AnswerBody::full(replaced.into())))
 }
 
 #[cfg(test)]
@@ -142,7 +227,7 @@ mod tests {
         for (name, value) in fields {
             parts.headers.append(name, HeaderValue::from_static(value));
         }
-        check_head(&parts).map_err(|refusal| refusal.reason())
+        check_head(&parts, &Route::new("", "predict", ModelUse::IN_JSON)).map_err(|refusal| refusal.reason())
     }
 
     fn check(fields: &[(HeaderName, &'static str)]) -> Result<(), &'static str> {

@@ -1,10 +1,11 @@
 //! On to the application, and its answer back.
 
-use http::{Request, Response, StatusCode, Version, request::Parts};
+use http::{HeaderMap, Request, Response, StatusCode, Version, request::Parts};
 use tokio::time::Instant;
 
 use super::{
     admit::Admitted,
+    audit::Record,
     content,
     identity::{self, Caller},
     refuse,
@@ -12,7 +13,10 @@ use super::{
     state::PolicyState,
 };
 use crate::{
-    core::policy::decide,
+    core::{
+        body::listing::Listing,
+        policy::{decide, document::Protocol},
+    },
     proxy::http::{
         answer::Refusal,
         body::{AnswerBody, RequestBody},
@@ -30,7 +34,7 @@ impl GuardConnection {
         admitted: Admitted,
         started: Instant,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        let Admitted { port, caller, endpoint, listing, .. } = admitted;
+        let Admitted { port, caller, endpoint, listing, protocol, .. } = admitted;
         if let Some(caller) = &caller {
             caller.write(&mut parts.headers);
         }
@@ -41,10 +45,14 @@ impl GuardConnection {
             parts.headers.insert(identity::ENDPOINT, endpoint);
         }
         parts.headers.insert(identity::FORWARDED_FOR, self.peer.clone());
+        let session = caller.as_ref().filter(|_| protocol == Protocol::Mcp);
+        if let Some(caller) = session {
+            self.enter_session(&mut parts.headers, caller, port)?;
+        }
         parts.version = Version::HTTP_11;
         let request = Request::from_parts(parts, body);
         let sent = self.worker.loopback_pool(port).send(request, started).await;
-        let response = match sent {
+        let mut response = match sent {
             Ok(mut response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
                 hygiene::clean_response(response.headers_mut(), hygiene::Side::Guard);
                 response
@@ -53,10 +61,17 @@ impl GuardConnection {
             Ok(_) => return Err(self.failed(refuse::upstream(UpstreamError::Broken, port))),
             Err(error) => return Err(self.failed(refuse::upstream(error, port))),
         };
+        if let (Some(caller), Some(sessions)) = (session, self.guard.sessions()) {
+            sessions.leave(response.headers_mut(), &caller.verified.principal);
+        }
         match (listing, caller) {
             (None, _) => Ok(response),
+            (Some(Listing::AgentCard), _) => {
+                let base = self.external_url();
+                content::move_card(response, base.as_deref()).await.map_err(|refusal| self.failed(refusal))
+            }
             (Some(listing), Some(caller)) => {
-                let cut = content::cut_list(response, listing, |model| self.may_use(&caller, model)).await;
+                let cut = content::cut_list(response, listing, |model| self.may_use(&caller, listing, model)).await;
                 cut.map_err(|refusal| self.failed(refusal))
             }
             // Not reached: a list has a caller.
@@ -64,12 +79,26 @@ impl GuardConnection {
         }
     }
 
-    /// Whether a list of models shows this one to the caller.
-    fn may_use(&self, caller: &Caller, model: &str) -> bool {
+    /// A session is the caller's, or there is none.
+    fn enter_session(&self, headers: &mut HeaderMap, caller: &Caller, port: u16) -> Result<(), Refusal> {
+        let principal = &caller.verified.principal;
+        let sessions = self.guard.sessions().ok_or_else(refuse::session_unknown)?;
+        sessions.enter(headers, principal, port).inspect_err(|refusal| {
+            self.record("refused", refusal.reason(), &Record { principal: Some(principal), ..Record::default() });
+        })
+    }
+
+    /// Where the endpoint is called from outside.
+    fn external_url(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether a list shows this model to the caller.
+    fn may_use(&self, caller: &Caller, listing: Listing, model: &str) -> bool {
         let view = self.guard.view();
         let PolicyState::Active(policy) = &view.policy else { return false };
         let principal = &caller.verified.principal;
         let asks = decide::Caller { client: &principal.client, roles: &principal.roles };
-        decide::may_use(policy, &asks, model, self.guard.clock().now())
+        decide::may_use(policy, &asks, listing.permission(), model, self.guard.clock().now())
     }
 }

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod content;
 pub mod forward;
 pub mod identity;
+pub mod mcp;
 pub mod read;
 pub mod recognise;
 pub mod refuse;

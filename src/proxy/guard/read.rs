@@ -10,11 +10,7 @@ use super::{
     refuse,
     serve::GuardConnection,
 };
-use crate::proxy::http::{
-    answer::Refusal,
-    body::RequestBody,
-    collect::{self, collect},
-};
+use crate::proxy::http::{answer::Refusal, body::RequestBody, collect::collect};
 
 impl GuardConnection {
     /// The body as it goes on: streamed where the head decided, else read as a whole and decided, by the policy that is in
@@ -35,20 +31,25 @@ impl GuardConnection {
             self.record("refused", refusal.reason(), &Record { principal, ..Record::default() });
             refusal
         };
-        content::check_head(parts).map_err(noted)?;
-        let body = collect(body, collect::MAX_REQUEST).await.map_err(|error| noted(refuse::collect(error)))?;
+        let (most, body) = {
+            let view = self.guard.view();
+            let policy = self.policy(&view).map_err(Stop::into_refusal)?;
+            let route = self.route(policy, parts)?.ok_or_else(|| noted(refuse::unknown_route(policy)))?;
+            content::check_head(parts, &route).map_err(noted)?;
+            (content::most(&route), body)
+        };
+        let body = collect(body, most).await.map_err(|error| noted(refuse::collect(error, most)))?;
         let view = self.guard.view();
         let policy = self.policy(&view).map_err(Stop::into_refusal)?;
-        let (route, body) = match self.route(policy, parts)? {
-            Some(route) if route.is_in_body() => {
-                let Content { route, body } = content::read(body, route, policy).map_err(noted)?;
-                (Some(route), body)
-            }
+        let Content { route, replaced } = match self.route(policy, parts)? {
+            Some(route) if route.is_in_body() => content::read(parts, &body, route, policy).map_err(noted)?,
             // The policy is another one by now, and says by itself what this route touches.
-            other => (other, body),
+            other => Content { route: other, replaced: None },
         };
         self.authorize(&view, policy, caller, route.as_ref()).map_err(Stop::into_refusal)?;
-        admitted.listing = route.and_then(|route| route.listing);
+        let listing = route.and_then(|route| route.listing);
+        let body = replaced.unwrap_or(body);
+        admitted.listing = listing;
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         Ok(RequestBody::Full(body))
     }

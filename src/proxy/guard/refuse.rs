@@ -10,12 +10,7 @@ use crate::{
         protocol::ModelUse,
     },
     proxy::{
-        http::{
-            answer::Refusal,
-            collect::{CollectError, MAX_REQUEST},
-            connect::ConnectError,
-            pool::UpstreamError,
-        },
+        http::{answer::Refusal, collect::CollectError, connect::ConnectError, pool::UpstreamError},
         tokens::{claims::Principal, compact::CompactError, verify::VerifyError},
     },
 };
@@ -152,27 +147,40 @@ pub fn model_in_head() -> Refusal {
     Refusal::ambiguous("model_in_head", message)
 }
 
-/// 415: the model is in the body, which has to be JSON.
-pub fn content_type() -> Refusal {
-    let message = "The guard reads the model from the body; send it with Content-Type: application/json.";
+/// 415: what counts is in the body, which has to be of this type.
+pub fn content_type(wanted: &str) -> Refusal {
+    let message =
+        format!("The guard reads from the body what the call asks for; send it with one Content-Type, {wanted}.");
     Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", "content_type", message).closing()
 }
 
 /// 415: the same, compressed.
 pub fn content_encoding() -> Refusal {
-    let message = "The guard reads the model from the body; send it without Content-Encoding.";
+    let message = "The guard reads from the body what the call asks for; send it without Content-Encoding.";
     Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", "content_encoding", message).closing()
 }
 
 /// 400, 408 or 413: the body did not come as a whole.
-pub fn collect(error: CollectError) -> Refusal {
+pub fn collect(error: CollectError, most: usize) -> Refusal {
     let (status, reason) = match error {
         CollectError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
         CollectError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
         CollectError::Broken => (StatusCode::BAD_REQUEST, "body_broken"),
     };
-    let message = format!("Refused: {error}; the guard reads the model from it, {MAX_REQUEST} bytes at most.");
+    let message = format!("Refused: {error}; the guard reads from it what the call asks for, {most} bytes at most.");
     Refusal::new(status, "invalid_request", reason, message).closing()
+}
+
+/// 400: what the head and the body of an MCP message say differs (2026-07-28, `HeaderMismatch`).
+pub fn header_mismatch(header: &str) -> Refusal {
+    let message = format!("Refused: the header {header} must say what the body says, once.");
+    Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", "header_mismatch", message)
+}
+
+/// 404: the session is not this caller's, or from before the guard was started. MCP clients then begin a new one.
+pub fn session_unknown() -> Refusal {
+    let message = "There is no such session of yours; begin a new one with initialize.";
+    Refusal::new(StatusCode::NOT_FOUND, "invalid_request", "session_unknown", message)
 }
 
 /// 502: what should be a list of models is none that could be cut down to the caller's.

@@ -71,10 +71,9 @@ impl GuardConnection {
             PolicyState::Active(policy) => match policy.protocol {
                 Protocol::OpenAi => Shape::OpenAi,
                 Protocol::TensorFlowServing => Shape::TensorFlowServing,
+                Protocol::Mcp | Protocol::A2a => Shape::JsonRpc,
                 Protocol::OpenInference
                 | Protocol::TorchServe
-                | Protocol::Mcp
-                | Protocol::A2a
                 | Protocol::Prefect
                 | Protocol::MlFlow
                 | Protocol::Ray

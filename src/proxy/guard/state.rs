@@ -11,6 +11,7 @@ use http::HeaderValue;
 use prometheus_client::metrics::counter::Counter;
 use tokio::task::AbortHandle;
 
+use super::mcp::Sessions;
 use crate::{
     core::{
         name::Ref,
@@ -60,6 +61,8 @@ pub struct GuardState {
     clock: Clock,
     metrics: Arc<Metrics>,
     identity: Option<Ref>,
+    /// None only where the system has no randomness.
+    sessions: Option<Sessions>,
     view: ArcSwap<View>,
     /// Only the control thread takes this.
     inputs: Mutex<Inputs>,
@@ -90,7 +93,19 @@ impl GuardState {
     /// A guard that knows nothing, and so refuses everything. With `identity` it
     /// takes only that endpoint's documents.
     pub fn new(identity: Option<Ref>, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { clock, metrics, identity, view: ArcSwap::default(), inputs: Mutex::default() })
+        Arc::new(Self {
+            clock,
+            metrics,
+            identity,
+            sessions: Sessions::new(),
+            view: ArcSwap::default(),
+            inputs: Mutex::default(),
+        })
+    }
+
+    /// Signs sessions of the Model Context Protocol.
+    pub fn sessions(&self) -> Option<&Sessions> {
+        self.sessions.as_ref()
     }
 
     /// The state to decide by.

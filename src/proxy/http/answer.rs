@@ -31,6 +31,8 @@ pub enum Shape {
     OpenAi,
     /// TensorFlow Serving's: `{"error": TEXT}`.
     TensorFlowServing,
+    /// JSON-RPC 2.0's, without the id of a message that need not have been read.
+    JsonRpc,
 }
 
 #[derive(Serialize)]
@@ -39,6 +41,20 @@ enum Body<'a> {
     Plain { error: &'a str, reason: &'a str, message: &'a str },
     OpenAi { error: OpenAiError<'a> },
     TensorFlowServing { error: &'a str },
+    JsonRpc { jsonrpc: &'a str, id: Option<&'a str>, error: RpcError<'a> },
+}
+
+#[derive(Serialize)]
+struct RpcError<'a> {
+    code: i32,
+    message: &'a str,
+    data: RpcData<'a>,
+}
+
+#[derive(Serialize)]
+struct RpcData<'a> {
+    error: &'a str,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -99,6 +115,21 @@ impl Refusal {
             Shape::Plain => Body::Plain { error, reason, message },
             Shape::OpenAi => Body::OpenAi { error: OpenAiError { message, kind: error, param: None, code: reason } },
             Shape::TensorFlowServing => Body::TensorFlowServing { error: message },
+            Shape::JsonRpc => {
+                let error = RpcError { code: self.rpc_code(), message, data: RpcData { error, reason } };
+                Body::JsonRpc { jsonrpc: "2.0", id: None, error }
+            }
+        }
+    }
+
+    /// JSON-RPC 2.0 §5.1, and MCP's `HeaderMismatch`.
+    fn rpc_code(&self) -> i32 {
+        match (self.reason, self.status) {
+            ("header_mismatch", _) => -32020,
+            ("not_json" | "not_utf8", _) => -32700,
+            ("name_missing", _) => -32602,
+            (_, StatusCode::BAD_REQUEST) => -32600,
+            _ => -32000,
         }
     }
 
@@ -136,7 +167,10 @@ mod tests {
     #[tokio::test]
     async fn each_protocol_has_its_form_of_an_error() {
         let openai = json!({"error": {"message": "No.", "type": "access_denied", "param": null, "code": "no_grant"}});
+        let rpc = json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32000, "message": "No.",
+            "data": {"error": "access_denied", "reason": "no_grant"}}});
         for (shape, expected) in [
+            (Shape::JsonRpc, rpc),
             (Shape::Plain, json!({"error": "access_denied", "reason": "no_grant", "message": "No."})),
             (Shape::OpenAi, openai),
             (Shape::TensorFlowServing, json!({"error": "No."})),

@@ -9,6 +9,8 @@ use tokio::time::timeout;
 
 /// The largest request body that is read as a whole, in bytes: a prompt with a few pictures in it.
 pub const MAX_REQUEST: usize = 16 << 20;
+/// The largest form that is read as a whole, in bytes: OpenAI takes audio files of up to 25 MB.
+pub const MAX_FORM: usize = 32 << 20;
 /// The largest answer that is read as a whole, in bytes: a list of some ten thousand models.
 pub const MAX_ANSWER: usize = 4 << 20;
 /// How long a whole body may take.
