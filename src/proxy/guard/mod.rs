@@ -4,6 +4,7 @@ pub mod admit;
 pub mod audit;
 pub mod content;
 pub mod forward;
+pub mod graphql;
 pub mod identity;
 pub mod mcp;
 pub mod read;
