@@ -58,6 +58,17 @@ pub struct ModelEndpointSpec {
     /// The Service that Keywire keeps, pointing at the guard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceRef>,
+    /// The URL that clients call from outside the cluster, where there is one: what the guard's metadata (RFC 9728) and its
+    /// challenges tell them. Default: the Service's, as in `status.url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 512), regex(pattern = "^https?://[^?# ]+$"))]
+    pub external_url: Option<String>,
+    /// Which pages of other origins may call (CORS). Without it the guard leaves that to the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
+    /// How much each client may ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<CallLimits>,
     /// How the way around the guard is closed.
     #[serde(default)]
     pub isolation: Isolation,
@@ -170,6 +181,41 @@ pub struct RouteRule {
     /// Open without a token, for health checks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub public: bool,
+}
+
+/// Which pages of other origins may call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cors {
+    /// Origins as browsers send them: scheme, host and port, in lower case, without a path. There is no wildcard.
+    #[schemars(length(min = 1, max = 32), inner(length(min = 8, max = 256), regex(pattern = "^https?://[^/?#* ]+$")))]
+    pub origins: Vec<String>,
+}
+
+/// How much each client may ask for, of each pod by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.burst) || has(self.requestsPerSecond)")
+    .message("spec.limits: burst needs requestsPerSecond"))]
+pub struct CallLimits {
+    /// The steady rate, in calls per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests_per_second: Option<u32>,
+    /// How many calls may come at once after a pause. Default: as many as in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub burst: Option<u32>,
+    /// How many calls may be in progress at once, streams until their end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrent: Option<u32>,
+}
+
+impl From<CallLimits> for document::Limits {
+    fn from(CallLimits { requests_per_second, burst, concurrent }: CallLimits) -> Self {
+        Self { requests_per_second, burst, concurrent }
+    }
 }
 
 /// A Service.

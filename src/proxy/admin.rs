@@ -65,6 +65,8 @@ impl Admin {
             "/readyz" => self.ready(),
             "/metrics" => {
                 self.shared.guard.observe();
+                let taken = i64::try_from(self.shared.bodies.taken()).unwrap_or(i64::MAX);
+                self.shared.metrics.body_bytes.set(taken);
                 text(StatusCode::OK, metrics::CONTENT_TYPE, metrics::render(self.shared.metrics.registry()))
             }
             "/config" => text(StatusCode::OK, "application/json", format!("{}\n", self.config())),

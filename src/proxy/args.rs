@@ -76,6 +76,10 @@ pub struct Args {
     #[arg(long, value_enum, env = "KEYWIRE_AUDIT", default_value_t)]
     pub audit: Audit,
 
+    /// Memory for request bodies that are read as a whole (the model is in them), all together, in MiB; over it: 503
+    #[arg(long, value_name = "MIB", env = "KEYWIRE_BODY_MEMORY", default_value_t = 256, value_parser = body_memory)]
+    pub body_memory: usize,
+
     /// How long an upstream may take to begin its answer, in seconds
     #[arg(long, value_name = "SECONDS", env = "KEYWIRE_UPSTREAM_TIMEOUT", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub upstream_timeout: u64,
@@ -172,6 +176,14 @@ fn reference(text: &str) -> Result<Ref, String> {
     }
 }
 
+/// The largest body must fit, or it could never be served.
+fn body_memory(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(mebibytes @ 16..=65_536) => Ok(mebibytes),
+        Ok(_) | Err(_) => Err("write a number of MiB from 16 to 65536".to_owned()),
+    }
+}
+
 /// The stream carries a bearer token, so it must be https; plain http only to
 /// this very machine, for tests.
 fn stream_url(text: &str) -> Result<String, String> {
@@ -228,6 +240,7 @@ mod tests {
             ("p --guard d --guard-identity ../iris", "NAMESPACE/NAME"),
             ("p --guard d --stream http://policy:8443", "https"),
             ("p --guard d --admin 15090", "invalid socket address"),
+            ("p --guard d --body-memory 15", "from 16 to 65536"),
         ] {
             assert!(parse(line).is_err_and(|error| error.contains(said)), "{line}");
         }

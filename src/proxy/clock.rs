@@ -2,10 +2,10 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicI64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// A source of the time of day.
@@ -19,6 +19,17 @@ pub enum Clock {
 }
 
 impl Clock {
+    /// Nanoseconds since some moment in the life of this process; they never go back.
+    pub fn nanos(&self) -> u64 {
+        static BEGAN: OnceLock<Instant> = OnceLock::new();
+        match self {
+            Self::System => u64::try_from(BEGAN.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX),
+            Self::Manual(seconds) => {
+                u64::try_from(seconds.load(Ordering::Relaxed)).unwrap_or_default().saturating_mul(1_000_000_000)
+            }
+        }
+    }
+
     /// Seconds since the epoch. A clock before it counts as far ahead, so that
     /// every token has expired.
     pub fn now(&self) -> i64 {

@@ -14,7 +14,7 @@ use crate::telemetry::metrics::registry;
 /// Labels of a guard's decision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct DecisionLabels {
-    /// `allowed`, `denied`, `refused` (400), `unavailable` or `failed` (the upstream).
+    /// `allowed`, `denied`, `limited` (429), `refused` (400), `unavailable` or `failed` (the upstream).
     pub decision: &'static str,
     /// The reason code.
     pub reason: &'static str,
@@ -70,6 +70,8 @@ pub struct Metrics {
     pub token_fetches: Family<NamedLabels, Counter>,
     /// Connections open now.
     pub connections: Gauge,
+    /// Memory taken by request bodies that are held as a whole; set when scraped.
+    pub body_bytes: Gauge,
 }
 
 impl Default for Metrics {
@@ -89,6 +91,7 @@ impl Default for Metrics {
             egress_calls: Family::default(),
             token_fetches: Family::default(),
             connections: Gauge::default(),
+            body_bytes: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -133,5 +136,11 @@ impl Metrics {
             self.token_fetches.clone(),
         );
         registry.register("connections", "Connections open now", self.connections.clone());
+        registry.register_with_unit(
+            "guard_bodies",
+            "Memory taken by request bodies that are held as a whole",
+            Unit::Bytes,
+            self.body_bytes.clone(),
+        );
     }
 }

@@ -17,4 +17,5 @@ pub mod listen;
 pub mod metrics;
 pub mod run;
 pub mod tokens;
+pub mod usage;
 pub mod worker;

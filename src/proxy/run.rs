@@ -22,7 +22,7 @@ use super::{
     documents::{ApplyError, stream::StreamSource},
     egress::state::{EgressError, EgressState},
     guard::state::GuardState,
-    http::serve::Drain,
+    http::{collect::Memory, serve::Drain},
     listen::Listeners,
     metrics::Metrics,
     worker::{Accepted, Port, Shared, Worker},
@@ -101,6 +101,7 @@ fn shared(args: &Args, clock: Clock) -> Arc<Shared> {
         metrics,
         drain: Drain::default(),
         audit: args.audit,
+        bodies: Memory::new(args.body_memory << 20),
         upstream_timeout: Duration::from_secs(args.upstream_timeout),
         drain_timeout: Duration::from_secs(args.drain),
     })

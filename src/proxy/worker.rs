@@ -26,6 +26,7 @@ use super::{
     },
     guard::{audit::Audit, identity::Caller, recognise::LastToken, serve::GuardConnection, state::GuardState},
     http::{
+        collect::Memory,
         connect::Origin,
         flow::Flow,
         pool::Pool,
@@ -69,6 +70,8 @@ pub struct Shared {
     pub drain: Drain,
     /// Which decisions are recorded.
     pub audit: Audit,
+    /// The memory for request bodies that are read as a whole.
+    pub bodies: Memory,
     /// How long an upstream may take to begin its answer.
     pub upstream_timeout: Duration,
     /// How long connections may take to finish once the drain has begun.
@@ -162,6 +165,11 @@ impl Worker {
     /// Which decisions are recorded.
     pub fn audit(&self) -> Audit {
         self.shared.audit
+    }
+
+    /// The memory for request bodies that are read as a whole.
+    pub fn bodies(&self) -> &Memory {
+        &self.shared.bodies
     }
 
     /// How long an upstream may take to begin its answer.

@@ -83,7 +83,6 @@ async fn open_inference() {
         ("POST", "/v2/models/tulip/infer", Labeler, 403, "model_not_served"),
         ("POST", "/v2/models/Iris/infer", Labeler, 403, "model_not_served"),
         ("POST", "/v2/models/iris/versions/2/infer", Narrowed, 200, ""),
-        ("POST", "/v2/repository/index", Nobody, 401, "token_missing"),
         ("POST", "/v2/repository/index", Stranger, 403, "no_grant"),
         ("POST", "/v2/repository/models/iris/load", Labeler, 403, "permission_not_granted"),
         ("POST", "/v2/repository/models/iris/load", Narrowed, 200, ""),
@@ -246,11 +245,13 @@ async fn refusals_say_what_is_missing_and_whom_to_ask() {
     let address = proxy.guard_address();
 
     let missing = call(address, "POST", "/v2/models/iris/infer", None).await;
-    assert_eq!(missing.header("www-authenticate"), Some("Bearer realm=\"iris.vision.endpoint\""));
+    let challenge = "Bearer realm=\"iris.vision.endpoint\", scope=\"iris.vision.endpoint:predict\"";
+    assert_eq!(missing.header("www-authenticate"), Some(challenge));
 
     let invalid = call(address, "POST", "/v2/models/iris/infer", Some("a.b.c")).await;
     assert_eq!(invalid.status, 401);
-    let challenge = "Bearer realm=\"iris.vision.endpoint\", error=\"invalid_token\"";
+    let challenge =
+        "Bearer realm=\"iris.vision.endpoint\", error=\"invalid_token\", scope=\"iris.vision.endpoint:predict\"";
     assert_eq!(invalid.header("www-authenticate"), Some(challenge));
     assert_eq!(invalid.json()["error"], "invalid_token");
 

@@ -269,3 +269,22 @@ async fn a_list_shows_what_the_caller_may_use() {
     assert_eq!((failed.status, failed.body.as_str()), (500, "{}"));
     assert_eq!(guarded.list("stranger.agents.workload", &plain).await.status, 403);
 }
+
+#[tokio::test]
+async fn a_repositorys_index_shows_what_the_caller_may_use() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |policy| {
+        let grant = json!({"name": "n", "subject": {"client": NARROWED}, "permissions": ["read"], "models": ["small"]});
+        policy["grants"].as_array_mut().expect("grants").push(grant);
+    })
+    .await;
+    let index = json!([{"name": "small", "state": "READY"}, {"name": "large", "state": "READY"}]).to_string();
+    for (client, expected) in [(NARROWED, 1), (LABELER, 2)] {
+        app.script(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{index}", index.len()));
+        let token = issuer.token(ENDPOINT, client, &["read"], proxy.now());
+        let head = format!("POST /v2/repository/index HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n");
+        let answer =
+            raw(proxy.guard_address(), format!("{head}Content-Length: 2\r\n\r\n{{}}")).await.expect("an answer");
+        assert_eq!(answer.json().as_array().map(Vec::len), Some(expected), "{client} {answer:?}");
+    }
+}

@@ -84,9 +84,9 @@ impl Guarded {
             };
             assert_eq!(told(Some(NARROWED.to_owned())).await, reason, "{row} narrowed to iris");
             if *touches == Iris {
-                let rose =
-                    self.told(Some(NARROWED), method, &target.replace("iris", "rose"), &body.replace("iris", "rose"));
-                assert_eq!(rose.await, (403, "model_not_granted".into()), "{row} of rose");
+                let (target, body) = (target.replace("iris", "rose"), body.replace("iris", "rose"));
+                let rose = self.told(Some(NARROWED), method, &target, &body).await;
+                assert_eq!(rose, (403, "model_not_granted".into()), "{row} of rose");
             }
         }
     }

@@ -11,7 +11,10 @@ use crate::{
         graph::{Endpoint, Port},
         permission::Permission,
         policy::{
+            cors::Origins,
             document::{self, Access, Rule},
+            limits::CompiledLimits,
+            resource::Resource,
             rule::CompiledRule,
         },
         protocol,
@@ -27,6 +30,14 @@ impl ModelEndpoint {
         let mut problems = Problems::new();
         let ports = ports(&self.spec.ports, &mut problems);
         let rules = rules(&self.spec.rules, &mut problems);
+        let resource = self.spec.external_url.as_deref().map(Resource::parse).transpose();
+        problems.extend(resource.err().map(|error| invalid("spec.externalUrl", error)));
+        let cors = self.spec.cors.as_ref().map(|cors| document::Cors { origins: cors.origins.clone() });
+        let origins = cors.as_ref().map(Origins::compile).transpose();
+        problems.extend(origins.err().map(|error| invalid("spec.cors.origins", error)));
+        let limits = self.spec.limits.map(document::Limits::from);
+        let limited = limits.map(CompiledLimits::compile).transpose();
+        problems.extend(limited.err().map(|error| invalid("spec.limits", error)));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -41,6 +52,9 @@ impl ModelEndpoint {
             permissions: permissions(protocol, &rules),
             rules,
             service: self.service_name(),
+            external_url: self.spec.external_url.clone(),
+            cors,
+            limits,
             network_policy: self.spec.isolation == Isolation::NetworkPolicy,
             adopt: self.spec.adopt,
         })
@@ -127,6 +141,9 @@ mod tests {
             models: None,
             rules,
             service: None,
+            external_url: None,
+            cors: None,
+            limits: None,
             isolation: Isolation::NetworkPolicy,
             adopt: false,
             deletion_policy: crate::api::DeletionPolicy::Delete,
@@ -176,5 +193,19 @@ mod tests {
             let problems = endpoint(ports, rules).parse().unwrap_err();
             assert!(problems.iter().any(|problem| problem.message.contains(named)), "{named}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn an_external_url_is_one() {
+        let mut endpoint = endpoint(vec![port(80, None)], vec![]);
+        endpoint.spec.external_url = Some("https://models.example/iris".into());
+        assert_eq!(endpoint.parse().unwrap().resource().as_deref(), Some("https://models.example/iris"));
+        endpoint.spec.external_url = Some("https://user@models.example/".into());
+        let problems = endpoint.parse().unwrap_err();
+        assert!(problems[0].message.contains("spec.externalUrl"), "{problems:?}");
+        endpoint.spec.external_url = None;
+        endpoint.spec.cors = Some(crate::api::Cors { origins: vec!["https://*".into()] });
+        let problems = endpoint.parse().unwrap_err();
+        assert!(problems[0].message.contains("spec.cors.origins"), "{problems:?}");
     }
 }

@@ -496,7 +496,7 @@ mod tests {
             // What is no mutation though it looks like one, and the other way round.
             ("{ a(b: \"} mutation { deleteRun }\") }", "read"),
             ("{ a # } mutation { deleteRun }\n}", "read"),
-            ("{ a(b: \"\"\"\n\"\" \\\"\"\" } mutation { deleteRun } \\\\\"\"\") }", "read"),
+            ("{ a(b: \"\"\"\n\"\" \\\"\"\" } mutation { deleteRun } \\\\ \"\"\") }", "read"),
             ("mutation { a(b: \"\\\"\", c: \"\\u0022\\u{22}\\\\\") deleteRun }", "a deleteRun"),
             ("mutation { a(b: \"\") c(d: \"\"\"\"\"\") deleteRun }", "a c deleteRun"),
             ("mutation {\r# deleteRun\rlaunchRun }", "launchRun"),

@@ -29,20 +29,36 @@ pub enum Listing {
     AgentCard,
 }
 
+/// How a list's entries name their models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// An object: by these members, each of which that is there has to be shown.
+    Members(&'static [&'static str]),
+    /// By being the name.
+    Plain,
+}
+
 impl Listing {
-    /// The lists in the answer, each with the members that name a model; none: an entry is itself the name. An entry is
-    /// shown if each of these that it has may be; one that has none is not.
-    fn lists(self) -> &'static [(&'static str, &'static [&'static str])] {
+    /// The lists in an answer that is an object, or in its result.
+    fn lists(self) -> &'static [(&'static str, Entry)] {
         match self {
-            Self::OpenAi => &[("data", &["id"]), ("models", &["model", "name"])],
-            Self::Ollama => &[("models", &["model", "name"])],
-            Self::OpenInference => &[("models", &[])],
-            Self::TorchServe => &[("models", &["modelName"])],
-            Self::McpTools => &[("tools", &["name"])],
-            Self::McpPrompts => &[("prompts", &["name"])],
-            Self::McpResources => &[("resources", &["uri"])],
-            Self::McpTemplates => &[("resourceTemplates", &["uriTemplate"])],
+            Self::OpenAi => &[("data", Entry::Members(&["id"])), ("models", Entry::Members(&["model", "name"]))],
+            Self::Ollama => &[("models", Entry::Members(&["model", "name"]))],
+            Self::OpenInference => &[("models", Entry::Plain)],
+            Self::TorchServe => &[("models", Entry::Members(&["modelName"]))],
+            Self::McpTools => &[("tools", Entry::Members(&["name"]))],
+            Self::McpPrompts => &[("prompts", Entry::Members(&["name"]))],
+            Self::McpResources => &[("resources", Entry::Members(&["uri"]))],
+            Self::McpTemplates => &[("resourceTemplates", Entry::Members(&["uriTemplate"]))],
             Self::AgentCard => &[],
+        }
+    }
+
+    /// The entries of an answer that is an array.
+    fn of_array(self) -> Option<Entry> {
+        match self {
+            Self::OpenInference => Some(Entry::Members(&["name"])),
+            _ => None,
         }
     }
 
@@ -69,12 +85,12 @@ impl Listing {
         }
         let cut = match serde_json::from_slice(answer).ok()? {
             Value::Object(answer) => Value::Object(self.cut_object(answer, &may)?),
-            // Only the index of Open Inference is an array.
-            Value::Array(mut entries) if self == Self::OpenInference => {
-                entries.retain(|entry| is_shown(entry, &["name"], &may));
+            Value::Array(mut entries) => {
+                let entry = self.of_array()?;
+                entries.retain(|found| entry.is_shown(found, &may));
                 Value::Array(entries)
             }
-            _ => return None,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return None,
         };
         serde_json::to_vec(&cut).ok()
     }
@@ -82,12 +98,12 @@ impl Listing {
     fn cut_object(self, mut answer: Map<String, Value>, may: &dyn Fn(&str) -> bool) -> Option<Map<String, Value>> {
         answer.retain(|name, value| {
             let is_list = self.lists().iter().any(|(list, _)| list == name);
-            // `first_id` and `last_id` are models too.
+            // `first_id` and `last_id` are models too. TorchServe's next page is a number in a text.
             is_list || name == "object" || value.is_boolean() || value.is_number() || is_page(name, value)
         });
-        for (list, names) in self.lists() {
+        for (list, entry) in self.lists() {
             match answer.get_mut(*list) {
-                Some(Value::Array(entries)) => entries.retain(|entry| is_shown(entry, names, may)),
+                Some(Value::Array(entries)) => entries.retain(|found| entry.is_shown(found, may)),
                 Some(Value::Null) | None => {}
                 Some(_) => return None,
             }
@@ -96,19 +112,23 @@ impl Listing {
     }
 }
 
-/// Where TorchServe's next page begins, counted: no name.
+/// Where the next page begins, counted: no name.
 fn is_page(name: &str, value: &Value) -> bool {
     let is_count = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     name == "nextPageToken" && value.as_str().is_some_and(is_count)
 }
 
-/// Whether an entry may be shown: each of the members `names` that it has names what may be, and it has one.
-pub(super) fn is_shown(entry: &Value, names: &[&str], may: &dyn Fn(&str) -> bool) -> bool {
-    if names.is_empty() {
-        return entry.as_str().is_some_and(may);
+impl Entry {
+    /// An entry that names no model is not shown.
+    pub(super) fn is_shown(self, entry: &Value, may: &dyn Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Plain => entry.as_str().is_some_and(may),
+            Self::Members(names) => {
+                let mut named = names.iter().filter_map(|name| entry.get(name)).peekable();
+                named.peek().is_some() && named.all(|name| name.as_str().is_some_and(may))
+            }
+        }
     }
-    let mut named = names.iter().filter_map(|name| entry.get(name)).peekable();
-    named.peek().is_some() && named.all(|name| name.as_str().is_some_and(may))
 }
 
 #[cfg(test)]

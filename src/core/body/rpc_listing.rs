@@ -2,27 +2,27 @@
 
 use serde_json::Value;
 
-use super::listing::is_shown;
+use super::listing::Entry;
 
 /// The answer without the entries that `may` is false for; none where it is neither JSON-RPC nor events of it. Messages
 /// that are no result (what the server says beside it, an error) stay as they are.
-pub fn cut(answer: &[u8], lists: &[(&str, &[&str])], may: &dyn Fn(&str) -> bool) -> Option<Vec<u8>> {
+pub(super) fn cut(answer: &[u8], lists: &[(&str, Entry)], may: &dyn Fn(&str) -> bool) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(answer).ok()?;
     if text.trim_start().starts_with('{') { message(text, lists, may) } else { events(text, lists, may) }
         .map(String::into_bytes)
 }
 
 /// One message.
-fn message(text: &str, lists: &[(&str, &[&str])], may: &dyn Fn(&str) -> bool) -> Option<String> {
+fn message(text: &str, lists: &[(&str, Entry)], may: &dyn Fn(&str) -> bool) -> Option<String> {
     let mut message: Value = serde_json::from_str(text).ok()?;
     if message.get("jsonrpc") != Some(&Value::from("2.0")) {
         return None;
     }
     if let Some(result) = message.get_mut("result") {
         let result = result.as_object_mut()?;
-        for (list, names) in lists {
+        for (list, entry) in lists {
             match result.get_mut(*list) {
-                Some(Value::Array(entries)) => entries.retain(|entry| is_shown(entry, names, may)),
+                Some(Value::Array(entries)) => entries.retain(|found| entry.is_shown(found, may)),
                 Some(_) => return None,
                 None => {}
             }
@@ -32,7 +32,7 @@ fn message(text: &str, lists: &[(&str, &[&str])], may: &dyn Fn(&str) -> bool) ->
 }
 
 /// The events of a stream, each of which carries one message in its `data`.
-fn events(text: &str, lists: &[(&str, &[&str])], may: &dyn Fn(&str) -> bool) -> Option<String> {
+fn events(text: &str, lists: &[(&str, Entry)], may: &dyn Fn(&str) -> bool) -> Option<String> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
     let mut cut = String::with_capacity(text.len());
     // What is behind the last empty line is no whole event: nobody would read it.
@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
 
-    const LISTS: &[(&str, &[&str])] = &[("tools", &["name"])];
+    const LISTS: &[(&str, Entry)] = &[("tools", Entry::Members(&["name"]))];
 
     fn cut_text(answer: &str) -> Option<String> {
         cut(answer.as_bytes(), LISTS, &|name| name == "ours").and_then(|cut| String::from_utf8(cut).ok())

@@ -66,6 +66,9 @@ pub fn guard_policy(
             .collect(),
         rules: endpoint.rules.clone(),
         models: endpoint.models.clone(),
+        resource: endpoint.resource(),
+        cors: endpoint.cors.clone(),
+        limits: endpoint.limits,
         grants: grants.map(grant).collect(),
     }
 }
@@ -168,6 +171,14 @@ mod tests {
         assert_eq!(policy.issuers[0].issuer, "https://auth.example/realms/ml");
         assert_eq!(policy.issuers[0].jwks_url, "http://keycloak:8080/realms/ml/protocol/openid-connect/certs");
         assert_eq!(policy.grants[0].subject, Subject::Client("labeler.agents.workload".into()));
+    }
+
+    #[test]
+    fn a_resource_is_what_clients_call() {
+        let resource = |endpoint: &Endpoint| guard_policy(endpoint, &realm(), &[], |_| false).resource;
+        assert_eq!(resource(&endpoint()).as_deref(), Some("http://iris.vision.svc:8080"));
+        let outside = Endpoint { external_url: Some("https://models.example/iris".into()), ..endpoint() };
+        assert_eq!(resource(&outside).as_deref(), Some("https://models.example/iris"));
     }
 
     #[test]

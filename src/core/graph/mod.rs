@@ -14,7 +14,7 @@ pub use problem::{Problem, ProblemReason};
 use super::{
     name::Ref,
     permission::Permission,
-    policy::document::{Protocol, Rule},
+    policy::document::{Cors, Limits, Protocol, Rule},
 };
 
 /// A server that is called.
@@ -38,6 +38,12 @@ pub struct Endpoint {
     pub permissions: BTreeSet<Permission>,
     /// Name of its Service.
     pub service: String,
+    /// Its URL as clients outside the cluster know it.
+    pub external_url: Option<String>,
+    /// Whose pages may call.
+    pub cors: Option<Cors>,
+    /// How much each client may ask for.
+    pub limits: Option<Limits>,
     /// Whether a NetworkPolicy closes the way around the guard.
     pub network_policy: bool,
     /// Whether a client that is not ours may be taken over.
@@ -59,6 +65,11 @@ impl Endpoint {
     /// Base URL of the guarded Service at this port, within the cluster.
     pub fn url(&self, port: &Port) -> String {
         format!("http://{}.{}.svc:{}", self.service, self.name.namespace, port.app)
+    }
+
+    /// The URL by which clients know it: the outside one, else that of its first port within the cluster.
+    pub fn resource(&self) -> Option<String> {
+        self.external_url.clone().or_else(|| self.ports.first().map(|port| self.url(port)))
     }
 
     /// The port of this name; without a name, the first.

@@ -20,6 +20,9 @@ pub(crate) fn endpoint() -> Endpoint {
         rules: Vec::new(),
         permissions: permissions(&["read", "predict", "deploy", "admin"]),
         service: "iris".into(),
+        external_url: None,
+        cors: None,
+        limits: None,
         network_policy: true,
         adopt: false,
     }

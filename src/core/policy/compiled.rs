@@ -7,7 +7,10 @@ use crate::core::{
     path::CanonicalPath,
     permission::Permission,
     policy::{
+        cors::{InvalidOrigin, Origins},
         document::{Access, Grant, GuardPolicy, Listener, Protocol, Subject, TrustedIssuer},
+        limits::{CompiledLimits, InvalidLimits},
+        resource::{InvalidResource, Resource},
         rule::{CompiledRule, RuleError},
     },
     protocol::{self, Messages, Route, WEBSOCKET, Wire},
@@ -30,6 +33,12 @@ pub struct CompiledPolicy {
     pub protocol: Protocol,
     /// Sockets and the application's ports behind them.
     pub listeners: Vec<Listener>,
+    /// The external URL, where it is known.
+    pub resource: Option<Resource>,
+    /// Whose pages may call, where the guard decides that.
+    pub cors: Option<Origins>,
+    /// How much each client may ask for.
+    pub limits: Option<CompiledLimits>,
     rules: Vec<CompiledRule>,
     models: Option<HashSet<Box<str>>>,
     grants: HashMap<Box<str>, Vec<CompiledGrant>>,
@@ -65,6 +74,15 @@ pub enum CompileError {
     /// A custom route that cannot be.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// An external URL that is none.
+    #[error(transparent)]
+    Resource(#[from] InvalidResource),
+    /// An origin that no browser sends.
+    #[error(transparent)]
+    Origin(#[from] InvalidOrigin),
+    /// Limits that make no sense.
+    #[error(transparent)]
+    Limits(#[from] InvalidLimits),
 }
 
 impl CompiledPolicy {
@@ -80,6 +98,9 @@ impl CompiledPolicy {
             listeners,
             rules,
             models,
+            resource,
+            cors,
+            limits,
             grants,
         } = document;
         if !quotable(&audience) || !quotable(&role_client) {
@@ -97,6 +118,9 @@ impl CompiledPolicy {
             listeners,
             rules: rules.iter().map(CompiledRule::compile).collect::<Result<_, _>>()?,
             models: models.map(set),
+            resource: resource.as_deref().map(Resource::parse).transpose()?,
+            limits: limits.map(CompiledLimits::compile).transpose()?,
+            cors: cors.as_ref().map(Origins::compile).transpose()?,
             grants: index(grants),
         })
     }
@@ -208,7 +232,8 @@ pub(crate) mod tests {
     #[test]
     fn what_cannot_be_checked_is_refused() {
         type Spoil = fn(&mut GuardPolicy);
-        let cases: [(Spoil, CompileError); 7] = [
+        let invalid_resource = Resource::parse("iris").expect_err("no URL");
+        let cases: [(Spoil, CompileError); 8] = [
             (|d| d.audience.clear(), CompileError::NoAudience),
             (|d| d.audience.push('"'), CompileError::NoAudience),
             (|d| d.role_client.clear(), CompileError::NoAudience),
@@ -216,6 +241,7 @@ pub(crate) mod tests {
             (|d| d.issuers.push(d.issuers[0].clone()), CompileError::DuplicateIssuer("http://kc/realms/ml".into())),
             (|d| d.listeners.push(d.listeners[0].clone()), CompileError::InvalidListener(18080)),
             (|d| d.listeners[0].listen = 0, CompileError::InvalidListener(0)),
+            (|d| d.resource = Some("iris".into()), CompileError::Resource(invalid_resource)),
         ];
         for (spoil, error) in cases {
             let mut spoiled = document();

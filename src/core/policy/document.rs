@@ -40,8 +40,41 @@ pub struct GuardPolicy {
     /// The endpoint's closed list of models; `None`: whatever the server has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// The endpoint's URL as clients know it, http or https without query and fragment: its resource identifier (RFC 9728);
+    /// `None`: the guard tells no metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Whose pages may call; `None`: the guard knows nothing of CORS, and what the application says of it passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
+    /// How much each client may ask for; `None`: as much as the application bears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// Who may do what. A call needs one grant that covers it **and** the role in its token.
     pub grants: Vec<Grant>,
+}
+
+/// Which pages of other origins may call (CORS).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cors {
+    /// Origins as browsers send them (`https://chat.example.com`), compared byte by byte. There is no wildcard.
+    pub origins: Vec<String>,
+}
+
+/// How much each client may ask for, at each guard by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limits {
+    /// The steady rate, in calls per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<u32>,
+    /// How many calls may come at once after a pause; `None`: as many as in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
+    /// How many calls may be in progress at once, streams until their end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrent: Option<u32>,
 }
 
 /// An issuer whose keys verify tokens.

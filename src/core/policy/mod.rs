@@ -3,6 +3,9 @@
 //! the guard makes of its document: an index that decides a call.
 
 pub mod compiled;
+pub mod cors;
 pub mod decide;
 pub mod document;
+pub mod limits;
+pub mod resource;
 pub mod rule;

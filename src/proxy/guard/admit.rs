@@ -25,6 +25,7 @@ use crate::{
             jwks::Issuer,
             verify::{Trust, VerifyError},
         },
+        usage::Place,
     },
 };
 
@@ -44,6 +45,8 @@ pub struct Admitted {
     pub wire: Wire,
     /// What the endpoint speaks.
     pub protocol: Protocol,
+    /// Its place among its client's calls.
+    pub place: Option<Place>,
 }
 
 /// A call that may not, or not yet.
@@ -71,21 +74,24 @@ impl From<Refusal> for Stop {
 
 impl GuardConnection {
     /// Decides as much as the head tells.
-    pub(super) async fn admit(&self, parts: &mut Parts) -> Result<Admitted, Refusal> {
-        let authorization = self.check_form(parts).inspect_err(|refusal| {
-            self.record("refused", refusal.reason(), &Record::default());
-        })?;
-        match self.decide(parts, authorization.as_ref(), true) {
+    pub(super) async fn admit(&self, parts: &Parts, authorization: Option<&HeaderValue>) -> Result<Admitted, Refusal> {
+        match self.decide(parts, authorization, true) {
             Ok(admitted) => Ok(admitted),
             Err(Stop::Refused(refusal)) => Err(refusal),
             Err(Stop::FetchKeys(issuer)) => {
                 issuer.refresh().await;
-                self.decide(parts, authorization.as_ref(), false).map_err(Stop::into_refusal)
+                self.decide(parts, authorization, false).map_err(Stop::into_refusal)
             }
         }
     }
 
-    /// Refuses what has two readings; takes out what must not go on.
+    /// Refuses what has two readings; takes out what must not go on, the `Authorization` among it, which is returned.
+    pub(super) fn check(&self, parts: &mut Parts) -> Result<Option<HeaderValue>, Refusal> {
+        self.check_form(parts).inspect_err(|refusal| {
+            self.record("refused", refusal.reason(), &Record::default());
+        })
+    }
+
     fn check_form(&self, parts: &mut Parts) -> Result<Option<HeaderValue>, Refusal> {
         if let Some(violation) = self.flow.violation() {
             return Err(ambiguous(violation.into(), &violation));
@@ -136,40 +142,37 @@ impl GuardConnection {
         let route = self.route(policy, parts)?;
         if let Some(Route { need: Need::Public, name, wire, listing, .. }) = &route {
             self.record("allowed", "public", &Record { route: Some(name), ..Record::default() });
+            let (listing, wire) = (*listing, *wire);
             return Ok(Admitted {
                 port,
                 caller: None,
                 endpoint: None,
                 is_in_body: false,
-                listing: *listing,
-                wire: *wire,
+                listing,
+                wire,
                 protocol,
+                place: None,
             });
         }
-        let caller = self.authenticate(policy, trust, authorization, may_fetch)?;
+        let caller = self.authenticate(policy, trust, route.as_ref(), authorization, may_fetch)?;
+        let place = self.limit(policy, &caller, route.as_ref())?;
         self.authorize(&view, policy, &caller, route.as_ref())?;
         let is_in_body = route.as_ref().is_some_and(Route::is_in_body);
         let (listing, wire) = route.map_or((None, Wire::Http), |route| (route.listing, route.wire));
-        Ok(Admitted {
-            port,
-            caller: Some(caller),
-            endpoint: view.endpoint.clone(),
-            is_in_body,
-            listing,
-            wire,
-            protocol,
-        })
+        let endpoint = view.endpoint.clone();
+        Ok(Admitted { port, caller: Some(caller), endpoint, is_in_body, listing, wire, protocol, place })
     }
 
     fn authenticate(
         &self,
         policy: &CompiledPolicy,
         trust: &Trust,
+        route: Option<&Route<'_>>,
         authorization: Option<&HeaderValue>,
         may_fetch: bool,
     ) -> Result<Rc<Caller>, Stop> {
         let Some(authorization) = authorization else {
-            return Err(self.stop("denied", refuse::no_token(policy)).into());
+            return Err(self.stop("denied", refuse::no_token(policy, route)).into());
         };
         let now = self.guard.clock().now();
         self.last.recognise(trust, authorization.as_bytes(), now, &self.worker, self.guard.metrics()).map_err(|error| {
@@ -178,7 +181,7 @@ impl GuardConnection {
                     Stop::FetchKeys(Arc::clone(&trust.issuers[issuer].issuer))
                 }
                 _ => {
-                    let refusal = refuse::token(policy, &error);
+                    let refusal = refuse::token(policy, route, &error);
                     let unavailable = refusal.status() == StatusCode::SERVICE_UNAVAILABLE;
                     let decision = if unavailable { "unavailable" } else { "denied" };
                     self.record(decision, error.reason(), &Record::default());

@@ -20,7 +20,7 @@ pub enum Audit {
 /// What there is to say of one decision.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Record<'a> {
-    /// `allowed`, `denied`, `refused` or `unavailable`.
+    /// `allowed`, `denied`, `limited`, `refused`, `unavailable` or `failed`.
     pub decision: &'static str,
     /// The reason code, the exact one.
     pub reason: &'static str,

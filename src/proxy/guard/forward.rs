@@ -34,7 +34,7 @@ impl GuardConnection {
         admitted: Admitted,
         started: Instant,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        let Admitted { port, caller, endpoint, listing, protocol, .. } = admitted;
+        let Admitted { port, caller, endpoint, listing, protocol, place, .. } = admitted;
         if let Some(caller) = &caller {
             caller.write(&mut parts.headers);
         }
@@ -45,9 +45,12 @@ impl GuardConnection {
             parts.headers.insert(identity::ENDPOINT, endpoint);
         }
         parts.headers.insert(identity::FORWARDED_FOR, self.peer.clone());
+        if matches!(protocol, Protocol::Mcp | Protocol::MlFlow) {
+            identity::call_locally(&mut parts.headers, port);
+        }
         let session = caller.as_ref().filter(|_| protocol == Protocol::Mcp);
         if let Some(caller) = session {
-            self.enter_session(&mut parts.headers, caller, port)?;
+            self.enter_session(&mut parts.headers, caller)?;
         }
         parts.version = Version::HTTP_11;
         let request = Request::from_parts(parts, body);
@@ -65,7 +68,7 @@ impl GuardConnection {
             sessions.leave(response.headers_mut(), &caller.verified.principal);
         }
         match (listing, caller) {
-            (None, _) => Ok(response),
+            (None, _) => Ok(response.map(|body| body.holding(place))),
             (Some(Listing::AgentCard), _) => {
                 let base = self.external_url();
                 content::move_card(response, base.as_deref()).await.map_err(|refusal| self.failed(refusal))
@@ -80,17 +83,20 @@ impl GuardConnection {
     }
 
     /// A session is the caller's, or there is none.
-    fn enter_session(&self, headers: &mut HeaderMap, caller: &Caller, port: u16) -> Result<(), Refusal> {
+    fn enter_session(&self, headers: &mut HeaderMap, caller: &Caller) -> Result<(), Refusal> {
         let principal = &caller.verified.principal;
         let sessions = self.guard.sessions().ok_or_else(refuse::session_unknown)?;
-        sessions.enter(headers, principal, port).inspect_err(|refusal| {
+        sessions.enter(headers, principal).inspect_err(|refusal| {
             self.record("refused", refusal.reason(), &Record { principal: Some(principal), ..Record::default() });
         })
     }
 
     /// Where the endpoint is called from outside.
     fn external_url(&self) -> Option<String> {
-        None
+        match &self.guard.view().policy {
+            PolicyState::Active(policy) => policy.resource.as_ref().map(|resource| resource.url.clone()),
+            PolicyState::Missing | PolicyState::Deleted => None,
+        }
     }
 
     /// Whether a list shows this model to the caller.

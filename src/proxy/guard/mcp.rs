@@ -9,7 +9,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::refuse;
 use crate::{
@@ -87,13 +87,8 @@ impl Sessions {
         Some(Self(hmac::Key::new(hmac::HMAC_SHA256, &key)))
     }
 
-    /// What the application is to be told: the id without its signature, itself as the host (servers refuse foreign ones,
-    /// for browsers' sake, whom a token stops here already), and no origin.
-    pub fn enter(&self, headers: &mut HeaderMap, principal: &Principal, port: u16) -> Result<(), Refusal> {
-        headers.remove(header::ORIGIN);
-        if let Ok(host) = HeaderValue::from_str(&format!("localhost:{port}")) {
-            headers.insert(header::HOST, host);
-        }
+    /// Takes the signature off the id of a session, which must be this caller's.
+    pub fn enter(&self, headers: &mut HeaderMap, principal: &Principal) -> Result<(), Refusal> {
         let mut values = headers.get_all(SESSION).iter();
         let (Some(first), second) = (values.next(), values.next()) else { return Ok(()) };
         let own = first.to_str().ok().filter(|_| second.is_none()).and_then(|id| self.own(id, principal));
@@ -194,9 +189,8 @@ mod tests {
         sessions.leave(&mut headers, &ours);
         let Some(signed) = headers.get(SESSION).cloned() else { panic!("an id") };
         let enter = |sessions: &Sessions, principal: &Principal, value: &HeaderValue| {
-            let mut headers = HeaderMap::from_iter([(SESSION, value.clone()), (header::ORIGIN, signed.clone())]);
-            let entered = sessions.enter(&mut headers, principal, 8080).map_err(|refusal| refusal.reason());
-            assert!(!headers.contains_key(header::ORIGIN) && headers[header::HOST] == "localhost:8080");
+            let mut headers = HeaderMap::from_iter([(SESSION, value.clone())]);
+            let entered = sessions.enter(&mut headers, principal).map_err(|refusal| refusal.reason());
             entered.map(|()| headers[SESSION].clone())
         };
         assert_eq!(enter(&sessions, &ours, &signed), Ok(HeaderValue::from_static("1868.a90c")));
@@ -206,7 +200,7 @@ mod tests {
             assert_eq!(enter(&sessions, &ours, &HeaderValue::from_static(forged)), Err("session_unknown"), "{forged}");
         }
         let mut twice = map(&[("mcp-session-id", "a"), ("mcp-session-id", "b")]);
-        assert!(sessions.enter(&mut twice, &ours, 8080).is_err());
-        assert!(sessions.enter(&mut HeaderMap::new(), &ours, 8080).is_ok());
+        assert!(sessions.enter(&mut twice, &ours).is_err());
+        assert!(sessions.enter(&mut HeaderMap::new(), &ours).is_ok());
     }
 }

@@ -3,10 +3,13 @@
 pub mod admit;
 pub mod audit;
 pub mod content;
+pub mod cors;
 pub mod forward;
 pub mod graphql;
 pub mod identity;
+pub mod limits;
 pub mod mcp;
+pub mod metadata;
 pub mod read;
 pub mod recognise;
 pub mod refuse;

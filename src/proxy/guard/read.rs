@@ -10,7 +10,7 @@ use super::{
     refuse,
     serve::GuardConnection,
 };
-use crate::proxy::http::{answer::Refusal, body::RequestBody, collect::collect};
+use crate::proxy::http::{answer::Refusal, body::RequestBody, collect::CollectError};
 
 impl GuardConnection {
     /// The body as it goes on: streamed where the head decided, else read as a whole and decided, by the policy that is in
@@ -31,14 +31,18 @@ impl GuardConnection {
             self.record("refused", refusal.reason(), &Record { principal, ..Record::default() });
             refusal
         };
-        let (most, body) = {
+        let most = {
             let view = self.guard.view();
             let policy = self.policy(&view).map_err(Stop::into_refusal)?;
             let route = self.route(policy, parts)?.ok_or_else(|| noted(refuse::unknown_route(policy)))?;
             content::check_head(parts, &route).map_err(noted)?;
-            (content::most(&route), body)
+            content::most(&route)
         };
-        let body = collect(body, most).await.map_err(|error| noted(refuse::collect(error, most)))?;
+        let mut held = self.worker.bodies().collect(body, most).await.map_err(|error| match error {
+            CollectError::NoMemory => self.stop("unavailable", refuse::collect(error, most)),
+            _ => noted(refuse::collect(error, most)),
+        })?;
+        let body = std::mem::take(&mut held.bytes);
         let view = self.guard.view();
         let policy = self.policy(&view).map_err(Stop::into_refusal)?;
         let Content { route, replaced } = match self.route(policy, parts)? {
@@ -51,6 +55,6 @@ impl GuardConnection {
         let body = replaced.unwrap_or(body);
         admitted.listing = listing;
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        Ok(RequestBody::Full(body))
+        Ok(RequestBody::Full(held.keep(body)))
     }
 }

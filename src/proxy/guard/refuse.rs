@@ -7,7 +7,7 @@ use crate::{
     core::{
         name::{Ref, permission_scope},
         policy::{compiled::CompiledPolicy, decide::Denial},
-        protocol::ModelUse,
+        protocol::{ModelUse, Need, Route},
     },
     proxy::{
         http::{answer::Refusal, collect::CollectError, connect::ConnectError, pool::UpstreamError},
@@ -31,21 +31,52 @@ pub fn deleted() -> Refusal {
 }
 
 /// 401 without an `error`, as RFC 6750 §3.1 wants it where no token was sent.
-pub fn no_token(policy: &CompiledPolicy) -> Refusal {
+pub fn no_token(policy: &CompiledPolicy, route: Option<&Route<'_>>) -> Refusal {
     let message = "This endpoint needs a bearer token in the Authorization header.";
-    Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", "token_missing", message)
-        .challenge(&format!("Bearer realm=\"{}\"", policy.audience))
+    Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", "token_missing", message).challenge(&challenge(
+        policy,
+        None,
+        needed(route),
+    ))
 }
 
 /// 401. Which check failed is in the audit record, not in the answer.
-pub fn bad_token(policy: &CompiledPolicy) -> Refusal {
+pub fn bad_token(policy: &CompiledPolicy, route: Option<&Route<'_>>) -> Refusal {
     let message = "The bearer token is not valid for this endpoint.";
-    Refusal::new(StatusCode::UNAUTHORIZED, "invalid_token", "token_invalid", message)
-        .challenge(&format!("Bearer realm=\"{}\", error=\"invalid_token\"", policy.audience))
+    Refusal::new(StatusCode::UNAUTHORIZED, "invalid_token", "token_invalid", message).challenge(&challenge(
+        policy,
+        Some("invalid_token"),
+        needed(route),
+    ))
+}
+
+/// What a token has to allow, where the head alone tells.
+fn needed<'a>(route: Option<&'a Route<'a>>) -> &'a [&'a str] {
+    match route {
+        Some(Route { need: Need::Permission(permission), .. }) => std::slice::from_ref(permission),
+        Some(Route { need: Need::Public | Need::InBody(_), .. }) | None => &[],
+    }
+}
+
+/// `WWW-Authenticate` (RFC 6750 §3) with the scopes of all that the call needs, and where the endpoint's metadata is (RFC 9728
+/// §5.1), by which a client finds out whom to ask for a token.
+fn challenge(policy: &CompiledPolicy, error: Option<&str>, permissions: &[&str]) -> String {
+    let mut text = format!("Bearer realm=\"{}\"", policy.audience);
+    if let Some(error) = error {
+        text.push_str(&format!(", error=\"{error}\""));
+    }
+    if !permissions.is_empty() {
+        let scopes: Vec<_> = permissions.iter().map(|name| permission_scope(&policy.role_client, name)).collect();
+        text.push_str(&format!(", scope=\"{}\"", scopes.join(" ")));
+    }
+    if let Some(resource) = &policy.resource {
+        text.push_str(&format!(", resource_metadata=\"{}\"", resource.metadata_url));
+    }
+    text
 }
 
 /// The answer to a token that was not taken.
-pub fn token(policy: &CompiledPolicy, error: &VerifyError) -> Refusal {
+pub fn token(policy: &CompiledPolicy, route: Option<&Route<'_>>, error: &VerifyError) -> Refusal {
     match error {
         VerifyError::NoKeys => {
             Refusal::unavailable("keys_missing", "The guard has not received its issuer's keys yet; try again shortly.")
@@ -55,8 +86,8 @@ pub fn token(policy: &CompiledPolicy, error: &VerifyError) -> Refusal {
             "The guard could not renew its issuer's keys for a day; its owner must look.",
         ),
         // Not a bearer token at all (Basic, say): as if none had been sent.
-        VerifyError::Compact(CompactError::NotBearer) => no_token(policy),
-        _ => bad_token(policy),
+        VerifyError::Compact(CompactError::NotBearer) => no_token(policy, route),
+        _ => bad_token(policy, route),
     }
 }
 
@@ -66,14 +97,14 @@ pub fn unknown_route(policy: &CompiledPolicy) -> Refusal {
         "Endpoint {} has no such route; its owner may open it with a rule in the ModelEndpoint.",
         policy.endpoint
     );
-    insufficient(policy, None, "unknown_route", message)
+    insufficient(policy, &[], "unknown_route", message)
 }
 
 /// 403: what the call asks for is in its body, and the caller may do nothing here.
 pub fn nothing_granted(policy: &CompiledPolicy, principal: &Principal) -> Refusal {
     let (client, endpoint) = (&principal.client, &policy.endpoint);
     let message = format!("Client {client} may do nothing on endpoint {endpoint}; {}.", ask(endpoint));
-    insufficient(policy, None, Denial::NoGrant.into(), message)
+    insufficient(policy, &[], Denial::NoGrant.into(), message)
 }
 
 /// 403: the route is known, the caller is known, the right is missing.
@@ -106,21 +137,18 @@ pub fn denied(
              fetch a new token with the scope named in WWW-Authenticate."
         ),
     };
-    insufficient(policy, Some(permission), denial.into(), message)
+    insufficient(policy, &[permission], denial.into(), message)
 }
 
 fn ask(endpoint: &Ref) -> String {
     format!("ask its owner for an AccessGrant in namespace {:?}", endpoint.namespace)
 }
 
-/// RFC 6750 §3.1 `insufficient_scope`, with the scope that would do.
-fn insufficient(policy: &CompiledPolicy, permission: Option<&str>, reason: &'static str, message: String) -> Refusal {
-    let mut challenge = format!("Bearer realm=\"{}\", error=\"insufficient_scope\"", policy.audience);
-    if let Some(permission) = permission {
-        let scope = permission_scope(&policy.role_client, permission);
-        challenge.push_str(&format!(", scope=\"{scope}\""));
-    }
-    Refusal::new(StatusCode::FORBIDDEN, "insufficient_scope", reason, message).challenge(&challenge)
+/// RFC 6750 §3.1 `insufficient_scope`, with the scopes that would do: all that the call needs.
+fn insufficient(policy: &CompiledPolicy, permissions: &[&str], reason: &'static str, message: String) -> Refusal {
+    let error = "insufficient_scope";
+    let challenge = challenge(policy, Some(error), permissions);
+    Refusal::new(StatusCode::FORBIDDEN, error, reason, message).challenge(&challenge)
 }
 
 /// 400: the body cannot be read, or has two readings.
@@ -160,12 +188,16 @@ pub fn content_encoding() -> Refusal {
     Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", "content_encoding", message).closing()
 }
 
-/// 400, 408 or 413: the body did not come as a whole.
+/// 400, 408, 413 or 503: the body did not come as a whole.
 pub fn collect(error: CollectError, most: usize) -> Refusal {
     let (status, reason) = match error {
         CollectError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
         CollectError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
         CollectError::Broken => (StatusCode::BAD_REQUEST, "body_broken"),
+        CollectError::NoMemory => {
+            let message = "The guard holds as many request bodies as it may; try again shortly.";
+            return Refusal::unavailable("bodies_full", message).closing();
+        }
     };
     let message = format!("Refused: {error}; the guard reads from it what the call asks for, {most} bytes at most.");
     Refusal::new(status, "invalid_request", reason, message).closing()

@@ -2,18 +2,19 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response, request::Parts};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
     audit::Record,
+    cors,
     recognise::LastToken,
     refuse,
     state::{GuardState, PolicyState},
 };
 use crate::{
-    core::policy::document::Protocol,
+    core::policy::{document::Protocol, resource::WELL_KNOWN},
     proxy::{
         http::{
             answer::{Refusal, Shape},
@@ -44,7 +45,13 @@ pub struct GuardConnection {
 
 impl Handler for GuardConnection {
     async fn handle(&self, request: Request<Incoming>, started: Instant) -> Response<AnswerBody> {
-        self.steps(request, started).await.unwrap_or_else(|refusal| refusal.shaped(self.shape()).into_response())
+        let cors = cors::Asked::of(&self.guard.view(), request.headers());
+        let answered = self.steps(request, started).await;
+        let mut response = answered.unwrap_or_else(|refusal| refusal.shaped(self.shape()).into_response());
+        if let Some(cors) = cors {
+            cors.write(&mut response);
+        }
+        response
     }
 
     fn too_slow(&self) -> Refusal {
@@ -60,9 +67,31 @@ impl GuardConnection {
     /// The head decides, the body where it must, then on.
     async fn steps(&self, request: Request<Incoming>, started: Instant) -> Result<Response<AnswerBody>, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let mut admitted = self.admit(&mut parts).await?;
+        let authorization = self.check(&mut parts)?;
+        if let Some(answer) = self.own_answer(&parts) {
+            return answer;
+        }
+        let mut admitted = self.admit(&parts, authorization.as_ref()).await?;
         let body = self.read(&mut parts, body, &mut admitted).await?;
         self.forward(parts, body, admitted, started).await
+    }
+
+    /// What the guard answers itself, to whoever asks; `None`: it is for the application.
+    fn own_answer(&self, parts: &Parts) -> Option<Result<Response<AnswerBody>, Refusal>> {
+        if parts.uri.path().starts_with(WELL_KNOWN)
+            && let Some(answer) = self.guard.view().metadata.as_ref().and_then(|metadata| metadata.answer(parts))
+        {
+            self.record("allowed", "metadata", &Record { route: Some(WELL_KNOWN), ..Record::default() });
+            return Some(Ok(answer));
+        }
+        if parts.method != Method::OPTIONS {
+            return None;
+        }
+        let answer = cors::preflight(&self.guard.view(), parts)?;
+        if answer.is_ok() {
+            self.record("allowed", "preflight", &Record::default());
+        }
+        Some(answer.map_err(|refusal| self.stop("denied", refusal)))
     }
 
     /// In what form the endpoint's clients expect an error.

@@ -11,7 +11,7 @@ use http::HeaderValue;
 use prometheus_client::metrics::counter::Counter;
 use tokio::task::AbortHandle;
 
-use super::mcp::Sessions;
+use super::{mcp::Sessions, metadata::Metadata};
 use crate::{
     core::{
         name::Ref,
@@ -26,6 +26,7 @@ use crate::{
             keys::KeySet,
             verify::{Trust, TrustedKeys},
         },
+        usage::Usages,
     },
 };
 
@@ -53,6 +54,8 @@ pub struct View {
     pub trust: Option<Arc<Trust>>,
     /// `namespace/name` of the endpoint, as it goes upstream.
     pub endpoint: Option<HeaderValue>,
+    /// What the guard tells of the endpoint to everybody.
+    pub metadata: Option<Metadata>,
     allowed: Vec<(Box<str>, Counter)>,
 }
 
@@ -64,6 +67,7 @@ pub struct GuardState {
     /// None only where the system has no randomness.
     sessions: Option<Sessions>,
     view: ArcSwap<View>,
+    usages: Usages,
     /// Only the control thread takes this.
     inputs: Mutex<Inputs>,
 }
@@ -99,6 +103,7 @@ impl GuardState {
             identity,
             sessions: Sessions::new(),
             view: ArcSwap::default(),
+            usages: Usages::default(),
             inputs: Mutex::default(),
         })
     }
@@ -121,6 +126,11 @@ impl GuardState {
     /// The counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What each client uses.
+    pub fn usages(&self) -> &Usages {
+        &self.usages
     }
 
     /// What keeps it from deciding; empty: ready.
@@ -206,6 +216,7 @@ impl GuardState {
                     policy: inputs.policy.clone(),
                     trust: Some(trust.unwrap_or_else(|| trust_of(policy, inputs))),
                     endpoint: HeaderValue::from_str(&policy.endpoint.to_string()).ok(),
+                    metadata: Metadata::of(policy),
                     allowed: self.counters(policy),
                 }
             }
@@ -243,6 +254,7 @@ impl Consumer for GuardState {
         let mut inputs = self.inputs();
         inputs.endpoint = Some(policy.endpoint.clone());
         self.keep_issuers(&mut inputs, &policy);
+        self.usages.retain(|client| !policy.grants_of(client).is_empty());
         inputs.policy = PolicyState::Active(Arc::new(policy));
         self.publish(&inputs);
         Ok(())

@@ -18,6 +18,8 @@ pub struct Refusal {
     message: String,
     challenge: Option<HeaderValue>,
     close: bool,
+    /// When to come again, in seconds.
+    retry_after: Option<u64>,
     shape: Shape,
 }
 
@@ -70,7 +72,8 @@ impl Refusal {
     /// `reason` is a code for machines, `message` a sentence for a person. Neither
     /// may hold a token or anything else secret.
     pub fn new(status: StatusCode, error: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status, error, reason, message: message.into(), challenge: None, close: false, shape: Shape::Plain }
+        let (message, shape) = (message.into(), Shape::Plain);
+        Self { status, error, reason, message, challenge: None, close: false, retry_after: None, shape }
     }
 
     /// 400, and the connection is closed: what follows on it cannot be trusted.
@@ -80,7 +83,12 @@ impl Refusal {
 
     /// 503: not now.
     pub fn unavailable(reason: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", reason, message)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", reason, message).retry_after(1)
+    }
+
+    /// Says when to come again, in seconds.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// The same, and the connection is closed: there may be more on it that nobody will read.
@@ -147,8 +155,8 @@ impl Refusal {
         if let Some(challenge) = self.challenge {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

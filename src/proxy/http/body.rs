@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::{flow::InFlight, pool::Lease};
+use crate::proxy::usage::Place;
 
 /// A request body on its way upstream.
 #[derive(Debug)]
@@ -50,23 +51,24 @@ fn take(bytes: &mut Bytes) -> Option<Result<Frame<Bytes>, hyper::Error>> {
 }
 
 /// An answer's body, and what it keeps alive until its end: the place in the
-/// upstream pool and the mark that a request is in flight.
+/// upstream pool, the caller's place among its own calls, and the mark that a request is in flight.
 #[derive(Debug)]
 pub struct AnswerBody {
     body: RequestBody,
     lease: Option<Lease>,
     in_flight: Option<InFlight>,
+    place: Option<Place>,
 }
 
 impl AnswerBody {
     /// A body made here.
     pub fn full(bytes: Bytes) -> Self {
-        Self { body: RequestBody::Full(bytes), lease: None, in_flight: None }
+        Self { body: RequestBody::Full(bytes), lease: None, in_flight: None, place: None }
     }
 
     /// An upstream's body, which gives its connection back at its end.
     pub fn upstream(incoming: Incoming, lease: Lease) -> Self {
-        Self { body: RequestBody::Incoming(incoming), lease: Some(lease), in_flight: None }
+        Self { body: RequestBody::Incoming(incoming), lease: Some(lease), in_flight: None, place: None }
     }
 
     /// Ends `in_flight` when this body ends.
@@ -75,11 +77,18 @@ impl AnswerBody {
         self
     }
 
+    /// Keeps the caller's place until this body ends.
+    pub fn holding(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
     fn finish(&mut self) {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
         self.in_flight = None;
+        self.place = None;
     }
 }
 
