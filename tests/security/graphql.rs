@@ -72,6 +72,8 @@ async fn what_it_does_decides() {
         ("mutation { whatEverComesNext }", "admin"),
         // However it is written.
         ("mutation { version: deleteRun(runId: \"r\") { __typename } }", "admin"),
+        ("mutation { setNuxSeen: deleteRun(runId: \"r\") { __typename } }", "admin"),
+        ("mutation { deleteRun: launchRun { id } }", "execute"),
         ("mutation { ...F } fragment F on Mutation { deleteRun(runId: \"r\") { __typename } }", "admin"),
         ("mutation { ... on Mutation { ... { deleteRun(runId: \"r\") { __typename } } } }", "admin"),
         ("mutation { ...F } fragment F on Mutation { ...G } fragment G on Mutation { launchRun { id } }", "execute"),
