@@ -5,7 +5,7 @@
 //! in the path: where there is no prefix, that is a page or nothing.
 
 use super::{Dialect, ModelUse, Route, WEBSOCKET, Wire};
-use crate::core::permission::Permission;
+use crate::core::{body::graphql::Asked, permission::Permission};
 
 /// What the table can ask for.
 pub const PERMISSIONS: &[&str] = &[Permission::READ, Permission::EXECUTE, Permission::DEPLOY, Permission::ADMIN];
@@ -27,6 +27,56 @@ pub fn route<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
         WEBSOCKET if is_graphql => every("/graphql", Permission::READ).map(|route| route.over(Wire::WebSocket)),
         "GET" | "HEAD" if !is_graphql => Some(look(method, segments)),
         _ => None,
+    }
+}
+
+/// The one thing that a GraphQL document asks for; `None`: several that differ.
+pub fn call<'a>(asked: &Asked<'_>) -> Option<Route<'a>> {
+    let looks = asked.looks.then_some(Permission::READ);
+    let mut all = looks.into_iter().chain(asked.mutations.iter().map(|field| permission(field)));
+    let first = all.next()?;
+    if all.all(|other| other == first) { every("/graphql", first) } else { None }
+}
+
+/// What a mutation needs. What is gone for good, and what is not known, needs most.
+fn permission(mutation: &str) -> &'static str {
+    match mutation {
+        // The browser's own affairs.
+        "logTelemetry" | "setNuxSeen" => Permission::READ,
+        "launchRun"
+        | "launchMultipleRuns"
+        | "launchRunReexecution"
+        | "launchPipelineExecution"
+        | "launchPipelineReexecution"
+        | "terminateRun"
+        | "terminateRuns"
+        | "terminatePipelineExecution"
+        | "launchPartitionBackfill"
+        | "resumePartitionBackfill"
+        | "reexecutePartitionBackfill"
+        | "cancelPartitionBackfill"
+        | "reportRunlessAssetEvents"
+        | "reportAssetCheckEvaluations"
+        | "addDynamicPartition" => Permission::EXECUTE,
+        "startSchedule"
+        | "stopRunningSchedule"
+        | "resetSchedule"
+        | "startSensor"
+        | "stopSensor"
+        | "resetSensor"
+        | "setSensorCursor"
+        | "sensorDryRun"
+        | "scheduleDryRun"
+        | "setAutoMaterializePaused"
+        | "reloadRepositoryLocation"
+        | "reloadWorkspace"
+        | "shutdownRepositoryLocation"
+        | "setAppManagedComponent"
+        | "refreshComponentState"
+        | "setConcurrencyLimit"
+        | "freeConcurrencySlots"
+        | "freeConcurrencySlotsForRun" => Permission::DEPLOY,
+        _ => Permission::ADMIN,
     }
 }
 
@@ -55,7 +105,32 @@ fn shows(segment: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::protocol::tests::check;
+    use crate::core::protocol::{Need, tests::check};
+
+    #[test]
+    fn one_thing_at_a_time() {
+        for (looks, mutations, expected) in [
+            (true, vec![], Some("read")),
+            (false, vec!["launchRun"], Some("execute")),
+            (false, vec!["launchRun", "terminateRuns", "launchPartitionBackfill"], Some("execute")),
+            (false, vec!["reloadWorkspace", "stopSensor", "sensorDryRun"], Some("deploy")),
+            (false, vec!["deleteRun", "wipeAssets", "deleteDynamicPartitions"], Some("admin")),
+            (false, vec!["deleteConcurrencyLimit"], Some("admin")),
+            (false, vec!["whatEverComesNext"], Some("admin")),
+            (false, vec!["LaunchRun"], Some("admin")),
+            (false, vec!["setNuxSeen"], Some("read")),
+            (true, vec!["setNuxSeen"], Some("read")),
+            (true, vec!["launchRun"], None),
+            (false, vec!["launchRun", "deleteRun"], None),
+            (false, vec!["launchRun", "stopSensor"], None),
+            (false, vec![], None),
+        ] {
+            let asked = Asked { looks, mutations: mutations.iter().copied().collect() };
+            let need = call(&asked).map(|route| (route.need, route.models));
+            let expected = expected.map(|permission| (Need::Permission(permission), ModelUse::Every));
+            assert_eq!(need, expected, "{looks} {mutations:?}");
+        }
+    }
 
     #[test]
     fn table() {

@@ -9,7 +9,7 @@ use http::{
     request::Parts,
 };
 
-use super::{mcp, refuse};
+use super::{graphql, mcp, refuse};
 use crate::{
     core::{
         body::{
@@ -55,6 +55,9 @@ pub fn check_head(parts: &Parts, route: &Route<'_>) -> Result<(), Refusal> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(refuse::content_encoding());
     }
+    if route.need == Need::InBody(Dialect::GraphQl) {
+        return graphql::check_head(parts);
+    }
     let kind = content_type(headers).ok_or_else(|| refuse::content_type(wanted(route)))?;
     let fits = match route.models {
         ModelUse::InBody(BodyModel::Multipart) => Form::of(kind).is_some(),
@@ -64,7 +67,7 @@ pub fn check_head(parts: &Parts, route: &Route<'_>) -> Result<(), Refusal> {
 }
 
 /// The one content type that a request says it has.
-fn content_type(headers: &HeaderMap) -> Option<&str> {
+pub fn content_type(headers: &HeaderMap) -> Option<&str> {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (first, second) = (types.next()?, types.next());
     if second.is_none() { first.to_str().ok() } else { None }
@@ -88,9 +91,14 @@ pub fn most(route: &Route<'_>) -> usize {
 
 /// `application/json`, with no other character set than JSON has.
 fn is_json(value: &str) -> bool {
+    is_of(value, "application/json")
+}
+
+/// Whether a content type is this one, in UTF-8.
+pub fn is_of(value: &str, wanted: &str) -> bool {
     let mut parts = value.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
-    is_json && parts.all(|part| part.is_empty() || part.replace('"', "").eq_ignore_ascii_case("charset=utf-8"))
+    let is_wanted = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(wanted));
+    is_wanted && parts.all(|part| part.is_empty() || part.replace('"', "").eq_ignore_ascii_case("charset=utf-8"))
 }
 
 /// A body that was read.
@@ -115,8 +123,7 @@ pub fn read<'a>(
             let message = rpc::message(body).map_err(|error| refuse::body(error.into(), &error))?;
             Ok(Content { route: a2a::call(&message), replaced: None })
         }
-        // Not built yet: nothing that there is.
-        (Need::InBody(Dialect::GraphQl), _) => Ok(Content { route: None, replaced: None }),
+        (Need::InBody(Dialect::GraphQl), _) => Ok(Content { route: Some(graphql::read(parts, body)?), replaced: None }),
         (_, ModelUse::InBody(place)) => {
             let (name, replaced) = match place {
                 BodyModel::Multipart => in_form(&parts.headers, body, policy)?,

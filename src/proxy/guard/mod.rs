@@ -5,6 +5,7 @@ pub mod audit;
 pub mod content;
 pub mod cors;
 pub mod forward;
+pub mod graphql;
 pub mod identity;
 pub mod limits;
 pub mod mcp;
