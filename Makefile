@@ -19,7 +19,7 @@ demo-down: ## Stop the demo and everything it started
 
 ##@ Check
 
-.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit mutations contract contract-matrix crash servers e2e deny
+.PHONY: test test-all fmt fmt-check lint lint-rust lint-proxy lint-shell unit mutations fuzz contract contract-matrix crash servers e2e deny
 test: ## Everything below, in order; stops whatever servers it had to start
 	tests/env/scoped $(MAKE) test-all
 
@@ -50,6 +50,9 @@ unit: ## Tests without any server of others: units, and attacks on the proxy ove
 
 mutations: ## Take the guards out one by one: some test must notice each
 	tests/mutations/run
+
+fuzz: ## Fuzz what the guard reads, 30 s per target (not in CI; FUZZ_SECONDS)
+	fuzz/run
 
 contract: ## Tests against a real Keycloak on loopback (left running; stop: tests/env/keycloak down)
 	tests/env/keycloak up

@@ -6,6 +6,7 @@ mod support;
 mod binary;
 mod calls;
 mod conformance;
+mod corpus;
 mod cors;
 mod documents;
 mod egress;

@@ -86,7 +86,9 @@ pub struct Principal {
 impl Claims {
     /// Reads a payload.
     pub fn parse(payload: &[u8]) -> Result<Self, ClaimError> {
-        serde_json::from_slice(payload).map_err(|_| ClaimError::InvalidClaims)
+        // The library does not look at the text of members that it passes over: to others it might be no JSON at all.
+        let text = std::str::from_utf8(payload).map_err(|_| ClaimError::InvalidClaims)?;
+        serde_json::from_str(text).map_err(|_| ClaimError::InvalidClaims)
     }
 
     /// Checks everything but issuer and signature.
@@ -276,6 +278,14 @@ mod tests {
             claims[claim] = json!(value);
             assert!(check(&claims).is_ok(), "{claim}");
         }
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_even_where_nobody_reads_it() {
+        let mut bytes = good().to_string().replace("\"j\"", "\"j\",\"x\":\"?\"").into_bytes();
+        assert!(Claims::parse(&bytes).is_ok());
+        bytes.iter_mut().filter(|byte| **byte == b'?').for_each(|byte| *byte = 0xff);
+        assert_eq!(Claims::parse(&bytes).err(), Some(ClaimError::InvalidClaims));
     }
 
     #[test]

@@ -125,7 +125,9 @@ fn decode(part: &str) -> Result<Vec<u8>, CompactError> {
 }
 
 fn read_header(json: &[u8]) -> Result<(Algorithm, String), CompactError> {
-    let header: Header = serde_json::from_slice(json).map_err(|_| CompactError::InvalidHeader)?;
+    // The library does not look at the text of members that it passes over: to others it might be no JSON at all.
+    let json = std::str::from_utf8(json).map_err(|_| CompactError::InvalidHeader)?;
+    let header: Header = serde_json::from_str(json).map_err(|_| CompactError::InvalidHeader)?;
     let Header { alg, kid, typ, crit, jwk, jku, x5u, x5c, b64, enc, zip } = header;
     if [crit, jwk, jku, x5u, x5c, b64, enc, zip].iter().any(|present| present.0) {
         return Err(CompactError::ParameterRefused);
@@ -161,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    fn token(header: &str) -> String {
+    fn token(header: impl AsRef<[u8]>) -> String {
         format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode("{}"), URL_SAFE_NO_PAD.encode("sig"))
     }
 
@@ -199,6 +201,8 @@ mod tests {
         ] {
             assert_eq!(Compact::parse(&token(header)).map(|_| ()), expected, "{header}");
         }
+        let no_text = token(b"{\"alg\":\"RS256\",\"kid\":\"a\",\"x\":\"\xff\"}");
+        assert_eq!(Compact::parse(&no_text).err(), Some(InvalidHeader));
     }
 
     #[test]
