@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use keywire::{
-    proxy::{args::Args, clock::Clock, run},
+    proxy::{args::Args, clock::Clock, config, run},
     telemetry::logging,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,12 +13,23 @@ fn main() -> ExitCode {
     // Only one crypto library is linked; installing it fails only when done twice.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let args = Args::parse();
+    if args.schema {
+        print!("{}", config::SCHEMA);
+        return ExitCode::SUCCESS;
+    }
     if let Err(error) = args.validate() {
         Args::command().error(ErrorKind::ArgumentConflict, error).exit();
     }
     if args.check {
         return check(&args);
     }
+    let args = match config::settle(&args) {
+        Ok(args) => args,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     if let Err(error) = logging::init(args.log_format, &args.log) {
         Args::command().error(ErrorKind::InvalidValue, error).exit();
     }

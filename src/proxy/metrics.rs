@@ -54,6 +54,8 @@ pub struct Metrics {
     pub tokens_verified: Counter,
     /// Policy documents offered, by what became of them.
     pub documents: Family<HalfLabels, Counter>,
+    /// 1 while the configuration file as it is now is in force, 0 where it was refused; 0 without one.
+    pub config_good: Gauge<i64>,
     /// The number of the document in force, by half.
     pub guard_number: Gauge<i64>,
     /// As `guard_number`.
@@ -83,6 +85,7 @@ impl Default for Metrics {
             tokens_cached: Counter::default(),
             tokens_verified: Counter::default(),
             documents: Family::default(),
+            config_good: Gauge::default(),
             guard_number: Gauge::default(),
             egress_number: Gauge::default(),
             streams: Family::default(),
@@ -115,6 +118,11 @@ impl Metrics {
         registry.register("guard_tokens_cached", "Tokens found in the cache", self.tokens_cached.clone());
         registry.register("guard_tokens_verified", "Tokens verified by their signature", self.tokens_verified.clone());
         registry.register("documents", "Policy documents offered, by result", self.documents.clone());
+        registry.register(
+            "config_last_reload_successful",
+            "Whether the configuration file as it is now is in force (1), or was refused (0); 0 without one",
+            self.config_good.clone(),
+        );
         registry.register("guard_policy_number", "Number of the guard policy in force", self.guard_number.clone());
         registry.register("egress_policy_number", "Number of the egress document in force", self.egress_number.clone());
         registry.register("policy_streams", "Policy stream connections, by result", self.streams.clone());

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod args;
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod documents;
 pub mod egress;

@@ -18,6 +18,7 @@ use super::{
     admin::Admin,
     args::Args,
     clock::Clock,
+    config::{self, Config, ConfigError},
     control::Half,
     documents::{ApplyError, stream::StreamSource},
     egress::state::{EgressError, EgressState},
@@ -36,6 +37,9 @@ use crate::core::policy::{
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum StartError {
+    /// The configuration file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A thread or runtime could not be made.
     #[error("a thread could not be started: {0}")]
     Thread(io::Error),
@@ -77,6 +81,7 @@ struct Bound {
 
 /// Starts everything. The sockets of the command line are bound when it returns.
 pub fn start(args: &Args, clock: Clock) -> Result<Running, StartError> {
+    let args = &config::settle(args)?;
     let shared = shared(args, clock);
     let (senders, workers) = start_workers(args, &shared)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
@@ -139,7 +144,11 @@ async fn bind(args: &Args, shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> 
         let (consumer, stream) = (Arc::clone(&shared.egress), source(directory));
         Half { consumer, directory, file: EGRESS_FILE, stream, port: Port::Egress }.start(listeners, &shared.metrics);
     }
-    let admin = Admin { shared: Arc::clone(shared), guard: args.guard.is_some(), egress: args.egress.is_some() };
+    let (mut has_guard, mut has_egress) = (args.guard.is_some(), args.egress.is_some());
+    if let Some(path) = &args.config {
+        (has_guard, has_egress) = config::start(path.clone(), shared, listeners)?.present();
+    }
+    let admin = Admin { shared: Arc::clone(shared), guard: has_guard, egress: has_egress };
     let address = args.admin;
     let admin = admin.start(address).await.map_err(|error| StartError::Admin { address, error })?;
     Ok(Bound { admin, guard, egress })
@@ -205,6 +214,9 @@ impl Drop for Running {
 /// Why `--check` is not content.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
+    /// The configuration file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The file cannot be read.
     #[error("{0} cannot be read: {1}")]
     Read(String, io::Error),
@@ -220,6 +232,9 @@ pub fn check(args: &Args) -> Result<(), CheckError> {
         let shown = path.display().to_string();
         fs::read(&path).map(|text| (shown.clone(), text)).map_err(|error| CheckError::Read(shown, error))
     };
+    if let Some(path) = &args.config {
+        Config::read(path)?;
+    }
     if let Some(directory) = &args.guard {
         let (shown, text) = read(directory, GUARD_FILE)?;
         check_guard(&text).map_err(|error| CheckError::Document(shown, error))?;

@@ -13,4 +13,5 @@ mod limits;
 mod metadata;
 mod models;
 mod smuggling;
+mod standalone;
 mod tokens;

@@ -3,10 +3,14 @@
 //! Target `audit`, so that a log filter or a collector can take it apart from
 //! the rest. `jti` is the token's id, as in Keycloak's own login events.
 
+use serde::Deserialize;
+
 use crate::{core::protocol::ModelUse, proxy::tokens::claims::Principal};
 
 /// Which decisions are recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum Audit {
     /// Every decision. Costs a log line per request.
     All,
