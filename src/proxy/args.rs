@@ -83,6 +83,11 @@ pub struct Args {
     #[arg(long, value_enum, env = "KEYWIRE_AUDIT", default_value_t)]
     pub audit: Audit,
 
+    /// File that the audit log is appended to, instead of the other log; opened anew at SIGHUP and when it was moved. Records
+    /// are lost (and counted) rather than calls held up
+    #[arg(long, value_name = "PATH", env = "KEYWIRE_AUDIT_FILE")]
+    pub audit_file: Option<PathBuf>,
+
     /// Memory for request bodies that are read as a whole (the model is in them), all together, in MiB; over it: 503
     #[arg(long, value_name = "MIB", env = "KEYWIRE_BODY_MEMORY", default_value_t = 256, value_parser = body_memory)]
     pub body_memory: usize,

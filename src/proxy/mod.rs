@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod args;
+pub mod auditlog;
 pub mod clock;
 pub mod config;
 pub mod control;

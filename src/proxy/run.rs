@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     admin::Admin,
     args::Args,
+    auditlog::AuditLog,
     clock::Clock,
     config::{self, Config, ConfigError},
     control::Half,
@@ -51,6 +52,14 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The audit log cannot be written.
+    #[error("the audit log {path:?} cannot be opened: {error}")]
+    Audit {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The admin port cannot be had.
     #[error("the admin address {address} cannot be bound: {error}")]
     Admin {
@@ -82,7 +91,7 @@ struct Bound {
 /// Starts everything. The sockets of the command line are bound when it returns.
 pub fn start(args: &Args, clock: Clock) -> Result<Running, StartError> {
     let args = &config::settle(args)?;
-    let shared = shared(args, clock);
+    let shared = shared(args, clock)?;
     let (senders, workers) = start_workers(args, &shared)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
     let (stop, stopped) = oneshot::channel();
@@ -96,11 +105,17 @@ pub fn start(args: &Args, clock: Clock) -> Result<Running, StartError> {
     Ok(Running { shared, stop: Some(stop), control: Some(control), workers, admin, guard, egress })
 }
 
-fn shared(args: &Args, clock: Clock) -> Arc<Shared> {
+fn shared(args: &Args, clock: Clock) -> Result<Arc<Shared>, StartError> {
     let metrics = Arc::new(Metrics::default());
+    let open = |path: &PathBuf| {
+        let lost = metrics.audit_lost.clone();
+        AuditLog::open(path.clone(), lost).map_err(|error| StartError::Audit { path: path.clone(), error })
+    };
+    let audit_log = args.audit_file.as_ref().map(open).transpose()?;
     let guard = GuardState::new(args.guard_identity.clone(), clock.clone(), Arc::clone(&metrics));
     let egress = EgressState::new(args.egress_identity.clone(), args.tokens.clone(), clock, Arc::clone(&metrics));
-    Arc::new(Shared {
+    Ok(Arc::new(Shared {
+        audit_log,
         guard,
         egress,
         metrics,
@@ -109,7 +124,7 @@ fn shared(args: &Args, clock: Clock) -> Arc<Shared> {
         bodies: Memory::new(args.body_memory << 20),
         upstream_timeout: Duration::from_secs(args.upstream_timeout),
         drain_timeout: Duration::from_secs(args.drain),
-    })
+    }))
 }
 
 type Workers = (Vec<mpsc::UnboundedSender<Accepted>>, Vec<JoinHandle<()>>);
@@ -187,6 +202,13 @@ impl Running {
     /// The egress ports of the command line, in their order.
     pub fn egress(&self) -> &[SocketAddr] {
         &self.egress
+    }
+
+    /// Opens the audit log anew: it was moved away.
+    pub fn reopen_audit_log(&self) {
+        if let Some(log) = &self.shared.audit_log {
+            log.reopen();
+        }
     }
 
     /// Takes no more connections, lets the requests in flight finish within the

@@ -12,6 +12,7 @@ mod egress;
 mod limits;
 mod metadata;
 mod models;
+mod outside;
 mod smuggling;
 mod standalone;
 mod tokens;

@@ -48,6 +48,8 @@ pub struct Settings {
 pub struct AuditSettings {
     /// Which decisions are recorded.
     pub decisions: Option<Audit>,
+    /// The file that they are appended to; none: they are in the other log.
+    pub file: Option<PathBuf>,
 }
 
 /// The log of the process.
@@ -78,6 +80,7 @@ impl Settings {
         put(upstream_timeout.map(|seconds| seconds.max(1)), &mut args.upstream_timeout);
         put(drain, &mut args.drain);
         put(audit.decisions, &mut args.audit);
+        put(audit.file.map(Some), &mut args.audit_file);
         put(log.filter, &mut args.log);
         put(log.format, &mut args.log_format);
     }
