@@ -82,10 +82,13 @@ deny: ## Licences, advisories and duplicate crates
 
 ##@ Make
 
-.PHONY: crds images install bench-proxy bench-reconcile
+.PHONY: crds schemas images install bench-proxy bench-reconcile
 crds: ## Write the CustomResourceDefinitions from the Rust types
 	$(CARGO) run --quiet --bin keywire -- crds --dir crds
 	charts/keywire-crds/sync
+
+schemas: ## Write the JSON Schema of the proxy's configuration file from the Rust types
+	KEYWIRE_WRITE_SCHEMAS=1 $(CARGO) test --quiet --no-default-features --features proxy --lib the_schema_is_current
 
 images: ## Build the binaries and import their images into the test cluster
 	$(CARGO) build --release --locked --bin keywire --bin keywire-operator

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// A namespaced object, by name: `vision/resnet`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ref {
     /// Kubernetes namespace, a DNS label.
     pub namespace: String,

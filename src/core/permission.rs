@@ -11,6 +11,7 @@ pub const MAX_LEN: usize = 63;
 ///
 /// Checked when parsed or deserialised, never again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Permission(Box<str>);
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{egress::state::EgressView, guard::state::PolicyState, worker::Shared};
-use crate::telemetry::metrics;
+use crate::{core::policy::cors::Origins, telemetry::metrics};
 
 /// How long a scraper may take for its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -102,7 +102,11 @@ impl Admin {
                 "audience": policy.audience,
                 "protocol": policy.protocol,
                 "issuers": policy.issuers.iter().map(|trusted| &trusted.issuer).collect::<Vec<_>>(),
+                "notBefore": policy.issuers.iter().map(|trusted| trusted.not_before).collect::<Vec<_>>(),
                 "listeners": policy.listeners,
+                "resource": policy.resource.as_ref().map(|resource| &resource.url),
+                "cors": policy.cors.as_ref().map(Origins::all),
+                "limits": policy.limits.map(|limits| limits.source),
             }),
         };
         let egress = match &**self.shared.egress.view() {
@@ -119,7 +123,12 @@ impl Admin {
                 })).collect::<Vec<_>>(),
             }),
         };
-        json!({"version": env!("CARGO_PKG_VERSION"), "guard": guard, "egress": egress})
+        let process = json!({
+            "audit": {"decisions": format!("{:?}", self.shared.audit).to_lowercase(), "file": self.shared.audit_log.is_some()},
+            "upstreamTimeout": self.shared.upstream_timeout.as_secs(),
+            "drain": self.shared.drain_timeout.as_secs(),
+        });
+        json!({"version": env!("CARGO_PKG_VERSION"), "process": process, "guard": guard, "egress": egress})
     }
 }
 

@@ -19,6 +19,8 @@ Examples:
       --tokens /var/run/keywire/tokens --stream https://keywire-policy.keywire-system.svc:8443
   A workload's egress half, which the application calls on 127.0.0.1:15100:
     keywire-proxy --egress /etc/keywire/egress --egress-port 15100 --tokens /var/run/keywire/tokens
+  Without an operator, everything in one file:
+    keywire-proxy --config /etc/keywire-proxy.yaml
   Check the documents and leave:
     keywire-proxy --guard ./guard --egress ./egress --check
 
@@ -28,6 +30,11 @@ Until its document (and, for the guard, its issuers' keys) are there, a port ans
 #[derive(Clone, Debug, Parser)]
 #[command(name = "keywire-proxy", version, about, after_long_help = EXAMPLES)]
 pub struct Args {
+    /// One file (YAML or JSON) instead of --guard, --egress, their documents and the other flags; what it names counts before a
+    /// flag. Looked at every second
+    #[arg(long, value_name = "FILE", env = "KEYWIRE_CONFIG", conflicts_with_all = ["guard", "guard_port", "guard_identity", "egress", "egress_port", "egress_identity", "stream"])]
+    pub config: Option<PathBuf>,
+
     /// Directory of the guard's documents (guard.json, stream-ca.crt); may be empty at start
     #[arg(long, value_name = "DIR", env = "KEYWIRE_GUARD")]
     pub guard: Option<PathBuf>,
@@ -76,6 +83,11 @@ pub struct Args {
     #[arg(long, value_enum, env = "KEYWIRE_AUDIT", default_value_t)]
     pub audit: Audit,
 
+    /// File that the audit log is appended to, instead of the other log; opened anew at SIGHUP and when it was moved. Records
+    /// are lost (and counted) rather than calls held up
+    #[arg(long, value_name = "PATH", env = "KEYWIRE_AUDIT_FILE")]
+    pub audit_file: Option<PathBuf>,
+
     /// Memory for request bodies that are read as a whole (the model is in them), all together, in MiB; over it: 503
     #[arg(long, value_name = "MIB", env = "KEYWIRE_BODY_MEMORY", default_value_t = 256, value_parser = body_memory)]
     pub body_memory: usize,
@@ -96,9 +108,13 @@ pub struct Args {
     #[arg(long, value_enum, env = "KEYWIRE_LOG_FORMAT", default_value_t)]
     pub log_format: LogFormat,
 
-    /// Check the documents in --guard and --egress, say what is wrong, and leave
+    /// Check the file of --config, or the documents in --guard and --egress, say what is wrong, and leave
     #[arg(long)]
     pub check: bool,
+
+    /// Print the JSON Schema of the file of --config, and leave
+    #[arg(long)]
+    pub schema: bool,
 }
 
 /// `18080:8080`.
@@ -116,7 +132,7 @@ pub struct PortPair {
 #[strum(serialize_all = "snake_case")]
 pub enum ArgsError {
     /// Neither half was asked for.
-    #[error("nothing to do: give --guard DIR, --egress DIR, or both")]
+    #[error("nothing to do: give --guard DIR, --egress DIR, or both; or --config FILE")]
     NoHalf,
     /// A guard flag without a guard.
     #[error("--guard-port and --guard-identity need --guard DIR")]
@@ -138,7 +154,7 @@ impl Args {
         if self.egress.is_none() && (!self.egress_port.is_empty() || self.egress_identity.is_some()) {
             return Err(ArgsError::NoEgress);
         }
-        if self.guard.is_none() && self.egress.is_none() {
+        if self.guard.is_none() && self.egress.is_none() && self.config.is_none() {
             return Err(ArgsError::NoHalf);
         }
         let mut ports: Vec<u16> = self.guard_port.iter().map(|pair| pair.listen).collect();
@@ -230,6 +246,7 @@ mod tests {
     fn what_makes_no_sense_is_said() {
         for (line, said) in [
             ("p", "nothing to do"),
+            ("p --config f --guard d", "cannot be used with"),
             ("p --guard-port 1:2 --egress d", "need --guard DIR"),
             ("p --egress-port 1 --guard d", "need --egress DIR"),
             ("p --guard d --guard-port 8080", "LISTEN:UPSTREAM"),

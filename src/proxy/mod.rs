@@ -7,7 +7,9 @@
 
 pub mod admin;
 pub mod args;
+pub mod auditlog;
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod documents;
 pub mod egress;

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -17,7 +17,9 @@ use tokio::{
 use super::{
     admin::Admin,
     args::Args,
+    auditlog::AuditLog,
     clock::Clock,
+    config::{self, Config, ConfigError},
     control::Half,
     documents::{ApplyError, stream::StreamSource},
     egress::state::{EgressError, EgressState},
@@ -36,6 +38,9 @@ use crate::core::policy::{
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum StartError {
+    /// The configuration file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A thread or runtime could not be made.
     #[error("a thread could not be started: {0}")]
     Thread(io::Error),
@@ -44,6 +49,14 @@ pub enum StartError {
     Bind {
         /// Which.
         port: Port,
+        /// Why.
+        error: io::Error,
+    },
+    /// The audit log cannot be written.
+    #[error("the audit log {path:?} cannot be opened: {error}")]
+    Audit {
+        /// Which.
+        path: PathBuf,
         /// Why.
         error: io::Error,
     },
@@ -77,7 +90,8 @@ struct Bound {
 
 /// Starts everything. The sockets of the command line are bound when it returns.
 pub fn start(args: &Args, clock: Clock) -> Result<Running, StartError> {
-    let shared = shared(args, clock);
+    let args = &config::settle(args)?;
+    let shared = shared(args, clock)?;
     let (senders, workers) = start_workers(args, &shared)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
     let (stop, stopped) = oneshot::channel();
@@ -91,11 +105,17 @@ pub fn start(args: &Args, clock: Clock) -> Result<Running, StartError> {
     Ok(Running { shared, stop: Some(stop), control: Some(control), workers, admin, guard, egress })
 }
 
-fn shared(args: &Args, clock: Clock) -> Arc<Shared> {
+fn shared(args: &Args, clock: Clock) -> Result<Arc<Shared>, StartError> {
     let metrics = Arc::new(Metrics::default());
+    let open = |path: &PathBuf| {
+        let lost = metrics.audit_lost.clone();
+        AuditLog::open(path.clone(), lost).map_err(|error| StartError::Audit { path: path.clone(), error })
+    };
+    let audit_log = args.audit_file.as_ref().map(open).transpose()?;
     let guard = GuardState::new(args.guard_identity.clone(), clock.clone(), Arc::clone(&metrics));
     let egress = EgressState::new(args.egress_identity.clone(), args.tokens.clone(), clock, Arc::clone(&metrics));
-    Arc::new(Shared {
+    Ok(Arc::new(Shared {
+        audit_log,
         guard,
         egress,
         metrics,
@@ -104,7 +124,7 @@ fn shared(args: &Args, clock: Clock) -> Arc<Shared> {
         bodies: Memory::new(args.body_memory << 20),
         upstream_timeout: Duration::from_secs(args.upstream_timeout),
         drain_timeout: Duration::from_secs(args.drain),
-    })
+    }))
 }
 
 type Workers = (Vec<mpsc::UnboundedSender<Accepted>>, Vec<JoinHandle<()>>);
@@ -139,7 +159,11 @@ async fn bind(args: &Args, shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> 
         let (consumer, stream) = (Arc::clone(&shared.egress), source(directory));
         Half { consumer, directory, file: EGRESS_FILE, stream, port: Port::Egress }.start(listeners, &shared.metrics);
     }
-    let admin = Admin { shared: Arc::clone(shared), guard: args.guard.is_some(), egress: args.egress.is_some() };
+    let (mut has_guard, mut has_egress) = (args.guard.is_some(), args.egress.is_some());
+    if let Some(path) = &args.config {
+        (has_guard, has_egress) = config::start(path.clone(), shared, listeners)?.present();
+    }
+    let admin = Admin { shared: Arc::clone(shared), guard: has_guard, egress: has_egress };
     let address = args.admin;
     let admin = admin.start(address).await.map_err(|error| StartError::Admin { address, error })?;
     Ok(Bound { admin, guard, egress })
@@ -180,6 +204,13 @@ impl Running {
         &self.egress
     }
 
+    /// Opens the audit log anew: it was moved away.
+    pub fn reopen_audit_log(&self) {
+        if let Some(log) = &self.shared.audit_log {
+            log.reopen();
+        }
+    }
+
     /// Takes no more connections, lets the requests in flight finish within the
     /// drain's time, and ends all threads.
     pub fn stop(mut self) {
@@ -205,6 +236,9 @@ impl Drop for Running {
 /// Why `--check` is not content.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
+    /// The configuration file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The file cannot be read.
     #[error("{0} cannot be read: {1}")]
     Read(String, io::Error),
@@ -220,6 +254,9 @@ pub fn check(args: &Args) -> Result<(), CheckError> {
         let shown = path.display().to_string();
         fs::read(&path).map(|text| (shown.clone(), text)).map_err(|error| CheckError::Read(shown, error))
     };
+    if let Some(path) = &args.config {
+        Config::read(path)?;
+    }
     if let Some(directory) = &args.guard {
         let (shown, text) = read(directory, GUARD_FILE)?;
         check_guard(&text).map_err(|error| CheckError::Document(shown, error))?;

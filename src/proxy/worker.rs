@@ -20,11 +20,18 @@ use tokio::{
 };
 
 use super::{
+    auditlog::AuditLog,
     egress::{
         serve::EgressConnection,
         state::{EgressState, EgressView, TargetState},
     },
-    guard::{audit::Audit, identity::Caller, recognise::LastToken, serve::GuardConnection, state::GuardState},
+    guard::{
+        audit::{Audit, Auditor},
+        identity::Caller,
+        recognise::LastToken,
+        serve::GuardConnection,
+        state::GuardState,
+    },
     http::{
         collect::Memory,
         connect::Origin,
@@ -35,6 +42,9 @@ use super::{
     metrics::Metrics,
     tokens::cache::TokenCache,
 };
+
+/// Every so many requests the times of one are measured.
+const SAMPLED: u32 = 64;
 
 /// What a port is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +80,8 @@ pub struct Shared {
     pub drain: Drain,
     /// Which decisions are recorded.
     pub audit: Audit,
+    /// The file that they are recorded in.
+    pub audit_log: Option<AuditLog>,
     /// The memory for request bodies that are read as a whole.
     pub bodies: Memory,
     /// How long an upstream may take to begin its answer.
@@ -85,6 +97,8 @@ pub struct Worker {
     loopback: RefCell<Vec<(u16, Rc<Pool>)>>,
     targets: RefCell<Vec<(u64, Rc<Pool>)>>,
     open: Cell<usize>,
+    audit: Auditor,
+    seen: Cell<u32>,
 }
 
 impl Worker {
@@ -106,7 +120,10 @@ impl Worker {
     }
 
     async fn run(shared: Arc<Shared>, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
+        let audit = Auditor::new(shared.audit, shared.audit_log.as_ref().map(AuditLog::lines));
         let worker = Rc::new(Self {
+            audit,
+            seen: Cell::new(0),
             shared,
             tokens: RefCell::default(),
             loopback: RefCell::default(),
@@ -162,9 +179,16 @@ impl Worker {
         self.tokens.borrow_mut()
     }
 
-    /// Which decisions are recorded.
-    pub fn audit(&self) -> Audit {
-        self.shared.audit
+    /// The audit log.
+    pub fn audit(&self) -> &Auditor {
+        &self.audit
+    }
+
+    /// Whether this request is one of those whose times are measured.
+    pub fn samples(&self) -> bool {
+        let seen = self.seen.get();
+        self.seen.set(seen.wrapping_add(1));
+        seen.is_multiple_of(SAMPLED)
     }
 
     /// The memory for request bodies that are read as a whole.

@@ -1,9 +1,12 @@
 //! Logs: one line per event, on standard output.
 
+use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
 
 /// How a log line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// One JSON object per line.
     #[default]

@@ -111,13 +111,15 @@ async fn open_inference() {
     }
     assert!(
         proxy
-            .metric("keywire_guard_requests_total{decision=\"allowed\",reason=\"granted\",permission=\"predict\"}")
+            .metric(
+                "keywire_guard_requests_total{decision=\"allowed\",reason=\"granted\",permission=\"predict\",model=\"iris\"}"
+            )
             .await
             >= 4.0
     );
     assert!(
         proxy
-            .metric("keywire_guard_requests_total{decision=\"denied\",reason=\"no_grant\",permission=\"predict\"}")
+            .metric("keywire_guard_requests_total{decision=\"denied\",reason=\"no_grant\",permission=\"predict\",model=\"iris\"}")
             .await
             >= 1.0
     );

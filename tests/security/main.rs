@@ -16,6 +16,8 @@ mod limits;
 mod mcp;
 mod metadata;
 mod models;
+mod outside;
 mod smuggling;
+mod standalone;
 mod tables;
 mod tokens;

@@ -166,6 +166,18 @@ impl CompiledPolicy {
         models.next().is_none().then_some(only)
     }
 
+    /// Every model that the policy names, once each and in order: those of the closed list, or else of the grants.
+    pub fn named_models(&self) -> Vec<&str> {
+        let of_grants = || self.grants.values().flatten().filter_map(|grant| grant.models.as_ref()).flatten();
+        let mut all: Vec<&str> = match &self.models {
+            Some(closed) => closed.iter().map(|name| &**name).collect(),
+            None => of_grants().map(|name| &**name).collect(),
+        };
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Whether the endpoint's closed list, if it has one, holds `model`.
     pub fn serves(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.contains(model))

@@ -25,6 +25,13 @@ impl Origins {
         cors.origins.iter().map(check).collect::<Result<_, _>>().map(Self)
     }
 
+    /// All of them, in order.
+    pub fn all(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = self.0.iter().map(|origin| &**origin).collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Whether pages of this origin may call. Compared byte by byte.
     pub fn allow(&self, origin: &[u8]) -> bool {
         std::str::from_utf8(origin).is_ok_and(|origin| self.0.contains(origin))

@@ -18,9 +18,12 @@ pub const STREAM_CA_FILE: &str = "stream-ca.crt";
 
 /// Everything one endpoint's guard needs to decide a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GuardPolicy {
-    /// Milliseconds since the epoch at compilation, at least one more than the policy before.
+    /// Milliseconds since the epoch at compilation, at least one more than the policy before. 0, or none: not numbered, which
+    /// only a configuration file may be.
+    #[serde(default)]
     pub number: u64,
     /// The ModelEndpoint that this policy guards.
     pub endpoint: Ref,
@@ -56,6 +59,7 @@ pub struct GuardPolicy {
 
 /// Which pages of other origins may call (CORS).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cors {
     /// Origins as browsers send them (`https://chat.example.com`), compared byte by byte. There is no wildcard.
@@ -64,6 +68,7 @@ pub struct Cors {
 
 /// How much each client may ask for, at each guard by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// The steady rate, in calls per second.
@@ -79,6 +84,7 @@ pub struct Limits {
 
 /// An issuer whose keys verify tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrustedIssuer {
     /// Compared byte by byte with `iss`.
@@ -115,6 +121,7 @@ impl TrustedIssuer {
     strum::EnumIter,
     strum::IntoStaticStr,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Protocol {
     /// KServe's Open Inference Protocol (v2), REST and gRPC.
     OpenInference,
@@ -156,6 +163,7 @@ pub enum Protocol {
 
 /// One socket of the guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Listener {
     /// The port's name in the ModelEndpoint.
@@ -168,6 +176,7 @@ pub struct Listener {
 
 /// A custom route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
     /// Upper-case methods; empty: every method.
@@ -182,6 +191,7 @@ pub struct Rule {
 
 /// What a route asks of its caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Access {
     /// A token with this permission, and a grant of it.
@@ -192,6 +202,7 @@ pub enum Access {
 
 /// One edge: a subject and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Grant {
     /// The AccessGrant that this came from, for the audit record.
@@ -210,6 +221,7 @@ pub struct Grant {
 
 /// Who a grant is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Subject {
     /// The client id that a token carries as `azp`.
@@ -218,9 +230,11 @@ pub enum Subject {
 
 /// Everything one identity's egress needs to make calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EgressConfig {
     /// As in [`GuardPolicy::number`].
+    #[serde(default)]
     pub number: u64,
     /// The WorkloadIdentity.
     pub identity: Ref,
@@ -234,6 +248,7 @@ pub struct EgressConfig {
 
 /// A Keycloak realm's token endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenSource {
     /// Token endpoint, as reached from pods.
@@ -247,6 +262,7 @@ pub struct TokenSource {
 
 /// One endpoint that the workload calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
     /// The ModelEndpoint.

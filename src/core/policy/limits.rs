@@ -7,6 +7,8 @@ const SECOND: u64 = 1_000_000_000;
 /// A [`Limits`] that was checked. Times are in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompiledLimits {
+    /// As in the document.
+    pub source: Limits,
     rate: Option<Rate>,
     /// The most calls in progress at once.
     pub concurrent: Option<u32>,
@@ -46,7 +48,7 @@ impl CompiledLimits {
                 Some(Rate { interval, burst: interval * u64::from(burst.unwrap_or(rate)) })
             }
         };
-        Ok(Self { rate, concurrent })
+        Ok(Self { source: limits, rate, concurrent })
     }
 
     /// One more call at `now`, of a client whose calls so far are paid for until `paid`: until when they are then, or how long

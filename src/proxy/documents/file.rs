@@ -35,6 +35,12 @@ impl DocumentFile {
         Self { path: directory.join(name), seen: None }
     }
 
+    /// The file at `path`, as it is now: only later changes count.
+    pub fn seen(path: PathBuf) -> Self {
+        let seen = fs::metadata(&path).ok().map(|metadata| stamp(&metadata));
+        Self { path, seen }
+    }
+
     /// Offers the file's content if it is new since the last time.
     pub fn offer<C: Consumer>(&mut self, intake: &Intake<C>) -> Option<Outcome> {
         match self.changed() {
@@ -48,13 +54,13 @@ impl DocumentFile {
 
     /// The content, if it changed. An absent file has none, and one that is
     /// absent for a moment was not changed.
-    fn changed(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub fn changed(&mut self) -> io::Result<Option<Vec<u8>>> {
         let metadata = match fs::metadata(&self.path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let stamp = (metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec());
+        let stamp = stamp(&metadata);
         if self.seen.replace(stamp) == Some(stamp) {
             return Ok(None);
         }
@@ -63,6 +69,10 @@ impl DocumentFile {
         }
         fs::read(&self.path).map(Some)
     }
+}
+
+fn stamp(metadata: &fs::Metadata) -> Stamp {
+    (metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())
 }
 
 /// Looks at the file for ever; calls `applied` after each document put in force.

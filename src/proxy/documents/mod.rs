@@ -48,6 +48,9 @@ pub enum ApplyError {
     /// Not JSON of the expected form.
     #[error("the document does not parse: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// It cannot be told from older ones.
+    #[error("the document has no number")]
+    NoNumber,
     /// For another object than this proxy stands for.
     #[error("the document is for {0}, not for this proxy's object")]
     WrongObject(Ref),
@@ -63,7 +66,7 @@ impl ApplyError {
     /// The code for the metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Malformed(_) => "malformed",
+            Self::Malformed(_) | Self::NoNumber => "malformed",
             Self::WrongObject(_) => "wrong_object",
             Self::Policy(error) => error.into(),
             Self::Egress(error) => error.into(),
@@ -113,6 +116,25 @@ impl<C: Consumer> Intake<C> {
         *self.number.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts a document in force whose number its source has made to rise. A refusal is logged and counted here.
+    pub fn put(&self, source: &'static str, document: C::Document) -> bool {
+        let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
+        let (half, at) = (C::Document::HALF, document.number());
+        let result = match self.consumer.apply(document) {
+            Ok(()) => {
+                *number = at;
+                tracing::info!(half, source, number = at, "a policy document is in force");
+                "applied"
+            }
+            Err(error) => {
+                tracing::error!(half, source, %error, in_force = *number, "a policy document was refused; the last good one stays in force");
+                error.reason()
+            }
+        };
+        self.metrics.documents.get_or_create(&HalfLabels { half, result }).inc();
+        result == "applied"
+    }
+
     /// Offers a document's text. A refusal is logged and counted here.
     pub fn offer(&self, source: &'static str, text: &[u8]) -> Outcome {
         let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,6 +166,9 @@ impl<C: Consumer> Intake<C> {
         }
         let document: C::Document = serde_json::from_slice(text)?;
         let at = document.number();
+        if at == 0 {
+            return Err(ApplyError::NoNumber);
+        }
         if at <= *number {
             return Ok(Outcome::Older);
         }
@@ -201,6 +226,7 @@ mod tests {
         use Outcome::*;
         for (text, outcome, shown, number) in [
             (r#"{"number":5,"text":"five"}"#, Applied, "five", 5),
+            (r#"{"number":0,"text":"zero"}"#, Refused, "five", 5),
             (r#"{"number":5,"text":"again"}"#, Older, "five", 5),
             (r#"{"number":4,"text":"four"}"#, Older, "five", 5),
             (r#"{"number":9,"text":"bad"}"#, Refused, "five", 5),

@@ -232,7 +232,7 @@ impl GuardConnection {
         match decide::decide(policy, &asks, permission, models, now) {
             Ok(_) if !is_whole => Ok(()),
             Ok(grant) => {
-                view.count_allowed(permission);
+                view.counters.allowed(permission, models);
                 let (decision, reason) = ("allowed", "granted");
                 self.worker.audit().write(&Record { decision, reason, grant: Some(&grant.name), ..record });
                 Ok(())

@@ -1,6 +1,12 @@
 //! One incoming call: what it asks for, who asks, whether they may; then on.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{HeaderValue, Method, Request, Response, request::Parts};
 use hyper::body::Incoming;
@@ -22,7 +28,6 @@ use crate::{
             flow::Flow,
             serve::Handler,
         },
-        metrics::DecisionLabels,
         worker::Worker,
     },
 };
@@ -44,9 +49,17 @@ pub struct GuardConnection {
 }
 
 impl Handler for GuardConnection {
-    async fn handle(&self, request: Request<Incoming>, started: Instant) -> Response<AnswerBody> {
+    async fn handle(&self, mut request: Request<Incoming>, started: Instant) -> Response<AnswerBody> {
         let cors = cors::Asked::of(&self.guard.view(), request.headers());
-        let answered = self.steps(request, started).await;
+        let audit = self.worker.audit();
+        let trace = audit.trace(request.headers_mut());
+        let mut steps = pin!(self.steps(request, started));
+        // The thread works at other requests in between.
+        let answered = poll_fn(|cx| {
+            audit.enter(trace);
+            steps.as_mut().poll(cx)
+        })
+        .await;
         let mut response = answered.unwrap_or_else(|refusal| refusal.shaped(self.shape()).into_response());
         if let Some(cors) = cors {
             cors.write(&mut response);
@@ -71,7 +84,11 @@ impl GuardConnection {
         if let Some(answer) = self.own_answer(&parts) {
             return answer;
         }
-        let mut admitted = self.admit(&parts, authorization.as_ref()).await?;
+        let admitted = self.admit(&parts, authorization.as_ref()).await;
+        if self.worker.samples() {
+            self.guard.metrics().decision_time.observe(started.elapsed().as_secs_f64());
+        }
+        let mut admitted = admitted?;
         let body = self.read(&mut parts, body, &mut admitted, authorization.as_ref()).await?;
         self.forward(parts, body, admitted, started).await
     }
@@ -128,8 +145,8 @@ impl GuardConnection {
 
     /// Counts and audits a decision.
     pub(super) fn record(&self, decision: &'static str, reason: &'static str, record: &Record<'_>) {
-        let permission = record.permission.unwrap_or_default().to_owned();
-        self.guard.metrics().decisions.get_or_create(&DecisionLabels { decision, reason, permission }).inc();
+        let permission = record.permission.unwrap_or_default();
+        self.guard.view().counters.other(decision, reason, permission, record.models);
         self.worker.audit().write(&Record { decision, reason, ..*record });
     }
 }

@@ -8,10 +8,9 @@ use std::sync::{
 
 use arc_swap::{ArcSwap, Guard};
 use http::HeaderValue;
-use prometheus_client::metrics::counter::Counter;
 use tokio::task::AbortHandle;
 
-use super::{mcp::Sessions, metadata::Metadata};
+use super::{counters::Counters, mcp::Sessions, metadata::Metadata};
 use crate::{
     core::{
         name::Ref,
@@ -23,7 +22,7 @@ use crate::{
     proxy::{
         clock::Clock,
         documents::{ApplyError, Consumer, Numbered},
-        metrics::{DecisionLabels, Metrics, NamedLabels},
+        metrics::{Metrics, NamedLabels},
         tokens::{
             jwks::{Issuer, JwksError},
             keys::KeySet,
@@ -59,7 +58,8 @@ pub struct View {
     pub endpoint: Option<HeaderValue>,
     /// What the guard tells of the endpoint to everybody.
     pub metadata: Option<Metadata>,
-    allowed: Vec<(Box<str>, Counter)>,
+    /// What is counted.
+    pub counters: Counters,
 }
 
 /// One guard. Shared by all threads.
@@ -100,15 +100,9 @@ impl GuardState {
     /// A guard that knows nothing, and so refuses everything. With `identity` it
     /// takes only that endpoint's documents.
     pub fn new(identity: Option<Ref>, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self {
-            clock,
-            metrics,
-            identity,
-            sessions: Sessions::new(),
-            view: ArcSwap::default(),
-            usages: Usages::default(),
-            inputs: Mutex::default(),
-        })
+        let view = View { counters: Counters::without(&metrics.decisions), ..View::default() };
+        let (view, usages, sessions) = (ArcSwap::from_pointee(view), Usages::default(), Sessions::new());
+        Arc::new(Self { clock, metrics, identity, sessions, view, usages, inputs: Mutex::default() })
     }
 
     /// Signs sessions of the Model Context Protocol.
@@ -220,22 +214,16 @@ impl GuardState {
                     trust: Some(trust.unwrap_or_else(|| trust_of(policy, inputs))),
                     endpoint: HeaderValue::from_str(&policy.endpoint.to_string()).ok(),
                     metadata: Metadata::of(policy),
-                    allowed: self.counters(policy),
+                    counters: Counters::of(policy, &self.metrics.decisions),
                 }
             }
-            PolicyState::Missing | PolicyState::Deleted => View { policy: inputs.policy.clone(), ..View::default() },
+            PolicyState::Missing | PolicyState::Deleted => View {
+                policy: inputs.policy.clone(),
+                counters: Counters::without(&self.metrics.decisions),
+                ..View::default()
+            },
         };
         self.view.store(Arc::new(view));
-    }
-
-    /// The counters of allowed requests, looked up once.
-    fn counters(&self, policy: &CompiledPolicy) -> Vec<(Box<str>, Counter)> {
-        let counter = |permission: &str| {
-            let permission = permission.to_owned();
-            let labels = DecisionLabels { decision: "allowed", reason: "granted", permission };
-            self.metrics.decisions.get_or_create_owned(&labels)
-        };
-        policy.permissions().into_iter().map(|permission| (permission.into(), counter(permission))).collect()
     }
 
     /// The lock is held for swaps only; what it protects is whole at all times.
@@ -279,15 +267,6 @@ impl Consumer for GuardState {
         match &self.view().policy {
             PolicyState::Active(policy) => policy.listeners.iter().map(|listener| listener.listen).collect(),
             PolicyState::Missing | PolicyState::Deleted => Vec::new(),
-        }
-    }
-}
-
-impl View {
-    /// Counts an allowed request.
-    pub fn count_allowed(&self, permission: &str) {
-        if let Some((_, counter)) = self.allowed.iter().find(|(name, _)| **name == *permission) {
-            counter.inc();
         }
     }
 }
