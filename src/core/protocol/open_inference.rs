@@ -1,7 +1,7 @@
-//! The Open Inference Protocol (KServe v2) over REST, with what MLServer and
-//! Triton add to it.
+//! The Open Inference Protocol (KServe v2) over REST and gRPC, with what KServe's
+//! own server, MLServer and Triton add to it.
 
-use super::{ModelUse, Route};
+use super::{BodyModel, Messages, ModelUse, Route, Wire, tensorflow_serving};
 use crate::core::permission::Permission;
 
 /// What the table can ask for.
@@ -9,8 +9,53 @@ pub const PERMISSIONS: &[&str] = &[Permission::READ, Permission::PREDICT, Permis
 
 /// Looks up `segments`, the path split at its slashes.
 pub fn route<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
-    let ["v2", rest @ ..] = segments else { return None };
-    match (method, rest) {
+    match (method, segments) {
+        (_, ["v2", rest @ ..]) => v2(method, rest),
+        (_, ["v1", "models", rest @ ..]) => v1(method, rest),
+        ("POST", [service, call]) => grpc(service, call),
+        _ => None,
+    }
+}
+
+/// KServe's older protocol, which its servers have beside the newer one: TensorFlow Serving's, with a verb of its own.
+fn v1<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
+    match (method, segments) {
+        ("GET" | "HEAD", []) => Some(Route::new("/v1/models", Permission::READ, ModelUse::Every)),
+        ("POST", [last]) if let Some(name) = last.strip_suffix(":explain").filter(|name| !name.contains(':')) => {
+            Some(Route::new("/v1/models/{model}:explain", Permission::PREDICT, ModelUse::named(name)?))
+        }
+        _ => tensorflow_serving::rest_api(method, segments),
+    }
+}
+
+/// `/inference.GRPCInferenceService/…`, and what MLServer has beside it.
+fn grpc<'a>(service: &str, call: &'a str) -> Option<Route<'a>> {
+    let one = |route: Route<'a>| Some(route.over(Wire::Grpc(Messages::One)));
+    let named = |permission, path| Route::new(call, permission, ModelUse::InBody(BodyModel::Protobuf(path)));
+    match (service, call) {
+        ("grpc.health.v1.Health", "Check") => one(Route::public("Health/Check")),
+        ("inference.GRPCInferenceService", "ServerLive" | "ServerReady") => one(Route::public(call)),
+        ("inference.GRPCInferenceService", "ServerMetadata") => one(Route::new(call, Permission::READ, ModelUse::None)),
+        ("inference.GRPCInferenceService", "ModelReady" | "ModelMetadata" | "ModelInfer") => {
+            one(named(if call == "ModelInfer" { Permission::PREDICT } else { Permission::READ }, &[1]))
+        }
+        ("inference.GRPCInferenceService", "ModelStreamInfer") => {
+            Some(named(Permission::PREDICT, &[1]).over(Wire::Grpc(Messages::Many)))
+        }
+        (
+            "inference.GRPCInferenceService" | "inference.model_repository.ModelRepositoryService",
+            "RepositoryModelLoad" | "RepositoryModelUnload",
+        ) => one(named(Permission::DEPLOY, &[2])),
+        ("inference.GRPCInferenceService" | "inference.model_repository.ModelRepositoryService", "RepositoryIndex") => {
+            one(Route::new(call, Permission::READ, ModelUse::Every))
+        }
+        _ => None,
+    }
+}
+
+/// Below `/v2`.
+fn v2<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
+    match (method, segments) {
         ("GET" | "HEAD", ["health", "live"]) => Some(Route::public("/v2/health/live")),
         ("GET" | "HEAD", ["health", "ready"]) => Some(Route::public("/v2/health/ready")),
         ("GET" | "HEAD", []) => Some(Route::new("/v2", Permission::READ, ModelUse::None)),
@@ -103,7 +148,35 @@ mod tests {
             ("GET", "/v2/models/iris/stats", Some(("admin", "iris"))),
             ("POST", "/v2/trace/setting", Some(("admin", "*"))),
             ("POST", "/v2/systemsharedmemory/region/x/register", Some(("admin", "*"))),
-            ("GET", "/v1/models", None),
+            ("GET", "/v1/models", Some(("read", "*"))),
+            ("GET", "/v1/models/iris", Some(("read", "iris"))),
+            ("POST", "/v1/models/iris:predict", Some(("predict", "iris"))),
+            ("POST", "/v1/models/iris:explain", Some(("predict", "iris"))),
+            ("POST", "/v1/models/iris:a:explain", None),
+            ("POST", "/v1/models/:explain", None),
+            ("POST", "/v1/models/iris:train", None),
+            ("POST", "/inference.GRPCInferenceService/ServerLive", Some(("public", "-"))),
+            ("POST", "/inference.GRPCInferenceService/ServerReady", Some(("public", "-"))),
+            ("POST", "/grpc.health.v1.Health/Check", Some(("public", "-"))),
+            ("POST", "/grpc.health.v1.Health/Watch", None),
+            ("POST", "/inference.GRPCInferenceService/ServerMetadata", Some(("read", "-"))),
+            ("POST", "/inference.GRPCInferenceService/ModelReady", Some(("read", "in protobuf [1]"))),
+            ("POST", "/inference.GRPCInferenceService/ModelMetadata", Some(("read", "in protobuf [1]"))),
+            ("POST", "/inference.GRPCInferenceService/ModelInfer", Some(("predict", "in protobuf [1]"))),
+            ("POST", "/inference.GRPCInferenceService/ModelStreamInfer", Some(("predict", "in protobuf [1]"))),
+            ("POST", "/inference.GRPCInferenceService/RepositoryIndex", Some(("read", "*"))),
+            ("POST", "/inference.GRPCInferenceService/RepositoryModelLoad", Some(("deploy", "in protobuf [2]"))),
+            ("POST", "/inference.GRPCInferenceService/RepositoryModelUnload", Some(("deploy", "in protobuf [2]"))),
+            ("POST", "/inference.model_repository.ModelRepositoryService/RepositoryIndex", Some(("read", "*"))),
+            (
+                "POST",
+                "/inference.model_repository.ModelRepositoryService/RepositoryModelLoad",
+                Some(("deploy", "in protobuf [2]")),
+            ),
+            ("POST", "/inference.model_repository.ModelRepositoryService/ModelInfer", None),
+            ("POST", "/inference.GRPCInferenceService/SystemSharedMemoryRegister", None),
+            ("POST", "/inference.GRPCInferenceService/modelinfer", None),
+            ("GET", "/inference.GRPCInferenceService/ModelInfer", None),
             ("GET", "/metrics", None),
             ("GET", "/", None),
         ];
