@@ -13,12 +13,13 @@ use super::{
     state::{GuardState, PolicyState},
 };
 use crate::{
-    core::policy::document::Protocol,
+    core::{policy::document::Protocol, protocol::Wire},
     proxy::{
         http::{
             answer::{Refusal, Shape},
             body::AnswerBody,
             flow::Flow,
+            grpc,
             serve::Handler,
         },
         metrics::DecisionLabels,
@@ -44,7 +45,11 @@ pub struct GuardConnection {
 
 impl Handler for GuardConnection {
     async fn handle(&self, request: Request<Incoming>, started: Instant) -> Response<AnswerBody> {
-        self.steps(request, started).await.unwrap_or_else(|refusal| refusal.shaped(self.shape()).into_response())
+        let is_call = grpc::is_call(request.version(), request.headers());
+        self.steps(request, started).await.unwrap_or_else(|refusal| {
+            let shape = if is_call { Shape::Grpc } else { self.shape() };
+            refusal.shaped(shape).into_response()
+        })
     }
 
     fn too_slow(&self) -> Refusal {
@@ -61,8 +66,25 @@ impl GuardConnection {
     async fn steps(&self, request: Request<Incoming>, started: Instant) -> Result<Response<AnswerBody>, Refusal> {
         let (mut parts, body) = request.into_parts();
         let mut admitted = self.admit(&mut parts).await?;
+        match admitted.wire {
+            Wire::Http => {}
+            Wire::Grpc(messages) => return self.call(parts, body, admitted, messages).await,
+            Wire::WebSocket => return self.open(parts, &body, admitted).await,
+        }
         let body = self.read(&mut parts, body, &mut admitted).await?;
         self.forward(parts, body, admitted, started).await
+    }
+
+    /// The same, for what goes on once a request has been answered.
+    pub(super) fn detached(&self) -> Self {
+        Self {
+            worker: Rc::clone(&self.worker),
+            guard: Arc::clone(&self.guard),
+            flow: Flow::new(),
+            listen: self.listen,
+            peer: self.peer.clone(),
+            last: LastToken::default(),
+        }
     }
 
     /// In what form the endpoint's clients expect an error.

@@ -2,13 +2,14 @@
 
 use std::{
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::{flow::InFlight, pool::Lease};
+use super::{flow::InFlight, links::Place, messages::Verdict, pool::Lease};
 
 /// A request body on its way upstream.
 #[derive(Debug)]
@@ -55,18 +56,44 @@ fn take(bytes: &mut Bytes) -> Option<Result<Frame<Bytes>, hyper::Error>> {
 pub struct AnswerBody {
     body: RequestBody,
     lease: Option<Lease>,
+    place: Option<Place>,
+    verdict: Option<Rc<Verdict>>,
     in_flight: Option<InFlight>,
 }
 
 impl AnswerBody {
+    fn new(body: RequestBody) -> Self {
+        Self { body, lease: None, place: None, verdict: None, in_flight: None }
+    }
+
     /// A body made here.
     pub fn full(bytes: Bytes) -> Self {
-        Self { body: RequestBody::Full(bytes), lease: None, in_flight: None }
+        Self::new(RequestBody::Full(bytes))
     }
 
     /// An upstream's body, which gives its connection back at its end.
     pub fn upstream(incoming: Incoming, lease: Lease) -> Self {
-        Self { body: RequestBody::Incoming(incoming), lease: Some(lease), in_flight: None }
+        let mut body = Self::alone(incoming);
+        body.lease = Some(lease);
+        body
+    }
+
+    /// An upstream's body on a connection that is used for nothing else.
+    pub fn alone(incoming: Incoming) -> Self {
+        Self::new(RequestBody::Incoming(incoming))
+    }
+
+    /// An upstream's body on a connection that has others beside it.
+    pub fn of_link(incoming: Incoming, place: Place) -> Self {
+        let mut body = Self::alone(incoming);
+        body.place = Some(place);
+        body
+    }
+
+    /// Ends with a refusal as soon as the call is refused, and with clean trailers otherwise.
+    pub fn under(mut self, verdict: Rc<Verdict>) -> Self {
+        self.verdict = Some(verdict);
+        self
     }
 
     /// Ends `in_flight` when this body ends.
@@ -79,6 +106,7 @@ impl AnswerBody {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
+        self.place = None;
         self.in_flight = None;
     }
 }
@@ -89,7 +117,10 @@ impl Body for AnswerBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        let polled = match &this.verdict {
+            None => Pin::new(&mut this.body).poll_frame(cx),
+            Some(verdict) => verdict.watch(Pin::new(&mut this.body), cx),
+        };
         if matches!(polled, Poll::Ready(None)) {
             this.finish();
         }
