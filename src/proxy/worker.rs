@@ -12,6 +12,7 @@ use std::{
 
 use http::HeaderValue;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     runtime::{Builder, LocalOptions},
     sync::{OwnedSemaphorePermit, mpsc},
@@ -33,11 +34,14 @@ use super::{
         state::GuardState,
     },
     http::{
+        arrive::{Arrived, arrive},
         collect::Memory,
         connect::Origin,
         flow::Flow,
+        h2,
+        links::Links,
         pool::Pool,
-        serve::{Drain, serve},
+        serve::{Drain, Handler, serve},
     },
     metrics::Metrics,
     tokens::cache::TokenCache,
@@ -95,6 +99,7 @@ pub struct Worker {
     shared: Arc<Shared>,
     tokens: RefCell<TokenCache<Caller>>,
     loopback: RefCell<Vec<(u16, Rc<Pool>)>>,
+    loopback_links: RefCell<Vec<(u16, Rc<Links>)>>,
     targets: RefCell<Vec<(u64, Rc<Pool>)>>,
     open: Cell<usize>,
     audit: Auditor,
@@ -127,6 +132,7 @@ impl Worker {
             shared,
             tokens: RefCell::default(),
             loopback: RefCell::default(),
+            loopback_links: RefCell::default(),
             targets: RefCell::default(),
             open: Cell::new(0),
         });
@@ -157,6 +163,19 @@ impl Worker {
     }
 
     async fn converse(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, port: Port) {
+        match arrive(stream, &self.shared.drain).await {
+            None => {}
+            Some(Arrived::Http1(stream)) => self.serve(stream, false, peer, port).await,
+            // On the heap: who speaks HTTP/1.1 need not carry their size.
+            Some(Arrived::Rewound(stream)) => Box::pin(self.serve(stream, false, peer, port)).await,
+            Some(Arrived::Http2(stream)) => Box::pin(self.serve(stream, true, peer, port)).await,
+        }
+    }
+
+    async fn serve<S>(self: &Rc<Self>, stream: S, is_http2: bool, peer: SocketAddr, port: Port)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let (worker, flow) = (Rc::clone(self), Flow::new());
         match port {
             Port::Guard(listen) => {
@@ -164,13 +183,24 @@ impl Worker {
                 let Ok(peer) = HeaderValue::from_str(&peer.ip().to_canonical().to_string()) else { return };
                 let last = LastToken::default();
                 let handler = GuardConnection { worker, guard, flow: Rc::clone(&flow), listen, peer, last };
-                serve(stream, flow, Rc::new(handler), &self.shared.drain).await;
+                self.speak(stream, is_http2, flow, handler).await;
             }
             Port::Egress(listen) => {
                 let egress = Arc::clone(&self.shared.egress);
                 let handler = EgressConnection { worker, egress, flow: Rc::clone(&flow), listen };
-                serve(stream, flow, Rc::new(handler), &self.shared.drain).await;
+                self.speak(stream, is_http2, flow, handler).await;
             }
+        }
+    }
+
+    async fn speak<S>(&self, stream: S, is_http2: bool, flow: Rc<Flow>, handler: impl Handler + 'static)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (handler, drain) = (Rc::new(handler), &self.shared.drain);
+        match is_http2 {
+            false => serve(stream, flow, handler, drain).await,
+            true => Box::pin(h2::serve(stream, handler, drain)).await,
         }
     }
 
@@ -203,7 +233,12 @@ impl Worker {
 
     /// Connections to the application's port.
     pub fn loopback_pool(&self, port: u16) -> Rc<Pool> {
-        pool(&mut self.loopback.borrow_mut(), port, || Origin::loopback(port))
+        kept(&mut self.loopback.borrow_mut(), port, || Pool::new(Origin::loopback(port)))
+    }
+
+    /// The same for calls of gRPC.
+    pub fn loopback_links(&self, port: u16) -> Rc<Links> {
+        kept(&mut self.loopback_links.borrow_mut(), port, || Links::new(Origin::loopback(port)))
     }
 
     /// Connections to a target.
@@ -216,15 +251,15 @@ impl Worker {
                 targets.retain(|(id, _)| current.iter().any(|state| state.id() == *id));
             }
         }
-        pool(&mut targets, target.id(), || target.resource().origin().clone())
+        kept(&mut targets, target.id(), || Pool::new(target.resource().origin().clone()))
     }
 }
 
-fn pool<K: Copy + PartialEq>(pools: &mut Vec<(K, Rc<Pool>)>, key: K, origin: impl FnOnce() -> Origin) -> Rc<Pool> {
-    if let Some((_, pool)) = pools.iter().find(|(known, _)| *known == key) {
-        return Rc::clone(pool);
+fn kept<K: Copy + PartialEq, P>(all: &mut Vec<(K, Rc<P>)>, key: K, make: impl FnOnce() -> Rc<P>) -> Rc<P> {
+    if let Some((_, known)) = all.iter().find(|(known, _)| *known == key) {
+        return Rc::clone(known);
     }
-    let pool = Pool::new(origin());
-    pools.push((key, Rc::clone(&pool)));
-    pool
+    let made = make();
+    all.push((key, Rc::clone(&made)));
+    made
 }

@@ -1,10 +1,11 @@
-//! A table for each protocol: request → decision.
+//! A table for each protocol: request → decision. Each is gone through over HTTP/1.1 and over HTTP/2.
 
 use serde_json::{Value, json};
 
 use crate::support::{
     app::App,
     client::{Answer, call, raw},
+    h2,
     issuer::Issuer,
     proxy::{ENDPOINT, LABELER, Proxy},
 };
@@ -39,6 +40,26 @@ fn token(issuer: &Issuer, proxy: &Proxy, who: Who) -> Option<String> {
     };
     let every = ["read", "predict", "fine-tune", "deploy", "admin", "execute"];
     Some(issuer.token(ENDPOINT, client, &every, proxy.now()))
+}
+
+/// What a request is sent over.
+#[derive(Clone, Copy, Debug)]
+enum Over {
+    Http1,
+    Http2,
+}
+
+const BOTH: [Over; 2] = [Over::Http1, Over::Http2];
+
+/// A request with a JSON body, or one without.
+async fn ask(proxy: &Proxy, over: Over, method: &str, path: &str, token: Option<&str>, body: &str) -> Answer {
+    match over {
+        Over::Http1 => post(proxy, method, path, token, body).await,
+        Over::Http2 => {
+            let mut connection = h2::Connection::open(proxy.guard_address()).await;
+            connection.call(method, path, token, body).await.expect("an answer")
+        }
+    }
 }
 
 /// A request with a JSON body.
@@ -88,6 +109,16 @@ async fn open_inference() {
         ("POST", "/v2/repository/models/iris/load", Narrowed, 200, ""),
         ("POST", "/v2/repository/models/rose/unload", Narrowed, 403, "model_not_granted"),
         ("POST", "/v2/trace/setting", Labeler, 403, "permission_not_granted"),
+        ("GET", "/v1/models", Stranger, 403, "no_grant"),
+        ("GET", "/v1/models", Narrowed, 403, "every_model_not_granted"),
+        ("POST", "/v1/models/iris:predict", Narrowed, 200, ""),
+        ("POST", "/v1/models/iris:explain", Narrowed, 200, ""),
+        ("POST", "/v1/models/rose:explain", Narrowed, 403, "model_not_granted"),
+        ("POST", "/v1/models/iris:train", Labeler, 403, "unknown_route"),
+        // Plain requests for what is served over gRPC.
+        ("POST", "/inference.GRPCInferenceService/ModelInfer", Labeler, 403, "unknown_route"),
+        ("POST", "/inference.GRPCInferenceService/ServerLive", Nobody, 401, "token_missing"),
+        ("POST", "/grpc.health.v1.Health/Check", Nobody, 401, "token_missing"),
         ("GET", "/tools/iris/run", Narrowed, 200, ""),
         ("GET", "/tools/rose/run", Narrowed, 403, "model_not_granted"),
         ("GET", "/tools/iris/run", Labeler, 403, "permission_not_granted"),
@@ -100,13 +131,20 @@ async fn open_inference() {
         ("DELETE", "/v2/models/iris", Labeler, 403, "unknown_route"),
         ("BREW", "/v2/models/iris", Labeler, 403, "unknown_route"),
     ] {
-        let before = app.heads().len();
-        let answer = call(proxy.guard_address(), method, path, token(who).as_deref()).await;
-        assert_eq!((answer.status, answer.reason().as_str()), (status, reason), "{method} {path} {who:?}: {answer:?}");
-        let forwarded = app.heads().len() - before;
-        assert_eq!(forwarded, usize::from(status == 200), "{method} {path} {who:?} reached the application");
-        if status != 200 {
-            assert_eq!(answer.header("x-keywire-reason"), Some(reason), "{method} {path}");
+        for over in BOTH {
+            let before = app.heads().len();
+            let answer = ask(&proxy, over, method, path, token(who).as_deref(), "").await;
+            let found = (answer.status, answer.reason());
+            assert_eq!((found.0, found.1.as_str()), (status, reason), "{over:?} {method} {path} {who:?}: {answer:?}");
+            let forwarded = app.heads().len() - before;
+            assert_eq!(
+                forwarded,
+                usize::from(status == 200),
+                "{over:?} {method} {path} {who:?} reached the application"
+            );
+            if status != 200 {
+                assert_eq!(answer.header("x-keywire-reason"), Some(reason), "{over:?} {method} {path}");
+            }
         }
     }
     assert!(
@@ -160,16 +198,18 @@ async fn tensorflow_serving() {
         ("GET", "/v1/models", Labeler, 403, "unknown_route"),
         ("GET", "/monitoring/prometheus/metrics", Labeler, 403, "unknown_route"),
     ] {
-        let answer = call(proxy.guard_address(), method, path, token(&issuer, &proxy, who).as_deref()).await;
-        let found = answer.header("x-keywire-reason").unwrap_or_default();
-        assert_eq!((answer.status, found), (status, reason), "{method} {path} {who:?}: {answer:?}");
-        if status != 200 {
-            // The server's own form: a text.
-            let body = answer.json();
-            assert!(body["error"].is_string() && body.as_object().is_some_and(|all| all.len() == 1), "{body}");
+        for over in BOTH {
+            let answer = ask(&proxy, over, method, path, token(&issuer, &proxy, who).as_deref(), "").await;
+            let found = answer.header("x-keywire-reason").unwrap_or_default();
+            assert_eq!((answer.status, found), (status, reason), "{over:?} {method} {path} {who:?}: {answer:?}");
+            if status != 200 {
+                // The server's own form: a text.
+                let body = answer.json();
+                assert!(body["error"].is_string() && body.as_object().is_some_and(|all| all.len() == 1), "{body}");
+            }
         }
     }
-    assert_eq!(app.heads().len(), 8, "only what was allowed went on");
+    assert_eq!(app.heads().len(), BOTH.len() * 8, "only what was allowed went on");
 }
 
 #[tokio::test]
@@ -220,21 +260,24 @@ async fn openai() {
         ("POST", "/collective_rpc", "{}", Labeler, 403, "permission_not_granted"),
         ("POST", "/v1/audio/transcriptions", iris, Labeler, 415, "content_type"),
         ("GET", "/v1/realtime?model=iris", "", Labeler, 403, "unknown_route"),
+        ("WEBSOCKET", "/v1/realtime?model=iris", "", Labeler, 403, "unknown_route"),
         ("POST", "/invocations", iris, Labeler, 403, "unknown_route"),
         ("POST", "/V1/chat/completions", iris, Labeler, 403, "unknown_route"),
         ("POST", "/v1/chat/completions/", iris, Labeler, 403, "unknown_route"),
         ("POST", "/metrics", iris, Labeler, 403, "unknown_route"),
     ] {
-        let answer = post(&proxy, method, path, token(&issuer, &proxy, who).as_deref(), body).await;
-        let found = answer.header("x-keywire-reason").unwrap_or_default();
-        assert_eq!((answer.status, found), (status, reason), "{method} {path} {body} {who:?}: {answer:?}");
-        if status != 200 {
-            let error = &answer.json()["error"];
-            assert_eq!((&error["code"], &error["param"]), (&json!(reason), &Value::Null), "{answer:?}");
-            assert!(error["message"].is_string() && error["type"].is_string(), "{answer:?}");
+        for over in BOTH {
+            let answer = ask(&proxy, over, method, path, token(&issuer, &proxy, who).as_deref(), body).await;
+            let found = answer.header("x-keywire-reason").unwrap_or_default();
+            assert_eq!((answer.status, found), (status, reason), "{over:?} {method} {path} {body} {who:?}: {answer:?}");
+            if status != 200 {
+                let error = &answer.json()["error"];
+                assert_eq!((&error["code"], &error["param"]), (&json!(reason), &Value::Null), "{answer:?}");
+                assert!(error["message"].is_string() && error["type"].is_string(), "{answer:?}");
+            }
         }
     }
-    assert_eq!(app.heads().len(), 17, "only what was allowed went on");
+    assert_eq!(app.heads().len(), BOTH.len() * 17, "only what was allowed went on");
     for head in app.heads().iter().skip(1) {
         assert!(!head.contains("authorization"), "{head}");
     }

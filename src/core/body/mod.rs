@@ -2,9 +2,11 @@
 
 pub mod agent_card;
 pub mod graphql;
+pub mod grpc;
 pub mod json;
 pub mod listing;
 pub mod model;
 pub mod multipart;
+pub mod protobuf;
 pub mod rpc;
 pub mod rpc_listing;

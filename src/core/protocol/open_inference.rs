@@ -1,7 +1,7 @@
-//! The Open Inference Protocol (KServe v2) over REST, with what MLServer and
+//! The Open Inference Protocol (KServe v2) over REST and gRPC, with what MLServer and
 //! Triton add to it, and KServe's own protocol before it (`/v1`).
 
-use super::{ModelUse, Route};
+use super::{BodyModel, Messages, ModelUse, Route, Wire};
 use crate::core::{body::listing::Listing, permission::Permission};
 
 /// What the table can ask for.
@@ -9,9 +9,35 @@ pub const PERMISSIONS: &[&str] = &[Permission::READ, Permission::PREDICT, Permis
 
 /// Looks up `segments`, the path split at its slashes.
 pub fn route<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
-    match segments {
-        ["v2", rest @ ..] => of_v2(method, rest),
-        ["v1", "models", rest @ ..] => of_v1(method, rest),
+    match (method, segments) {
+        (_, ["v2", rest @ ..]) => of_v2(method, rest),
+        (_, ["v1", "models", rest @ ..]) => of_v1(method, rest),
+        ("POST", [service, call]) => grpc(service, call),
+        _ => None,
+    }
+}
+
+/// `/inference.GRPCInferenceService/…`, and what MLServer has beside it.
+fn grpc<'a>(service: &str, call: &'a str) -> Option<Route<'a>> {
+    let one = |route: Route<'a>| Some(route.over(Wire::Grpc(Messages::One)));
+    let named = |permission, path| Route::new(call, permission, ModelUse::InBody(BodyModel::Protobuf(path)));
+    match (service, call) {
+        ("grpc.health.v1.Health", "Check") => one(Route::public("Health/Check")),
+        ("inference.GRPCInferenceService", "ServerLive" | "ServerReady") => one(Route::public(call)),
+        ("inference.GRPCInferenceService", "ServerMetadata") => one(Route::new(call, Permission::READ, ModelUse::None)),
+        ("inference.GRPCInferenceService", "ModelReady" | "ModelMetadata" | "ModelInfer") => {
+            one(named(if call == "ModelInfer" { Permission::PREDICT } else { Permission::READ }, &[1]))
+        }
+        ("inference.GRPCInferenceService", "ModelStreamInfer") => {
+            Some(named(Permission::PREDICT, &[1]).over(Wire::Grpc(Messages::Many)))
+        }
+        (
+            "inference.GRPCInferenceService" | "inference.model_repository.ModelRepositoryService",
+            "RepositoryModelLoad" | "RepositoryModelUnload",
+        ) => one(named(Permission::DEPLOY, &[2])),
+        ("inference.GRPCInferenceService" | "inference.model_repository.ModelRepositoryService", "RepositoryIndex") => {
+            one(Route::new(call, Permission::READ, ModelUse::Every))
+        }
         _ => None,
     }
 }
@@ -142,6 +168,28 @@ mod tests {
             ("POST", "/v1/models/iris:x:predict", None),
             ("POST", "/v1/models/:predict", None),
             ("POST", "/v1/models/iris", None),
+            ("POST", "/inference.GRPCInferenceService/ServerLive", Some(("public", "-"))),
+            ("POST", "/inference.GRPCInferenceService/ServerReady", Some(("public", "-"))),
+            ("POST", "/grpc.health.v1.Health/Check", Some(("public", "-"))),
+            ("POST", "/grpc.health.v1.Health/Watch", None),
+            ("POST", "/inference.GRPCInferenceService/ServerMetadata", Some(("read", "-"))),
+            ("POST", "/inference.GRPCInferenceService/ModelReady", Some(("read", "in protobuf [1]"))),
+            ("POST", "/inference.GRPCInferenceService/ModelMetadata", Some(("read", "in protobuf [1]"))),
+            ("POST", "/inference.GRPCInferenceService/ModelInfer", Some(("predict", "in protobuf [1]"))),
+            ("POST", "/inference.GRPCInferenceService/ModelStreamInfer", Some(("predict", "in protobuf [1]"))),
+            ("POST", "/inference.GRPCInferenceService/RepositoryIndex", Some(("read", "*"))),
+            ("POST", "/inference.GRPCInferenceService/RepositoryModelLoad", Some(("deploy", "in protobuf [2]"))),
+            ("POST", "/inference.GRPCInferenceService/RepositoryModelUnload", Some(("deploy", "in protobuf [2]"))),
+            ("POST", "/inference.model_repository.ModelRepositoryService/RepositoryIndex", Some(("read", "*"))),
+            (
+                "POST",
+                "/inference.model_repository.ModelRepositoryService/RepositoryModelLoad",
+                Some(("deploy", "in protobuf [2]")),
+            ),
+            ("POST", "/inference.model_repository.ModelRepositoryService/ModelInfer", None),
+            ("POST", "/inference.GRPCInferenceService/SystemSharedMemoryRegister", None),
+            ("POST", "/inference.GRPCInferenceService/modelinfer", None),
+            ("GET", "/inference.GRPCInferenceService/ModelInfer", None),
             ("GET", "/metrics", None),
             ("GET", "/", None),
         ];

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{BodyModel, ModelUse, Route};
+use super::{BodyModel, ModelUse, Route, WEBSOCKET, Wire};
 use crate::core::{body::listing::Listing, path, permission::Permission};
 
 /// What the table can ask for.
@@ -38,6 +38,10 @@ fn of_openai<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
         ("POST", ["responses", _, "cancel"]) => every("/v1/responses/{id}/cancel", Permission::PREDICT),
         ("GET" | "DELETE", ["videos", _]) | ("GET", ["videos", _, "content"]) | ("POST", ["videos", _, "remix"]) => {
             every("/v1/videos/{id}", Permission::PREDICT)
+        }
+        // vLLM takes the model from a message instead: where the query names none, it may be any.
+        (WEBSOCKET, ["realtime"]) => {
+            Some(Route::new("/v1/realtime", Permission::PREDICT, ModelUse::InQuery("model")).over(Wire::WebSocket))
         }
         ("POST", ["batches"]) | ("GET", ["batches"] | ["batches", _]) | ("POST", ["batches", _, "cancel"]) => {
             every("/v1/batches", Permission::PREDICT)
@@ -206,6 +210,9 @@ mod tests {
             ("POST", "/v1/chat/completions/", None),
             ("POST", "/V1/chat/completions", None),
             ("GET", "/v1/realtime", None),
+            (WEBSOCKET, "/v1/realtime", Some(("predict", "in query model"))),
+            (WEBSOCKET, "/v1/chat/completions", None),
+            (WEBSOCKET, "/v1/responses/resp_1", None),
             ("POST", "/v1/batches", Some(("predict", "*"))),
             ("POST", "/v1/fine_tuning/jobs", Some(("fine-tune", "in JSON"))),
             ("GET", "/v1/fine_tuning/jobs/ft-1", Some(("fine-tune", "*"))),

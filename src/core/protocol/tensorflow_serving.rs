@@ -1,5 +1,5 @@
-//! TensorFlow Serving's REST interface, `/v1/models/…`, as its source has it
-//! (`tensorflow_serving/model_servers/http_rest_api_handler.cc`).
+//! TensorFlow Serving's interfaces, as its source has them: REST below `/v1/models/…`
+//! (`tensorflow_serving/model_servers/http_rest_api_handler.cc`), and gRPC (`tensorflow_serving/apis/*.proto`).
 //!
 //! The server matches its paths without regard to case and does not decode
 //! them. Here only the documented spelling is a route, and a name with a
@@ -8,18 +8,54 @@
 
 use std::borrow::Cow;
 
-use super::{ModelUse, Route};
+use super::{BodyModel, Messages, ModelUse, Route, Wire};
 use crate::core::permission::Permission;
 
 /// What the table can ask for.
-pub const PERMISSIONS: &[&str] = &[Permission::READ, Permission::PREDICT];
+pub const PERMISSIONS: &[&str] = &[Permission::READ, Permission::PREDICT, Permission::ADMIN];
+
+/// `model_spec` → `name`.
+const NAME: &[u32] = &[1, 1];
+/// `tasks` → `model_spec` → `name`.
+const NAME_OF_TASK: &[u32] = &[1, 1, 1];
 
 /// Looks up `segments`, the path split at its slashes.
 pub fn route<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
-    let ["v1", "models", rest @ ..] = segments else { return None };
+    match (method, segments) {
+        ("POST", [service, call]) if service.contains('.') => grpc(service, call),
+        (_, ["v1", "models", rest @ ..]) => rest_api(method, rest),
+        _ => None,
+    }
+}
+
+/// `/v1/models/…`, which KServe's own servers have too.
+pub(super) fn rest_api<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
     match method {
-        "GET" | "HEAD" => look(rest),
-        "POST" => ask(rest),
+        "GET" | "HEAD" => look(segments),
+        "POST" => ask(segments),
+        _ => None,
+    }
+}
+
+/// `/tensorflow.serving.…`. `SessionService` runs any graph there is: it is no route.
+fn grpc<'a>(service: &str, call: &str) -> Option<Route<'a>> {
+    let one = |name, permission, models| Some(Route::new(name, permission, models).over(Wire::Grpc(Messages::One)));
+    let named = |path| ModelUse::InBody(BodyModel::Protobuf(path));
+    match (service, call) {
+        ("tensorflow.serving.PredictionService", "Predict") => one("Predict", Permission::PREDICT, named(NAME)),
+        ("tensorflow.serving.PredictionService", "Classify") => one("Classify", Permission::PREDICT, named(NAME)),
+        ("tensorflow.serving.PredictionService", "Regress") => one("Regress", Permission::PREDICT, named(NAME)),
+        ("tensorflow.serving.PredictionService", "MultiInference") => {
+            one("MultiInference", Permission::PREDICT, named(NAME_OF_TASK))
+        }
+        ("tensorflow.serving.PredictionService", "GetModelMetadata") => {
+            one("GetModelMetadata", Permission::READ, named(NAME))
+        }
+        ("tensorflow.serving.ModelService", "GetModelStatus") => one("GetModelStatus", Permission::READ, named(NAME)),
+        // It may name every model, and paths to load them from.
+        ("tensorflow.serving.ModelService", "HandleReloadConfigRequest") => {
+            one("HandleReloadConfigRequest", Permission::ADMIN, ModelUse::Every)
+        }
         _ => None,
     }
 }
@@ -104,6 +140,20 @@ mod tests {
             ("POST", "/v1/models/a%20b:predict", None),
             ("POST", "/v1/models/m/versions/x:predict", None),
             ("POST", "/v1/models/m/versions/:predict", None),
+            ("POST", "/tensorflow.serving.PredictionService/Predict", Some(("predict", "in protobuf [1, 1]"))),
+            ("POST", "/tensorflow.serving.PredictionService/Classify", Some(("predict", "in protobuf [1, 1]"))),
+            ("POST", "/tensorflow.serving.PredictionService/Regress", Some(("predict", "in protobuf [1, 1]"))),
+            (
+                "POST",
+                "/tensorflow.serving.PredictionService/MultiInference",
+                Some(("predict", "in protobuf [1, 1, 1]")),
+            ),
+            ("POST", "/tensorflow.serving.PredictionService/GetModelMetadata", Some(("read", "in protobuf [1, 1]"))),
+            ("POST", "/tensorflow.serving.ModelService/GetModelStatus", Some(("read", "in protobuf [1, 1]"))),
+            ("POST", "/tensorflow.serving.ModelService/HandleReloadConfigRequest", Some(("admin", "*"))),
+            ("POST", "/tensorflow.serving.SessionService/SessionRun", None),
+            ("POST", "/tensorflow.serving.PredictionService/predict", None),
+            ("GET", "/tensorflow.serving.PredictionService/Predict", None),
             ("POST", "/v1/models/m/labels/:predict", None),
             ("GET", "/v1/models", None),
             ("GET", "/v1/models/", None),

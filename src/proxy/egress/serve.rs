@@ -20,7 +20,7 @@ use crate::{
             answer::{REASON, Refusal},
             body::{AnswerBody, RequestBody},
             flow::Flow,
-            hygiene,
+            hygiene::{self, HygieneError},
             pool::UpstreamError,
             serve::Handler,
         },
@@ -125,8 +125,13 @@ impl EgressConnection {
             return Err(Refusal::ambiguous(violation.into(), format!("Refused: {violation}.")));
         }
         let (mut parts, body) = request.into_parts();
-        hygiene::clean_request(&mut parts.headers)
-            .map_err(|error| Refusal::ambiguous((&error).into(), format!("Refused: {error}.")))?;
+        let ambiguous = |error: HygieneError| Refusal::ambiguous((&error).into(), format!("Refused: {error}."));
+        if parts.version == Version::HTTP_2 {
+            hygiene::as_http1(&mut parts).map_err(ambiguous)?;
+        }
+        if hygiene::clean_request(&mut parts.headers).map_err(ambiguous)?.websocket.is_some() {
+            return Err(ambiguous(HygieneError::UpgradeRefused));
+        }
         parts.headers.insert(header::HOST, target.resource().host().clone());
         parts.version = Version::HTTP_11;
         let body = match body.size_hint().exact() {

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{HeaderValue, StatusCode, request::Parts};
+use http::{HeaderValue, Method, StatusCode, Uri, Version, request::Parts};
 
 use super::{
     audit::Record,
@@ -10,6 +10,7 @@ use super::{
     mcp, refuse,
     serve::GuardConnection,
     state::{PolicyState, View},
+    travel::Travel,
 };
 use crate::{
     core::{
@@ -20,7 +21,10 @@ use crate::{
         query,
     },
     proxy::{
-        http::{answer::Refusal, hygiene},
+        http::{
+            answer::Refusal,
+            hygiene::{self, HygieneError, Taken},
+        },
         tokens::{
             jwks::Issuer,
             verify::{Trust, VerifyError},
@@ -96,8 +100,18 @@ impl GuardConnection {
         if let Some(violation) = self.flow.violation() {
             return Err(ambiguous(violation.into(), &violation));
         }
-        let authorization =
+        if parts.version == Version::HTTP_2 {
+            hygiene::as_http1(parts).map_err(|error| ambiguous((&error).into(), &error))?;
+        }
+        let Taken { authorization, websocket } =
             hygiene::clean_request(&mut parts.headers).map_err(|error| ambiguous((&error).into(), &error))?;
+        if let Some(handshake) = websocket {
+            if parts.method != Method::GET || parts.version != Version::HTTP_11 {
+                let error = HygieneError::UpgradeRefused;
+                return Err(ambiguous((&error).into(), &error));
+            }
+            parts.extensions.insert(handshake);
+        }
         path::check_query(parts.uri.query()).map_err(|error| ambiguous(error.into(), &error))?;
         if parts.uri.query().is_some_and(has_token) {
             let message = "Refused: a token belongs in the Authorization header, not in the URL.";
@@ -118,18 +132,35 @@ impl GuardConnection {
 
     /// What the request asks for. `None`: nothing that there is.
     pub(super) fn route<'a>(&self, policy: &'a CompiledPolicy, parts: &'a Parts) -> Result<Option<Route<'a>>, Refusal> {
+        let route = self.route_of(policy, Travel::of(parts), &parts.method, &parts.uri)?;
+        let resumes = policy.protocol == Protocol::Mcp && mcp::resumes(&parts.headers);
+        Ok(route.map(|route| if resumes { Route { models: ModelUse::Every, ..route } } else { route }))
+    }
+
+    /// The same of what travels in another way than its head says by now.
+    pub(super) fn route_of<'a>(
+        &self,
+        policy: &'a CompiledPolicy,
+        travel: Travel,
+        method: &'a Method,
+        uri: &'a Uri,
+    ) -> Result<Option<Route<'a>>, Refusal> {
         // Parsed before, without a copy: parsing again is cheaper than carrying it along.
-        let path = CanonicalPath::parse(parts.uri.path())
-            .map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))?;
-        let Some(route) = policy.route(parts.method.as_str(), path) else { return Ok(None) };
-        if policy.protocol == Protocol::Mcp && mcp::resumes(&parts.headers) {
-            return Ok(Some(Route { models: ModelUse::Every, ..route }));
-        }
+        let path =
+            CanonicalPath::parse(uri.path()).map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))?;
+        let route = policy.route(travel.method(method), path);
+        // What comes in another way than its route is served is none.
+        let Some(route) = route.filter(|route| travel.fits(route.wire)) else { return Ok(None) };
         let ModelUse::InQuery(parameter) = route.models else { return Ok(Some(route)) };
-        let named = query::one(parts.uri.query().unwrap_or_default(), parameter);
+        let named = query::one(uri.query().unwrap_or_default(), parameter);
         let named = named.map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))?;
-        let model = named.ok_or_else(|| self.stop("refused", refuse::no_model_in_query(parameter)))?;
-        Ok(Some(Route { models: ModelUse::One(model), ..route }))
+        let models = match named {
+            Some(model) => ModelUse::One(model),
+            // It may be named, and changed, in what goes over it.
+            None if travel == Travel::WebSocket => ModelUse::Every,
+            None => return Err(self.stop("refused", refuse::no_model_in_query(parameter))),
+        };
+        Ok(Some(Route { models, ..route }))
     }
 
     fn decide(&self, parts: &Parts, authorization: Option<&HeaderValue>, may_fetch: bool) -> Result<Admitted, Stop> {

@@ -1,6 +1,6 @@
 //! On to the application, and its answer back.
 
-use http::{HeaderMap, Request, Response, StatusCode, Version, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, request::Parts};
 use tokio::time::Instant;
 
 use super::{
@@ -35,16 +35,10 @@ impl GuardConnection {
         started: Instant,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let Admitted { port, caller, endpoint, listing, protocol, place, .. } = admitted;
-        if let Some(caller) = &caller {
-            caller.write(&mut parts.headers);
-        }
+        self.introduce(&mut parts.headers, caller.as_deref(), endpoint);
         if listing.is_some() {
             content::ask_for_list(&mut parts.headers);
         }
-        if let Some(endpoint) = endpoint {
-            parts.headers.insert(identity::ENDPOINT, endpoint);
-        }
-        parts.headers.insert(identity::FORWARDED_FOR, self.peer.clone());
         if matches!(protocol, Protocol::Mcp | Protocol::MlFlow) {
             identity::call_locally(&mut parts.headers, port);
         }
@@ -80,6 +74,17 @@ impl GuardConnection {
             // Not reached: a list has a caller.
             (Some(_), None) => Err(self.failed(refuse::list())),
         }
+    }
+
+    /// Tells the application who calls, and whom.
+    pub(super) fn introduce(&self, headers: &mut HeaderMap, caller: Option<&Caller>, endpoint: Option<HeaderValue>) {
+        if let Some(caller) = caller {
+            caller.write(headers);
+        }
+        if let Some(endpoint) = endpoint {
+            headers.insert(identity::ENDPOINT, endpoint);
+        }
+        headers.insert(identity::FORWARDED_FOR, self.peer.clone());
     }
 
     /// A session is the caller's, or there is none.

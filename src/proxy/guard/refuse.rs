@@ -5,6 +5,7 @@ use http::StatusCode;
 
 use crate::{
     core::{
+        body::grpc::FrameError,
         name::{Ref, permission_scope},
         policy::{compiled::CompiledPolicy, decide::Denial},
         protocol::{ModelUse, Need, Route},
@@ -213,6 +214,27 @@ pub fn header_mismatch(header: &str) -> Refusal {
 pub fn session_unknown() -> Refusal {
     let message = "There is no such session of yours; begin a new one with initialize.";
     Refusal::new(StatusCode::NOT_FOUND, "invalid_request", "session_unknown", message)
+}
+
+/// 400: the message of a gRPC call names no model.
+pub fn no_model_in_message() -> Refusal {
+    let message = "The message names no model; set the field that does.";
+    Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", "model_missing", message)
+}
+
+/// 400, 413 or 501: the message of a gRPC call cannot be read.
+pub fn frame(error: FrameError) -> Refusal {
+    let status = match error {
+        FrameError::Compressed => StatusCode::NOT_IMPLEMENTED,
+        FrameError::MessageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        FrameError::InvalidFlag | FrameError::NotOneMessage => StatusCode::BAD_REQUEST,
+    };
+    Refusal::new(status, "invalid_request", error.into(), format!("Refused: {error}."))
+}
+
+/// 400: a websocket's handshake has a body.
+pub fn handshake_with_body() -> Refusal {
+    Refusal::ambiguous("handshake_body", "Refused: the handshake of a websocket has a body.")
 }
 
 /// 502: what should be a list of models is none that could be cut down to the caller's.

@@ -20,12 +20,16 @@ use super::{
     state::{GuardState, PolicyState},
 };
 use crate::{
-    core::policy::{document::Protocol, resource::WELL_KNOWN},
+    core::{
+        policy::{document::Protocol, resource::WELL_KNOWN},
+        protocol::Wire,
+    },
     proxy::{
         http::{
             answer::{Refusal, Shape},
             body::AnswerBody,
             flow::Flow,
+            grpc,
             serve::Handler,
         },
         worker::Worker,
@@ -50,6 +54,7 @@ pub struct GuardConnection {
 
 impl Handler for GuardConnection {
     async fn handle(&self, mut request: Request<Incoming>, started: Instant) -> Response<AnswerBody> {
+        let is_call = grpc::is_call(request.version(), request.headers());
         let cors = cors::Asked::of(&self.guard.view(), request.headers());
         let audit = self.worker.audit();
         let trace = audit.trace(request.headers_mut());
@@ -60,7 +65,10 @@ impl Handler for GuardConnection {
             steps.as_mut().poll(cx)
         })
         .await;
-        let mut response = answered.unwrap_or_else(|refusal| refusal.shaped(self.shape()).into_response());
+        let mut response = answered.unwrap_or_else(|refusal| {
+            let shape = if is_call { Shape::Grpc } else { self.shape() };
+            refusal.shaped(shape).into_response()
+        });
         if let Some(cors) = cors {
             cors.write(&mut response);
         }
@@ -89,8 +97,25 @@ impl GuardConnection {
             self.guard.metrics().decision_time.observe(started.elapsed().as_secs_f64());
         }
         let mut admitted = admitted?;
+        match admitted.wire {
+            Wire::Http => {}
+            Wire::Grpc(messages) => return self.call(parts, body, admitted, messages, authorization).await,
+            Wire::WebSocket => return self.open(parts, &body, admitted, authorization).await,
+        }
         let body = self.read(&mut parts, body, &mut admitted, authorization.as_ref()).await?;
         self.forward(parts, body, admitted, started).await
+    }
+
+    /// The same, for what goes on once a request has been answered.
+    pub(super) fn detached(&self) -> Self {
+        Self {
+            worker: Rc::clone(&self.worker),
+            guard: Arc::clone(&self.guard),
+            flow: Flow::new(),
+            listen: self.listen,
+            peer: self.peer.clone(),
+            last: LastToken::default(),
+        }
     }
 
     /// What the guard answers itself, to whoever asks; `None`: it is for the application.

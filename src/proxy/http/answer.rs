@@ -1,10 +1,10 @@
 //! The one mapping from "no" to an HTTP answer.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use super::body::AnswerBody;
+use super::{body::AnswerBody, grpc};
 
 /// The field that tells a machine why: the guard sets it, the egress half reads it.
 pub const REASON: HeaderName = HeaderName::from_static("x-keywire-reason");
@@ -35,6 +35,8 @@ pub enum Shape {
     TensorFlowServing,
     /// JSON-RPC 2.0's, without the id of a message that need not have been read.
     JsonRpc,
+    /// gRPC's: no body, but a status in the head ("Trailers-Only" in its `PROTOCOL-HTTP2.md`).
+    Grpc,
 }
 
 #[derive(Serialize)]
@@ -120,7 +122,7 @@ impl Refusal {
     fn body(&self) -> Body<'_> {
         let Self { error, reason, message, .. } = self;
         match self.shape {
-            Shape::Plain => Body::Plain { error, reason, message },
+            Shape::Plain | Shape::Grpc => Body::Plain { error, reason, message },
             Shape::OpenAi => Body::OpenAi { error: OpenAiError { message, kind: error, param: None, code: reason } },
             Shape::TensorFlowServing => Body::TensorFlowServing { error: message },
             Shape::JsonRpc => {
@@ -141,21 +143,41 @@ impl Refusal {
         }
     }
 
-    /// The answer.
-    pub fn into_response(self) -> Response<AnswerBody> {
-        let body = self.body();
+    /// What a call of gRPC ends with.
+    pub fn grpc_fields(&self) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        fields.insert(grpc::STATUS, grpc::status(self.status));
+        fields.insert(grpc::MESSAGE, grpc::message(&self.message));
+        fields.insert(REASON, HeaderValue::from_static(self.reason));
+        fields
+    }
+
+    /// The answer without what all shapes have.
+    fn bare(&self) -> Response<AnswerBody> {
+        if self.shape == Shape::Grpc {
+            let mut response = Response::new(AnswerBody::full(Bytes::new()));
+            *response.headers_mut() = self.grpc_fields();
+            response.headers_mut().insert(header::CONTENT_TYPE, grpc::MEDIA_TYPE);
+            return response;
+        }
         // Three strings always serialise; an empty body would still be a refusal.
-        let text = serde_json::to_vec(&body).unwrap_or_default();
+        let text = serde_json::to_vec(&self.body()).unwrap_or_default();
         let mut response = Response::new(AnswerBody::full(Bytes::from(text)));
         *response.status_mut() = self.status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+
+    /// The answer.
+    pub fn into_response(self) -> Response<AnswerBody> {
+        let mut response = self.bare();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(REASON, HeaderValue::from_static(self.reason));
         if let Some(challenge) = self.challenge {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.retry_after.filter(|_| self.shape != Shape::Grpc) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.close {
@@ -192,6 +214,24 @@ mod tests {
             assert_eq!(head.headers[REASON], "no_grant");
             assert_eq!(head.headers[header::WWW_AUTHENTICATE], "Bearer");
             assert_eq!(head.headers[header::CONTENT_TYPE], "application/json");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_grpc_is_in_the_head_alone() {
+        let refusal =
+            Refusal::new(StatusCode::FORBIDDEN, "access_denied", "no_grant", "No: 100 %.").challenge("Bearer");
+        let (head, body) = refusal.closing().shaped(Shape::Grpc).into_response().into_parts();
+        assert!(hyper::body::Body::is_end_stream(&body));
+        assert_eq!(head.status, StatusCode::OK);
+        for (name, value) in [
+            ("content-type", "application/grpc"),
+            ("grpc-status", "7"),
+            ("grpc-message", "No: 100 %25."),
+            ("x-keywire-reason", "no_grant"),
+            ("www-authenticate", "Bearer"),
+        ] {
+            assert_eq!(head.headers[name], value, "{name}");
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::{
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::{flow::InFlight, pool::Lease};
+use super::{flow::InFlight, links, messages::Verdict, pool::Lease};
 use crate::proxy::usage::Place;
 
 /// A request body on its way upstream.
@@ -56,19 +57,45 @@ fn take(bytes: &mut Bytes) -> Option<Result<Frame<Bytes>, hyper::Error>> {
 pub struct AnswerBody {
     body: RequestBody,
     lease: Option<Lease>,
+    link: Option<links::Place>,
+    verdict: Option<Rc<Verdict>>,
     in_flight: Option<InFlight>,
     place: Option<Place>,
 }
 
 impl AnswerBody {
+    fn new(body: RequestBody) -> Self {
+        Self { body, lease: None, link: None, verdict: None, in_flight: None, place: None }
+    }
+
     /// A body made here.
     pub fn full(bytes: Bytes) -> Self {
-        Self { body: RequestBody::Full(bytes), lease: None, in_flight: None, place: None }
+        Self::new(RequestBody::Full(bytes))
     }
 
     /// An upstream's body, which gives its connection back at its end.
     pub fn upstream(incoming: Incoming, lease: Lease) -> Self {
-        Self { body: RequestBody::Incoming(incoming), lease: Some(lease), in_flight: None, place: None }
+        let mut body = Self::alone(incoming);
+        body.lease = Some(lease);
+        body
+    }
+
+    /// An upstream's body on a connection that is used for nothing else.
+    pub fn alone(incoming: Incoming) -> Self {
+        Self::new(RequestBody::Incoming(incoming))
+    }
+
+    /// An upstream's body on a connection that has others beside it.
+    pub fn of_link(incoming: Incoming, link: links::Place) -> Self {
+        let mut body = Self::alone(incoming);
+        body.link = Some(link);
+        body
+    }
+
+    /// Ends with a refusal as soon as the call is refused, and with clean trailers otherwise.
+    pub fn under(mut self, verdict: Rc<Verdict>) -> Self {
+        self.verdict = Some(verdict);
+        self
     }
 
     /// Ends `in_flight` when this body ends.
@@ -87,6 +114,7 @@ impl AnswerBody {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
+        self.link = None;
         self.in_flight = None;
         self.place = None;
     }
@@ -98,7 +126,10 @@ impl Body for AnswerBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        let polled = match &this.verdict {
+            None => Pin::new(&mut this.body).poll_frame(cx),
+            Some(verdict) => verdict.watch(Pin::new(&mut this.body), cx),
+        };
         if matches!(polled, Poll::Ready(None)) {
             this.finish();
         }

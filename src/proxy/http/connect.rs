@@ -1,14 +1,18 @@
-//! Opening connections: TCP, TLS where the URL says so, then HTTP/1.1.
+//! Opening connections: TCP, TLS where the URL says so, then HTTP/1.1 or HTTP/2.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, rc::Rc, sync::Arc, time::Duration};
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{
+    http1::{self, SendRequest},
+    http2,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    task::spawn_local,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
@@ -16,11 +20,25 @@ use url::Url;
 
 use super::{
     body::RequestBody,
+    links::Load,
+    local::Local,
+    messages::CallBody,
+    scan::MAX_HEAD,
     tls::{self, TlsError},
 };
 
 /// How long a connection may take to open, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How much of one answer may wait to be read, in bytes.
+const STREAM_WINDOW: u32 = 128 << 10;
+/// The same of all answers of a connection: no bound, so that a caller who does not read holds up nobody else's. Each
+/// stream has its own.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// How much of one call may wait to be sent, in bytes.
+const SEND_BUFFER: usize = 64 << 10;
+/// How often a silent HTTP/2 upstream is asked whether it is there, and how long its answer may take.
+const PING: Duration = Duration::from_secs(20);
 
 /// Where to connect to.
 #[derive(Clone, Debug)]
@@ -29,6 +47,11 @@ pub struct Origin {
     port: u16,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
+
+/// A connection, with or without TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Why a URL is no place to connect to.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -91,10 +114,41 @@ impl Origin {
         timeout(CONNECT_TIMEOUT, self.connect()).await.map_err(|_| ConnectError::Timeout)?
     }
 
+    /// The same for one request that may end HTTP/1.1 on its connection.
+    pub async fn open_upgradable(&self) -> Result<SendRequest<RequestBody>, ConnectError> {
+        let opening = async {
+            let stream = self.stream(&[]).await?;
+            let handshake = http1::handshake(TokioIo::new(stream)).await;
+            let (sender, connection) = handshake.map_err(|_| ConnectError::Refused)?;
+            tokio::spawn(async { drop(connection.with_upgrades().await) });
+            Ok(sender)
+        };
+        timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| ConnectError::Timeout)?
+    }
+
+    /// Opens a connection of HTTP/2, whose server is known to speak it. It is driven on this thread.
+    pub(super) async fn open_http2(&self, load: Rc<Load>) -> Result<http2::SendRequest<CallBody>, ConnectError> {
+        let opening = async {
+            let stream = self.stream(&[b"h2"]).await?;
+            let handshake = http2::Builder::new(Local::default())
+                .timer(TokioTimer::new())
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_send_buf_size(SEND_BUFFER)
+                .max_header_list_size(MAX_HEAD as u32)
+                .keep_alive_interval(PING)
+                .keep_alive_timeout(PING)
+                .handshake(TokioIo::new(stream))
+                .await;
+            let (sender, connection) = handshake.map_err(|_| ConnectError::Refused)?;
+            spawn_local(load.follow(connection, http2::Connection::current_max_send_streams));
+            Ok(sender)
+        };
+        timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| ConnectError::Timeout)?
+    }
+
     async fn connect(&self) -> Result<SendRequest<RequestBody>, ConnectError> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| refine(&error))?;
-        // Small requests must not wait for more; where it cannot be set, they do.
-        let _ = stream.set_nodelay(true);
+        let stream = self.tcp().await?;
         match &self.tls {
             None => handshake(stream).await,
             Some((config, name)) => {
@@ -103,6 +157,24 @@ impl Origin {
                 handshake(stream).await
             }
         }
+    }
+
+    async fn tcp(&self) -> Result<TcpStream, ConnectError> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| refine(&error))?;
+        // Small requests must not wait for more; where it cannot be set, they do.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    /// A connection on which `protocols` are offered, where it is one of TLS.
+    async fn stream(&self, protocols: &[&[u8]]) -> Result<Box<dyn Stream>, ConnectError> {
+        let stream = self.tcp().await?;
+        let Some((config, name)) = &self.tls else { return Ok(Box::new(stream)) };
+        let mut config = ClientConfig::clone(config);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(name.clone(), stream).await.map_err(|_| ConnectError::Tls)?;
+        Ok(Box::new(stream))
     }
 }
 

@@ -1,11 +1,15 @@
 //! What one server connection is doing, shared by the three that need to know:
 //! the gate below hyper, the service above it, and the task around it.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use super::scan::Violation;
+use super::{scan::Violation, tunnel::Tunnel};
 
 /// How long a client may take from the first byte of a head to its last.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,6 +25,8 @@ pub struct Flow {
     in_head: Cell<bool>,
     violation: Cell<Option<Violation>>,
     overdue: Cell<bool>,
+    /// What the connection becomes once its last answer is sent.
+    tunnel: RefCell<Option<Box<Tunnel>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +49,17 @@ impl Flow {
             in_head: Cell::new(false),
             violation: Cell::new(None),
             overdue: Cell::new(false),
+            tunnel: RefCell::default(),
         })
+    }
+
+    /// The answer about to be given is the last one of HTTP on this connection: a tunnel follows.
+    pub fn switch(&self, tunnel: Tunnel) {
+        self.tunnel.replace(Some(Box::new(tunnel)));
+    }
+
+    pub(super) fn take_tunnel(&self) -> Option<Box<Tunnel>> {
+        self.tunnel.take()
     }
 
     /// What the scanner found, if anything. It stays found.

@@ -25,6 +25,11 @@ impl<S> Gate<S> {
         Self { stream, scanner: Scanner::default(), flow }
     }
 
+    /// The socket, once it no longer speaks HTTP.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
+
     /// The bytes pass even so: hyper then calls the service, which sees the
     /// flow's mark and answers 400. (A malformed chunk hyper refuses itself.)
     fn inspect(&mut self, bytes: &[u8]) {

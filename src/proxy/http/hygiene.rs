@@ -4,9 +4,12 @@
 //! before the guard adds its own fields (RFC 9110 §7.6.1).
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{self, AUTHORIZATION, CONNECTION, HOST},
+    request::Parts,
 };
+
+use super::websocket::Handshake;
 
 /// The beginning of every field that only the guard may set.
 pub const IDENTITY_PREFIX: &str = "x-keywire-";
@@ -23,9 +26,15 @@ pub enum HygieneError {
     /// More than one `Authorization`.
     #[error("the request has more than one Authorization")]
     DuplicateAuthorization,
-    /// Any `Upgrade` (h2c above all).
-    #[error("the request asks for an Upgrade, which is not served here; configure the client for plain HTTP/1.1")]
+    /// Any `Upgrade` (h2c above all) but a whole and valid handshake of a websocket.
+    #[error("the request asks for an Upgrade other than a websocket's; HTTP/2 is served to who begins with it")]
     UpgradeRefused,
+    /// HTTP/2's `CONNECT`, or a `:scheme` that is none of a web server.
+    #[error("the request has a method or scheme of a tunnel or of another protocol")]
+    InvalidTarget,
+    /// More than one `Content-Length` in HTTP/2, or one that is no number.
+    #[error("the message's length is not given once and in digits")]
+    InvalidLength,
     /// A field that tells some servers another method or path.
     #[error("the request has a header that overrides its method or path")]
     OverrideHeader,
@@ -43,13 +52,22 @@ enum Fate {
     Host,
     Authorization,
     Connection,
+    Upgrade,
     Drop,
 }
 
-/// Checks a request's fields and takes out what must not go on, the
-/// `Authorization` among it, which is returned.
-pub fn clean_request(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, HygieneError> {
-    let (mut hosts, mut authorizations, mut connection) = (0, 0, false);
+/// What was taken out of a request's fields for others to look at.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The one `Authorization`, or what a websocket's client has instead.
+    pub authorization: Option<HeaderValue>,
+    /// The request asks for a websocket.
+    pub websocket: Option<Handshake>,
+}
+
+/// Checks a request's fields and takes out what must not go on.
+pub fn clean_request(headers: &mut HeaderMap) -> Result<Taken, HygieneError> {
+    let (mut hosts, mut authorizations, mut connection, mut upgrade) = (0, 0, false, false);
     let mut dropped: Vec<HeaderName> = Vec::new();
     for (name, value) in headers.iter() {
         match fate(name)? {
@@ -60,6 +78,7 @@ pub fn clean_request(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Hyg
             }
             Fate::Authorization => authorizations += 1,
             Fate::Connection => connection = true,
+            Fate::Upgrade => upgrade = true,
             Fate::Drop => dropped.push(name.clone()),
         }
     }
@@ -69,6 +88,7 @@ pub fn clean_request(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Hyg
     if authorizations > 1 {
         return Err(HygieneError::DuplicateAuthorization);
     }
+    let mut websocket = if upgrade { Some(Handshake::take(headers)?) } else { None };
     if connection {
         nominated(headers, &mut dropped)?;
         headers.remove(CONNECTION);
@@ -76,7 +96,69 @@ pub fn clean_request(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Hyg
     for name in dropped {
         headers.remove(name);
     }
-    Ok(if authorizations == 0 { None } else { headers.remove(AUTHORIZATION) })
+    let of_websocket = websocket.as_mut().and_then(Handshake::take_authorization);
+    let authorization = match (authorizations, of_websocket) {
+        (0, of_websocket) => of_websocket,
+        (_, None) => headers.remove(AUTHORIZATION),
+        (_, Some(_)) => return Err(HygieneError::DuplicateAuthorization),
+    };
+    Ok(Taken { authorization, websocket })
+}
+
+/// Makes of the head of an HTTP/2 request what HTTP/1.1 has: one `Host`, a path, one `Cookie`. The fields that belong to a
+/// connection the library has refused by now.
+pub fn as_http1(parts: &mut Parts) -> Result<(), HygieneError> {
+    let is_web = matches!(parts.uri.scheme_str(), Some("http" | "https"));
+    let Some(authority) = parts.uri.authority().filter(|_| is_web && parts.method != Method::CONNECT) else {
+        let is_without = parts.uri.authority().is_none() && parts.method != Method::CONNECT;
+        return Err(if is_without { HygieneError::InvalidHost } else { HygieneError::InvalidTarget });
+    };
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| HygieneError::InvalidHost)?;
+    let headers = &mut parts.headers;
+    if headers.get_all(HOST).iter().any(|other| !other.as_bytes().eq_ignore_ascii_case(host.as_bytes())) {
+        return Err(HygieneError::InvalidHost);
+    }
+    headers.insert(HOST, host);
+    check_length(headers)?;
+    join_cookies(headers)?;
+    // Behind the authority there is a path, or the library has refused it.
+    let path = parts.uri.path_and_query().cloned().ok_or(HygieneError::InvalidTarget)?;
+    parts.uri = Uri::from(path);
+    Ok(())
+}
+
+fn check_length(headers: &HeaderMap) -> Result<(), HygieneError> {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+    match (lengths.next(), lengths.next()) {
+        (None, _) => Ok(()),
+        (Some(one), None) if is_number(one) => Ok(()),
+        (Some(_), _) => Err(HygieneError::InvalidLength),
+    }
+}
+
+/// HTTP/2 may send cookies one by one; HTTP/1.1 may not (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) -> Result<(), HygieneError> {
+    let cookies: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1 {
+        let joined = HeaderValue::from_bytes(&cookies.join(&b"; "[..])).map_err(|_| HygieneError::AliasedHeader)?;
+        headers.insert(header::COOKIE, joined);
+    }
+    Ok(())
+}
+
+/// Takes out of the fields behind a body what would be refused or taken out in front of it.
+pub fn clean_trailers(trailers: &mut HeaderMap) {
+    let dropped = |name: &&HeaderName| !matches!(fate(name), Ok(Fate::Keep)) || is_of_content(name.as_str());
+    let dropped: Vec<HeaderName> = trailers.keys().filter(dropped).cloned().collect();
+    for name in dropped {
+        trailers.remove(name);
+    }
+}
+
+/// RFC 9110 §6.5.1: what says how a message is to be read stands in front of it.
+fn is_of_content(name: &str) -> bool {
+    name.starts_with("content-") || name.starts_with("sec-")
 }
 
 /// Whose upstream answers.
@@ -113,7 +195,8 @@ fn fate(name: &HeaderName) -> Result<Fate, HygieneError> {
         "host" => Ok(Fate::Host),
         "authorization" => Ok(Fate::Authorization),
         "connection" => Ok(Fate::Connection),
-        "upgrade" | "http2-settings" => Err(HygieneError::UpgradeRefused),
+        "upgrade" => Ok(Fate::Upgrade),
+        "http2-settings" => Err(HygieneError::UpgradeRefused),
         _ if is_override(text) => Err(HygieneError::OverrideHeader),
         // hyper frames the upstream's message anew and answers `Expect` itself.
         "expect" => Ok(Fate::Drop),
@@ -256,7 +339,8 @@ mod tests {
         ];
         assert_eq!(left(&sent), Ok(["accept", "host", "my_header"].map(str::to_owned).to_vec()));
         let mut headers = map(&sent);
-        assert_eq!(clean_request(&mut headers), Ok(Some(HeaderValue::from_static("Bearer x"))));
+        let taken = clean_request(&mut headers).map(|taken| taken.authorization);
+        assert_eq!(taken, Ok(Some(HeaderValue::from_static("Bearer x"))));
     }
 
     #[test]
@@ -289,6 +373,69 @@ mod tests {
         ] {
             assert_eq!(left(fields), Err(error), "{fields:?}");
         }
+    }
+
+    /// The fields that an HTTP/1.1 request would have had, and its target.
+    fn localised(method: &str, uri: &str, fields: &[(&str, &str)]) -> Result<(HeaderMap, String), HygieneError> {
+        let request = http::Request::builder().method(method).uri(uri).body(());
+        let Ok((mut parts, ())) = request.map(http::Request::into_parts) else { panic!("{method} {uri}") };
+        parts.headers = map(fields);
+        as_http1(&mut parts).map(|()| (parts.headers, parts.uri.to_string()))
+    }
+
+    #[test]
+    fn a_head_of_http2_becomes_one_of_http1() {
+        let (headers, target) = match localised(
+            "GET",
+            "https://iris:8080/v2?x=1",
+            &[("host", "IRIS:8080"), ("cookie", "a=1"), ("cookie", "b=2"), ("content-length", "0")],
+        ) {
+            Ok(found) => found,
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(target, "/v2?x=1");
+        let expected = [("host", "iris:8080"), ("cookie", "a=1; b=2"), ("content-length", "0")];
+        assert_eq!(headers, map(&expected));
+    }
+
+    #[test]
+    fn what_is_no_request_to_a_web_server_is_refused() {
+        use HygieneError::*;
+        for (method, uri, fields, error) in [
+            ("GET", "/v2", &[][..], InvalidHost),
+            ("GET", "/v2", &[("host", "a")], InvalidHost),
+            ("GET", "http://a/v2", &[("host", "b")], InvalidHost),
+            ("GET", "http://a/v2", &[("host", "a"), ("host", "b")], InvalidHost),
+            ("CONNECT", "a:80", &[], InvalidTarget),
+            ("CONNECT", "http://a/v2", &[], InvalidTarget),
+            ("GET", "ftp://a/v2", &[], InvalidTarget),
+            ("POST", "http://a/v2", &[("content-length", "1"), ("content-length", "1")], InvalidLength),
+            ("POST", "http://a/v2", &[("content-length", "+1")], InvalidLength),
+            ("POST", "http://a/v2", &[("content-length", "1, 1")], InvalidLength),
+        ] {
+            assert_eq!(localised(method, uri, fields), Err(error), "{method} {uri} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn trailers_say_nothing_that_the_head_may_not() {
+        let mut trailers = map(&[
+            ("grpc-status", "0"),
+            ("x-checksum", "1"),
+            ("x-keywire-subject", "root"),
+            ("x_keywire_subject", "root"),
+            ("authorization", "Bearer x"),
+            ("host", "b"),
+            ("content-length", "1"),
+            ("content-type", "text/plain"),
+            ("x-forwarded-for", "1"),
+            ("te", "trailers"),
+            ("connection", "close"),
+            ("upgrade", "h2c"),
+            ("x-http-method-override", "PUT"),
+        ]);
+        clean_trailers(&mut trailers);
+        assert_eq!(trailers, map(&[("grpc-status", "0"), ("x-checksum", "1")]));
     }
 
     #[test]

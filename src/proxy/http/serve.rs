@@ -1,4 +1,4 @@
-//! One accepted connection, from its first byte to its end.
+//! One accepted connection that speaks HTTP/1.1, from its first byte to its end.
 
 use std::{
     convert::Infallible,
@@ -73,34 +73,38 @@ where
     let io = TokioIo::new(Gate::new(stream, Rc::clone(&flow)));
     let service = service_fn(|request| answer(Rc::clone(&flow), Rc::clone(&handler), request));
     // Time limits are the watch's: hyper's would set up a timer per request.
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .max_header_size(MAX_HEAD)
         .max_buf_size(MAX_BUFFER)
         .header_read_timeout(None)
         .serve_connection(io, service);
-    let mut connection = pin!(connection);
     let mut drained = pin!(drain.wait());
     let mut watch = Watch::new(&flow);
     let (mut draining, mut registered) = (false, false);
-    poll_fn(|cx| {
+    let has_ended_well = poll_fn(|cx| {
         // Polled once, which registers this task; from then on the flag tells.
         let first = !std::mem::replace(&mut registered, true);
         if !draining && (drain.begun() || first && drained.as_mut().poll(cx).is_ready()) {
             draining = true;
-            connection.as_mut().graceful_shutdown();
+            Pin::new(&mut connection).graceful_shutdown();
         }
         loop {
-            if connection.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
+            if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(ended.is_ok());
             }
             match watch.poll(&flow, cx) {
                 Verdict::Wait => return Poll::Pending,
                 Verdict::PollAgain => {}
-                Verdict::End => return Poll::Ready(()),
+                Verdict::End => return Poll::Ready(false),
             }
         }
     })
     .await;
+    if let (true, Some(tunnel)) = (has_ended_well, flow.take_tunnel()) {
+        let parts = connection.into_parts();
+        // On the heap: the many that never become one need not be larger for it.
+        Box::pin(tunnel.run(parts.io.into_inner().into_inner(), parts.read_buf)).await;
+    }
 }
 
 async fn answer<H: Handler>(

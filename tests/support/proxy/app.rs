@@ -89,6 +89,10 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
             let mut scripted = state.scripted.lock().expect("lock");
             (!scripted.is_empty()).then(|| scripted.remove(0))
         };
+        if let Some(answer) = scripted.as_ref().filter(|answer| answer.starts_with("HTTP/1.1 101 ")) {
+            let _ = stream.write_all(answer.as_bytes()).await;
+            return echo(stream, buffer).await;
+        }
         let done = match scripted {
             Some(answer) => stream.write_all(answer.as_bytes()).await,
             None if head.starts_with("post /v2/models/iris/generate_stream ") => events(&mut stream).await,
@@ -98,6 +102,20 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
             }
         };
         if done.is_err() {
+            return;
+        }
+    }
+}
+
+/// Another protocol: what comes goes back, and a last word at the end.
+async fn echo(mut stream: TcpStream, mut buffer: Vec<u8>) {
+    loop {
+        if stream.write_all(&buffer).await.is_err() {
+            return;
+        }
+        buffer.clear();
+        if more(&mut stream, &mut buffer).await.is_none() {
+            let _ = stream.write_all(b"bye").await;
             return;
         }
     }

@@ -85,6 +85,11 @@ impl Connection {
         true
     }
 
+    /// Says that nothing more will be sent.
+    pub async fn finish(&mut self) {
+        self.stream.shutdown().await.expect("shuts down");
+    }
+
     /// Whether the other side has closed.
     pub async fn closed(&mut self) -> bool {
         self.more().await.is_none()

@@ -3,6 +3,8 @@
 
 pub mod app;
 pub mod client;
+pub mod grpc;
+pub mod h2;
 pub mod issuer;
 pub mod keys;
 pub mod operator;

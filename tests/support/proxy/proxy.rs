@@ -124,6 +124,12 @@ impl Proxy {
         fs::write(&staged, text).and_then(|()| fs::rename(&staged, &path)).expect("written");
     }
 
+    /// The guard's document as it was written last.
+    pub fn document(&self) -> Value {
+        let text = fs::read_to_string(self.directory.path().join("guard/guard.json")).expect("read");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
     pub fn remove(&self, name: &str) {
         fs::remove_file(self.directory.path().join(name)).expect("removed");
     }
