@@ -9,6 +9,7 @@ mod conformance;
 mod cors;
 mod documents;
 mod egress;
+mod introspection;
 mod limits;
 mod metadata;
 mod models;

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, request::Parts};
 use super::{
     audit::Record,
     identity::Caller,
-    refuse,
+    introspection, refuse,
     serve::GuardConnection,
     state::{PolicyState, View},
 };
@@ -22,6 +22,7 @@ use crate::{
     proxy::{
         http::{answer::Refusal, hygiene},
         tokens::{
+            introspect::{Introspector, Verdict},
             jwks::Issuer,
             verify::{Trust, VerifyError},
         },
@@ -52,6 +53,17 @@ pub(super) enum Stop {
     Refused(Refusal),
     /// The token's key is unknown: this issuer's keys may be older than it.
     FetchKeys(Arc<Issuer>),
+    /// The issuer's own word on the token is wanted, and not known.
+    Introspect(Arc<Introspector>),
+}
+
+/// What was done before a decision is made again.
+#[derive(Clone, Copy, Default)]
+struct Tried {
+    /// Keys were looked for.
+    keys: bool,
+    /// The issuer was asked, and said this.
+    said: Option<Verdict>,
 }
 
 impl Stop {
@@ -59,7 +71,7 @@ impl Stop {
     pub(super) fn into_refusal(self) -> Refusal {
         match self {
             Self::Refused(refusal) => refusal,
-            Self::FetchKeys(_) => refuse::no_policy(),
+            Self::FetchKeys(_) | Self::Introspect(_) => refuse::no_policy(),
         }
     }
 }
@@ -73,12 +85,18 @@ impl From<Refusal> for Stop {
 impl GuardConnection {
     /// Decides as much as the head tells.
     pub(super) async fn admit(&self, parts: &Parts, authorization: Option<&HeaderValue>) -> Result<Admitted, Refusal> {
-        match self.decide(parts, authorization, true) {
-            Ok(admitted) => Ok(admitted),
-            Err(Stop::Refused(refusal)) => Err(refusal),
-            Err(Stop::FetchKeys(issuer)) => {
-                issuer.refresh().await;
-                self.decide(parts, authorization, false).map_err(Stop::into_refusal)
+        let mut tried = Tried::default();
+        loop {
+            match self.decide(parts, authorization, tried) {
+                Ok(admitted) => return Ok(admitted),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::FetchKeys(issuer)) => {
+                    issuer.refresh().await;
+                    tried.keys = true;
+                }
+                Err(Stop::Introspect(introspector)) => {
+                    tried.said = Some(introspection::ask(&introspector, authorization).await);
+                }
             }
         }
     }
@@ -127,7 +145,7 @@ impl GuardConnection {
         Ok(Some(Route { models: ModelUse::One(model), ..route }))
     }
 
-    fn decide(&self, parts: &Parts, authorization: Option<&HeaderValue>, may_fetch: bool) -> Result<Admitted, Stop> {
+    fn decide(&self, parts: &Parts, authorization: Option<&HeaderValue>, tried: Tried) -> Result<Admitted, Stop> {
         let view = self.guard.view();
         let policy = self.policy(&view)?;
         let (Some(trust), Some(port)) = (&view.trust, policy.upstream(self.listen)) else {
@@ -139,7 +157,8 @@ impl GuardConnection {
             let (caller, endpoint, listing, wire) = (None, None, None, *wire);
             return Ok(Admitted { port, caller, endpoint, is_in_body: false, listing, wire, place: None });
         }
-        let caller = self.authenticate(policy, trust, route.as_ref(), authorization, may_fetch)?;
+        let caller = self.authenticate(policy, trust, route.as_ref(), authorization, !tried.keys)?;
+        self.introspected(&view, policy, route.as_ref(), (&caller, authorization), tried.said)?;
         let place = self.limit(policy, &caller, route.as_ref())?;
         self.authorize(&view, policy, &caller, route.as_ref())?;
         let is_in_body = route.as_ref().is_some_and(Route::is_in_body);

@@ -7,6 +7,7 @@ pub mod cors;
 pub mod counters;
 pub mod forward;
 pub mod identity;
+pub mod introspection;
 pub mod limits;
 pub mod metadata;
 pub mod read;
