@@ -188,7 +188,7 @@ impl Worker {
     pub fn samples(&self) -> bool {
         let seen = self.seen.get();
         self.seen.set(seen.wrapping_add(1));
-        seen % SAMPLED == 0
+        seen.is_multiple_of(SAMPLED)
     }
 
     /// The memory for request bodies that are read as a whole.
