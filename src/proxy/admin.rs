@@ -106,6 +106,7 @@ impl Admin {
                 "listeners": policy.listeners,
                 "resource": policy.resource.as_ref().map(|resource| &resource.url),
                 "cors": policy.cors.as_ref().map(Origins::all),
+                "introspection": policy.introspection.as_ref().map(|introspection| &introspection.url),
                 "limits": policy.limits.map(|limits| limits.source),
             }),
         };

@@ -112,7 +112,7 @@ fn shared(args: &Args, clock: Clock) -> Result<Arc<Shared>, StartError> {
         AuditLog::open(path.clone(), lost).map_err(|error| StartError::Audit { path: path.clone(), error })
     };
     let audit_log = args.audit_file.as_ref().map(open).transpose()?;
-    let guard = GuardState::new(args.guard_identity.clone(), clock.clone(), Arc::clone(&metrics));
+    let guard = GuardState::new(args.guard_identity.clone(), args.tokens.clone(), clock.clone(), Arc::clone(&metrics));
     let egress = EgressState::new(args.egress_identity.clone(), args.tokens.clone(), clock, Arc::clone(&metrics));
     Ok(Arc::new(Shared {
         audit_log,

@@ -14,6 +14,7 @@ mod forms;
 mod graphql;
 mod grpc;
 mod h2;
+mod introspection;
 mod limits;
 mod mcp;
 mod metadata;

@@ -8,7 +8,7 @@ use crate::core::{
     permission::Permission,
     policy::{
         cors::{InvalidOrigin, Origins},
-        document::{Access, Grant, GuardPolicy, Listener, Protocol, Subject, TrustedIssuer},
+        document::{Access, Grant, GuardPolicy, Introspection, Listener, Protocol, Subject, TrustedIssuer},
         limits::{CompiledLimits, InvalidLimits},
         resource::{InvalidResource, Resource},
         rule::{CompiledRule, RuleError},
@@ -39,6 +39,8 @@ pub struct CompiledPolicy {
     pub cors: Option<Origins>,
     /// How much each client may ask for.
     pub limits: Option<CompiledLimits>,
+    /// Where the issuer is asked of each token.
+    pub introspection: Option<Introspection>,
     rules: Vec<CompiledRule>,
     models: Option<HashSet<Box<str>>>,
     grants: HashMap<Box<str>, Vec<CompiledGrant>>,
@@ -101,6 +103,7 @@ impl CompiledPolicy {
             resource,
             cors,
             limits,
+            introspection,
             grants,
         } = document;
         if !quotable(&audience) || !quotable(&role_client) {
@@ -119,6 +122,7 @@ impl CompiledPolicy {
             rules: rules.iter().map(CompiledRule::compile).collect::<Result<_, _>>()?,
             models: models.map(set),
             resource: resource.as_deref().map(Resource::parse).transpose()?,
+            introspection,
             limits: limits.map(CompiledLimits::compile).transpose()?,
             cors: cors.as_ref().map(Origins::compile).transpose()?,
             grants: index(grants),

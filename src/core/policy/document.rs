@@ -53,6 +53,9 @@ pub struct GuardPolicy {
     /// How much each client may ask for; `None`: as much as the application bears.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// The issuer is asked whether a token still counts; `None`: a token counts until it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<Introspection>,
     /// Who may do what. A call needs one grant that covers it **and** the role in its token.
     pub grants: Vec<Grant>,
 }
@@ -80,6 +83,19 @@ pub struct Limits {
     /// How many calls may be in progress at once, streams until their end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrent: Option<u32>,
+}
+
+/// Where the issuer is asked whether a token still counts (RFC 7662). The guard logs in there with the file `keycloak` of its
+/// tokens directory as a JWT client assertion (RFC 7523).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Introspection {
+    /// The introspection endpoint, as reached from the guard.
+    pub url: String,
+    /// As in [`TrustedIssuer::ca`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
 }
 
 /// An issuer whose keys verify tokens.

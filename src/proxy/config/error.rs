@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{core::policy::compiled::CompileError, proxy::egress::state::EgressError};
+use crate::{
+    core::policy::compiled::CompileError,
+    proxy::{egress::state::EgressError, http::connect::OriginError},
+};
 
 /// Why a file is no configuration. The last good one stays in force.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -39,6 +42,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why.
         error: CompileError,
+    },
+    /// An introspection endpoint that cannot be used.
+    #[error("{}: guard.introspection: {error}", path.display())]
+    Introspection {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: OriginError,
     },
     /// An egress configuration that cannot be.
     #[error("{}: egress: {error}", path.display())]

@@ -18,10 +18,10 @@ pub use error::ConfigError;
 pub use settings::Settings;
 pub use watch::{Halves, start};
 
-use super::{args::Args, egress::state::EgressState};
+use super::{args::Args, egress::state::EgressState, http::fetch::Resource};
 use crate::core::policy::{
     compiled::CompiledPolicy,
-    document::{EgressConfig, GuardPolicy},
+    document::{EgressConfig, GuardPolicy, Introspection},
 };
 
 /// The file's JSON Schema, as `--schema` prints it; a test keeps it current.
@@ -68,6 +68,10 @@ impl Config {
         if let Some(policy) = &self.guard {
             let refused = |error| ConfigError::Guard { path: path.to_owned(), error };
             CompiledPolicy::compile(policy.clone()).map_err(refused)?;
+            if let Some(Introspection { url, ca }) = &policy.introspection {
+                let refused = |error| ConfigError::Introspection { path: path.to_owned(), error };
+                Resource::new(url, ca.as_deref()).map_err(refused)?;
+            }
         }
         if let Some(egress) = &self.egress {
             EgressState::check(egress).map_err(|error| ConfigError::Egress { path: path.to_owned(), error })?;

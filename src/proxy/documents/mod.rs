@@ -11,6 +11,7 @@ use crate::{
     core::{name::Ref, policy::compiled::CompileError},
     proxy::{
         egress::state::EgressError,
+        http::connect::OriginError,
         metrics::{HalfLabels, Metrics},
     },
 };
@@ -57,6 +58,9 @@ pub enum ApplyError {
     /// A guard policy that cannot be.
     #[error(transparent)]
     Policy(#[from] CompileError),
+    /// An introspection endpoint that cannot be used.
+    #[error("introspection: {0}")]
+    Introspection(#[from] OriginError),
     /// An egress configuration that cannot be.
     #[error(transparent)]
     Egress(#[from] EgressError),
@@ -69,6 +73,7 @@ impl ApplyError {
             Self::Malformed(_) | Self::NoNumber => "malformed",
             Self::WrongObject(_) => "wrong_object",
             Self::Policy(error) => error.into(),
+            Self::Introspection(_) => "introspection",
             Self::Egress(error) => error.into(),
         }
     }

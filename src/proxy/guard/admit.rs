@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, StatusCode, Uri, Version, request::Parts};
 use super::{
     audit::Record,
     identity::Caller,
-    mcp, refuse,
+    introspection, mcp, refuse,
     serve::GuardConnection,
     state::{PolicyState, View},
     travel::Travel,
@@ -26,6 +26,7 @@ use crate::{
             hygiene::{self, HygieneError, Taken},
         },
         tokens::{
+            introspect::{Introspector, Verdict},
             jwks::Issuer,
             verify::{Trust, VerifyError},
         },
@@ -58,6 +59,17 @@ pub(super) enum Stop {
     Refused(Refusal),
     /// The token's key is unknown: this issuer's keys may be older than it.
     FetchKeys(Arc<Issuer>),
+    /// The issuer's own word on the token is wanted, and not known.
+    Introspect(Arc<Introspector>),
+}
+
+/// What was done before a decision is made again.
+#[derive(Clone, Copy, Default)]
+struct Tried {
+    /// Keys were looked for.
+    keys: bool,
+    /// The issuer was asked, and said this.
+    said: Option<Verdict>,
 }
 
 impl Stop {
@@ -65,7 +77,7 @@ impl Stop {
     pub(super) fn into_refusal(self) -> Refusal {
         match self {
             Self::Refused(refusal) => refusal,
-            Self::FetchKeys(_) => refuse::no_policy(),
+            Self::FetchKeys(_) | Self::Introspect(_) => refuse::no_policy(),
         }
     }
 }
@@ -79,12 +91,18 @@ impl From<Refusal> for Stop {
 impl GuardConnection {
     /// Decides as much as the head tells.
     pub(super) async fn admit(&self, parts: &Parts, authorization: Option<&HeaderValue>) -> Result<Admitted, Refusal> {
-        match self.decide(parts, authorization, true) {
-            Ok(admitted) => Ok(admitted),
-            Err(Stop::Refused(refusal)) => Err(refusal),
-            Err(Stop::FetchKeys(issuer)) => {
-                issuer.refresh().await;
-                self.decide(parts, authorization, false).map_err(Stop::into_refusal)
+        let mut tried = Tried::default();
+        loop {
+            match self.decide(parts, authorization, tried) {
+                Ok(admitted) => return Ok(admitted),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::FetchKeys(issuer)) => {
+                    issuer.refresh().await;
+                    tried.keys = true;
+                }
+                Err(Stop::Introspect(introspector)) => {
+                    tried.said = Some(introspection::ask(&introspector, authorization).await);
+                }
             }
         }
     }
@@ -163,7 +181,7 @@ impl GuardConnection {
         Ok(Some(Route { models, ..route }))
     }
 
-    fn decide(&self, parts: &Parts, authorization: Option<&HeaderValue>, may_fetch: bool) -> Result<Admitted, Stop> {
+    fn decide(&self, parts: &Parts, authorization: Option<&HeaderValue>, tried: Tried) -> Result<Admitted, Stop> {
         let view = self.guard.view();
         let policy = self.policy(&view)?;
         let (Some(trust), Some(port)) = (&view.trust, policy.upstream(self.listen)) else {
@@ -185,7 +203,8 @@ impl GuardConnection {
                 place: None,
             });
         }
-        let caller = self.authenticate(policy, trust, route.as_ref(), authorization, may_fetch)?;
+        let caller = self.authenticate(policy, trust, route.as_ref(), authorization, !tried.keys)?;
+        self.introspected(&view, policy, route.as_ref(), (&caller, authorization), tried.said)?;
         let place = self.limit(policy, &caller, route.as_ref())?;
         self.authorize(&view, policy, &caller, route.as_ref())?;
         let is_in_body = route.as_ref().is_some_and(Route::is_in_body);

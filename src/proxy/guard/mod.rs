@@ -9,6 +9,7 @@ pub mod forward;
 pub mod graphql;
 pub mod grpc;
 pub mod identity;
+pub mod introspection;
 pub mod limits;
 pub mod mcp;
 pub mod metadata;

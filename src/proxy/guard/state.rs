@@ -1,9 +1,12 @@
 //! What a guard knows: its policy and its issuers' keys. Written by the control
 //! thread, read by the workers without a lock.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -16,14 +19,16 @@ use crate::{
         name::Ref,
         policy::{
             compiled::CompiledPolicy,
-            document::{GuardPolicy, TrustedIssuer},
+            document::{GuardPolicy, Introspection, TrustedIssuer},
         },
     },
     proxy::{
         clock::Clock,
         documents::{ApplyError, Consumer, Numbered},
+        http::connect::OriginError,
         metrics::{Metrics, NamedLabels},
         tokens::{
+            introspect::Introspector,
             jwks::{Issuer, JwksError},
             keys::KeySet,
             verify::{Trust, TrustedKeys},
@@ -60,6 +65,8 @@ pub struct View {
     pub metadata: Option<Metadata>,
     /// What is counted.
     pub counters: Counters,
+    /// The issuer's own word on tokens, where the policy asks for it.
+    pub introspector: Option<Arc<Introspector>>,
 }
 
 /// One guard. Shared by all threads.
@@ -67,6 +74,8 @@ pub struct GuardState {
     clock: Clock,
     metrics: Arc<Metrics>,
     identity: Option<Ref>,
+    /// Where the projected tokens are.
+    tokens: PathBuf,
     /// None only where the system has no randomness.
     sessions: Option<Sessions>,
     view: ArcSwap<View>,
@@ -81,6 +90,7 @@ struct Inputs {
     /// The endpoint of the first document; later ones must be for the same.
     endpoint: Option<Ref>,
     keepers: Vec<Keeper>,
+    introspector: Option<Arc<Introspector>>,
 }
 
 /// An issuer in force, and the task that keeps its keys.
@@ -98,11 +108,11 @@ impl Drop for Keeper {
 
 impl GuardState {
     /// A guard that knows nothing, and so refuses everything. With `identity` it
-    /// takes only that endpoint's documents.
-    pub fn new(identity: Option<Ref>, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
+    /// takes only that endpoint's documents. `tokens` is the directory of what it logs in with, where a policy wants it to.
+    pub fn new(identity: Option<Ref>, tokens: PathBuf, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
         let view = View { counters: Counters::without(&metrics.decisions), ..View::default() };
         let (view, usages, sessions) = (ArcSwap::from_pointee(view), Usages::default(), Sessions::new());
-        Arc::new(Self { clock, metrics, identity, sessions, view, usages, inputs: Mutex::default() })
+        Arc::new(Self { clock, metrics, identity, tokens, sessions, view, usages, inputs: Mutex::default() })
     }
 
     /// Signs sessions of the Model Context Protocol.
@@ -168,6 +178,22 @@ impl GuardState {
             .collect();
     }
 
+    /// The same as before where the policy says the same: its answers are still good.
+    fn introspector(
+        &self,
+        inputs: &Inputs,
+        wanted: Option<&Introspection>,
+    ) -> Result<Option<Arc<Introspector>>, OriginError> {
+        let Some(wanted) = wanted else { return Ok(None) };
+        match &inputs.introspector {
+            Some(known) if known.document() == wanted => Ok(Some(Arc::clone(known))),
+            _ => {
+                let made = Introspector::new(wanted.clone(), self.tokens.clone(), self.clock.clone())?;
+                Ok(Some(Arc::new(made)))
+            }
+        }
+    }
+
     fn keeper(self: &Arc<Self>, issuer: Arc<Issuer>) -> Keeper {
         let (guard, kept) = (Arc::downgrade(self), Arc::clone(&issuer));
         let publish = move |fetched| {
@@ -215,6 +241,7 @@ impl GuardState {
                     endpoint: HeaderValue::from_str(&policy.endpoint.to_string()).ok(),
                     metadata: Metadata::of(policy),
                     counters: Counters::of(policy, &self.metrics.decisions),
+                    introspector: inputs.introspector.clone(),
                 }
             }
             PolicyState::Missing | PolicyState::Deleted => View {
@@ -241,8 +268,10 @@ impl Consumer for GuardState {
             return Err(ApplyError::WrongObject(document.endpoint));
         }
         let policy = CompiledPolicy::compile(document)?;
-        self.metrics.guard_number.set(i64::try_from(policy.number).unwrap_or(i64::MAX));
         let mut inputs = self.inputs();
+        let introspector = self.introspector(&inputs, policy.introspection.as_ref())?;
+        self.metrics.guard_number.set(i64::try_from(policy.number).unwrap_or(i64::MAX));
+        inputs.introspector = introspector;
         inputs.endpoint = Some(policy.endpoint.clone());
         self.keep_issuers(&mut inputs, &policy);
         self.usages.retain(|client| !policy.grants_of(client).is_empty());

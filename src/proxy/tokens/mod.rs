@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod claims;
 pub mod compact;
+pub mod introspect;
 pub mod jwks;
 pub mod keys;
 pub mod refresh;
