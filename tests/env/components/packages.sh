@@ -26,7 +26,6 @@ declare -A PACKAGE_FILES=(
 # Only the benchmark's.
 declare -A BENCH_PACKAGE_FILES=(
 	[nginx-light]=/usr/sbin/nginx
-	[wrk]=/usr/bin/wrk
 )
 
 # Only the contract tests'.
