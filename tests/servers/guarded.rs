@@ -71,11 +71,17 @@ impl Guarded {
     pub async fn granting(server: Server, port: u16, protocol: &str, grants: &[Value]) -> Self {
         let issuer = Issuer::start().await;
         let mut proxy = Proxy::prepare();
-        let policy = json!({
+        let mut policy = json!({
             "number": 100, "endpoint": {"namespace": "vision", "name": "iris"}, "audience": ENDPOINT, "roleClient": ENDPOINT,
             "issuers": [{"issuer": issuer.url(), "jwksUrl": issuer.jwks_url()}], "protocol": protocol, "grants": grants,
             "listeners": [{"name": "http", "listen": 0, "upstream": port}],
         });
+        // Clients of these are told by the guard where it is.
+        if let Some(path) =
+            [("A2A", ""), ("MCP", "/mcp")].iter().find_map(|(known, path)| (*known == protocol).then_some(path))
+        {
+            policy["resource"] = json!(format!("http://{}{path}", proxy.guard_address()));
+        }
         proxy.write("guard/guard.json", &proxy.with_ports(&policy).to_string());
         proxy.start(&Setup { guard: true, ..Setup::default() });
         proxy.until_ready().await;

@@ -49,6 +49,14 @@ async fn v1() {
 async fn v2() {
     let guarded = Guarded::new(server().await, "OpenInference", &["read", "predict"], &["small"]).await;
     one_of_two(&guarded, "v2").await;
+    one_of_two(&guarded, "v1").await;
+    for path in ["/v1/models", "/v2/models"] {
+        let mut shown = vec![];
+        for who in [Who::Granted, Who::Narrowed] {
+            shown.push(guarded.call(who, "GET", path).await.json()["models"].clone());
+        }
+        assert_eq!(shown, [json!(["small", "large"]), json!(["small"])], "{path}");
+    }
     for (path, status) in [("/v2", 200), ("/v2/models/small", 200), ("/v2/models/large", 403), ("/openapi.json", 403)] {
         assert_eq!(guarded.call(Who::Narrowed, "GET", path).await.status, status, "{path}");
     }

@@ -9,6 +9,12 @@ mod process;
 #[path = "../support/proxy/mod.rs"]
 mod support;
 
+mod a2a;
+mod dagster;
 mod kserve;
 mod litellm;
+mod mcp;
+mod mlflow;
 mod mlserver;
+mod mlserver_grpc;
+mod prefect;

@@ -43,7 +43,9 @@ async fn visits(guarded: &Guarded, mode: &str, version: &str) {
     assert_eq!((&told["version"], &told["add"]), (&json!(version), &json!(["42"])));
 
     let told = guarded.client(Who::Narrowed, client(mode)).await;
-    for (member, names) in [("tools", json!(["add"])), ("resources", json!(["notes://public"])), ("prompts", json!(["greet"]))] {
+    for (member, names) in
+        [("tools", json!(["add"])), ("resources", json!(["notes://public"])), ("prompts", json!(["greet"]))]
+    {
         assert_eq!(told[member], names, "{mode} {told}");
     }
     for (member, answer) in [("add", "42"), ("public", "everybody may read this"), ("greet", "Greet Ada.")] {
@@ -80,12 +82,18 @@ async fn stateless() {
     let guarded = guarded("sse").await;
     visits(&guarded, "auto", "2026-07-28").await;
     heads_and_bodies_agree(&guarded).await;
+    // Whoever is refused is told where tokens come from.
+    let path = "/.well-known/oauth-protected-resource/mcp";
+    let metadata = guarded.call(Who::Nobody, "GET", path).await;
+    assert_eq!(metadata.json()["resource"], json!(format!("http://{}/mcp", guarded.address())), "{metadata:?}");
+    let refused = send(&guarded, Who::Nobody, "Host: a\r\n", "{}").await;
+    let challenge = refused.header("www-authenticate").unwrap_or_default();
+    assert!(refused.status == 401 && challenge.contains(path), "{challenge}");
 }
 
 async fn send(guarded: &Guarded, who: Who, head: &str, body: &str) -> Answer {
     let token = guarded.token(who).map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let request =
-        format!("POST /mcp HTTP/1.1\r\n{token}{ACCEPT}{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let request = format!("POST /mcp HTTP/1.1\r\n{token}{ACCEPT}{head}Content-Length: {}\r\n\r\n{body}", body.len());
     raw(guarded.address(), request).await.expect("an answer")
 }
 
@@ -118,10 +126,14 @@ async fn sessions_have_owners(guarded: &Guarded) {
 
 async fn heads_and_bodies_agree(guarded: &Guarded) {
     let call = |name: &str| {
-        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}","arguments":{{"a":1,"b":2,"what":"it"}},{META}}}}}"#)
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}","arguments":{{"a":1,"b":2,"what":"it"}},{META}}}}}"#
+        )
     };
     let head = |method: &str, name: &str| {
-        format!("Host: tools.vision.svc:8080\r\nMcp-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\nMcp-Name: {name}\r\n")
+        format!(
+            "Host: tools.vision.svc:8080\r\nMcp-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\nMcp-Name: {name}\r\n"
+        )
     };
     for (who, method, name, body, status) in [
         (Who::Narrowed, "tools/call", "add", call("add"), 200),
@@ -138,6 +150,6 @@ async fn heads_and_bodies_agree(guarded: &Guarded) {
         assert_eq!(answer.status, status, "{who:?} {method} {name} {body} {}", answer.body);
     }
     // Without the version in the head the server takes it for the session era, where it has no session.
-    let unversioned = format!("Host: a\r\nMcp-Method: tools/call\r\nMcp-Name: add\r\n");
-    assert_eq!(send(guarded, Who::Granted, &unversioned, &call("add")).await.status, 400);
+    let unversioned = "Host: a\r\nMcp-Method: tools/call\r\nMcp-Name: add\r\n";
+    assert_eq!(send(guarded, Who::Granted, unversioned, &call("add")).await.status, 400);
 }

@@ -28,13 +28,16 @@ from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import StateType
 from prefect.events import Event, Resource
 from prefect.events.clients import get_events_client, get_events_subscriber
+from prefect.workers.process import ProcessWorker
 
 POOL, DEPLOYMENT = "metal", "doubled/nightly"
 
 
 async def deploy(folder):
+    # A pool that has no template yet would be given it by its first worker, who then needs the right to change pools.
+    template = ProcessWorker.get_default_base_job_template()
     async with get_client() as client:
-        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
     source = await flow.from_source(source=folder, entrypoint="prefect_flow.py:doubled")
     return {"deployment": str(await source.deploy(name="nightly", work_pool_name=POOL, print_next_steps=False))}
 
