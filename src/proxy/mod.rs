@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod args;
+pub mod certificate;
 pub mod clock;
 pub mod control;
 pub mod documents;

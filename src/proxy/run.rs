@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     admin::Admin,
     args::Args,
+    certificate::{self, GuardTls, Pair, PairError},
     clock::Clock,
     control::Half,
     documents::{ApplyError, stream::StreamSource},
@@ -47,6 +48,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// TLS could not be configured.
+    #[error("TLS could not be configured: {0}")]
+    Tls(#[from] rustls::Error),
     /// The admin port cannot be had.
     #[error("the admin address {address} cannot be bound: {error}")]
     Admin {
@@ -77,7 +81,7 @@ struct Bound {
 
 /// Starts everything. The sockets of the command line are bound when it returns.
 pub fn start(args: &Args, clock: Clock) -> Result<Running, StartError> {
-    let shared = shared(args, clock);
+    let shared = shared(args, clock)?;
     let (senders, workers) = start_workers(args, &shared)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
     let (stop, stopped) = oneshot::channel();
@@ -91,19 +95,21 @@ pub fn start(args: &Args, clock: Clock) -> Result<Running, StartError> {
     Ok(Running { shared, stop: Some(stop), control: Some(control), workers, admin, guard, egress })
 }
 
-fn shared(args: &Args, clock: Clock) -> Arc<Shared> {
+fn shared(args: &Args, clock: Clock) -> Result<Arc<Shared>, StartError> {
     let metrics = Arc::new(Metrics::default());
     let guard = GuardState::new(args.guard_identity.clone(), clock.clone(), Arc::clone(&metrics));
     let egress = EgressState::new(args.egress_identity.clone(), args.tokens.clone(), clock, Arc::clone(&metrics));
-    Arc::new(Shared {
+    let tls = args.guard_tls.as_ref().map(|_| GuardTls::new().map(Arc::new)).transpose()?;
+    Ok(Arc::new(Shared {
         guard,
+        tls,
         egress,
         metrics,
         drain: Drain::default(),
         audit: args.audit,
         upstream_timeout: Duration::from_secs(args.upstream_timeout),
         drain_timeout: Duration::from_secs(args.drain),
-    })
+    }))
 }
 
 type Workers = (Vec<mpsc::UnboundedSender<Accepted>>, Vec<JoinHandle<()>>);
@@ -126,6 +132,9 @@ async fn bind(args: &Args, shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> 
     let bind = |port| listeners.bind(port).map_err(|error| StartError::Bind { port, error });
     let guard = args.guard_port.iter().map(|pair| bind(Port::Guard(pair.listen))).collect::<Result<_, _>>()?;
     let egress = args.egress_port.iter().map(|port| bind(Port::Egress(*port))).collect::<Result<_, _>>()?;
+    if let (Some(directory), Some(tls)) = (&args.guard_tls, &shared.tls) {
+        tokio::spawn(certificate::follow(Pair::new(directory), Arc::clone(tls), Arc::clone(&shared.metrics)));
+    }
     let source = |directory: &Path| {
         let (directory, tokens) = (directory.to_owned(), args.tokens.clone());
         args.stream.clone().map(|url| StreamSource { url, directory, tokens })
@@ -210,6 +219,9 @@ pub enum CheckError {
     /// It is not a document that would be put in force.
     #[error("{0}: {1}")]
     Document(String, ApplyError),
+    /// The certificate could not be served with.
+    #[error("{0}: {1}")]
+    Certificate(String, PairError),
 }
 
 /// Checks the documents that the flags name, as starting would.
@@ -222,6 +234,10 @@ pub fn check(args: &Args) -> Result<(), CheckError> {
     if let Some(directory) = &args.guard {
         let (shown, text) = read(directory, GUARD_FILE)?;
         check_guard(&text).map_err(|error| CheckError::Document(shown, error))?;
+    }
+    if let Some(directory) = &args.guard_tls {
+        let checked = Pair::new(directory).check();
+        checked.map_err(|error| CheckError::Certificate(directory.display().to_string(), error))?;
     }
     if let Some(directory) = &args.egress {
         let (shown, text) = read(directory, EGRESS_FILE)?;
