@@ -11,6 +11,8 @@ mod egress;
 mod grpc;
 mod h2;
 mod models;
+mod onward;
 mod smuggling;
+mod tls;
 mod tokens;
 mod websocket;
