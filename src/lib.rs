@@ -21,6 +21,6 @@ pub mod keycloak;
 pub mod policy;
 #[cfg(feature = "proxy")]
 pub mod proxy;
-#[cfg(feature = "operator")]
+#[cfg(any(feature = "operator", feature = "proxy"))]
 pub mod server;
 pub mod telemetry;

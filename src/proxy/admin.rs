@@ -78,6 +78,7 @@ impl Admin {
         let mut missing = Vec::new();
         if self.guard {
             missing.extend(self.shared.guard.missing());
+            missing.extend(self.shared.tls.iter().filter_map(|tls| tls.missing()));
         }
         if self.egress {
             missing.extend(self.shared.egress.missing());

@@ -47,6 +47,10 @@ pub struct Args {
     #[arg(long, value_name = "NAMESPACE/NAME", env = "KEYWIRE_GUARD_IDENTITY", value_parser = reference)]
     pub guard_identity: Option<Ref>,
 
+    /// Serve TLS on the guard's ports with tls.crt and tls.key of this directory, followed as they change
+    #[arg(long, value_name = "DIR", env = "KEYWIRE_GUARD_TLS")]
+    pub guard_tls: Option<PathBuf>,
+
     /// Directory of the egress half's documents (egress.json, stream-ca.crt); may be empty at start
     #[arg(long, value_name = "DIR", env = "KEYWIRE_EGRESS")]
     pub egress: Option<PathBuf>,
@@ -135,7 +139,7 @@ pub enum ArgsError {
     #[error("nothing to do: give --guard DIR, --egress DIR, or both; or --config FILE")]
     NoHalf,
     /// A guard flag without a guard.
-    #[error("--guard-port and --guard-identity need --guard DIR")]
+    #[error("--guard-port, --guard-identity and --guard-tls need --guard DIR")]
     NoGuard,
     /// An egress flag without an egress half.
     #[error("--egress-port and --egress-identity need --egress DIR")]
@@ -148,7 +152,8 @@ pub enum ArgsError {
 impl Args {
     /// Checks what clap cannot.
     pub fn validate(&self) -> Result<(), ArgsError> {
-        if self.guard.is_none() && (!self.guard_port.is_empty() || self.guard_identity.is_some()) {
+        let has_guard_flag = !self.guard_port.is_empty() || self.guard_identity.is_some() || self.guard_tls.is_some();
+        if self.guard.is_none() && has_guard_flag {
             return Err(ArgsError::NoGuard);
         }
         if self.egress.is_none() && (!self.egress_port.is_empty() || self.egress_identity.is_some()) {
@@ -249,6 +254,7 @@ mod tests {
             ("p --config f --guard d", "cannot be used with"),
             ("p --guard-port 1:2 --egress d", "need --guard DIR"),
             ("p --egress-port 1 --guard d", "need --egress DIR"),
+            ("p --guard-tls t --egress d", "need --guard DIR"),
             ("p --guard d --guard-port 8080", "LISTEN:UPSTREAM"),
             ("p --guard d --guard-port 99999:1", "no port"),
             ("p --guard d --guard-port 80:1 --guard-port 80:2", "port 80 is given twice"),

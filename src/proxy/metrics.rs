@@ -82,6 +82,8 @@ pub struct Metrics {
     pub egress_calls: Family<NamedLabels, Counter>,
     /// Tokens asked for by the egress half.
     pub token_fetches: Family<NamedLabels, Counter>,
+    /// Certificates offered to the guard, by what became of them.
+    pub certificates: Family<HalfLabels, Counter>,
     /// Connections open now.
     pub connections: Gauge,
     /// Memory taken by request bodies that are held as a whole; set when scraped.
@@ -108,6 +110,7 @@ impl Default for Metrics {
             key_age: Family::default(),
             egress_calls: Family::default(),
             token_fetches: Family::default(),
+            certificates: Family::default(),
             connections: Gauge::default(),
             body_bytes: Gauge::default(),
         };
@@ -169,6 +172,7 @@ impl Metrics {
             "Tokens asked for, by endpoint and result",
             self.token_fetches.clone(),
         );
+        registry.register("certificates", "Certificates offered, by result", self.certificates.clone());
         registry.register("connections", "Connections open now", self.connections.clone());
         registry.register_with_unit(
             "guard_bodies",

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod args;
 pub mod auditlog;
+pub mod certificate;
 pub mod clock;
 pub mod config;
 pub mod control;

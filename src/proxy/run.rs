@@ -18,6 +18,7 @@ use super::{
     admin::Admin,
     args::Args,
     auditlog::AuditLog,
+    certificate::{self, GuardTls, Pair, PairError},
     clock::Clock,
     config::{self, Config, ConfigError},
     control::Half,
@@ -60,6 +61,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// TLS could not be configured.
+    #[error("TLS could not be configured: {0}")]
+    Tls(#[from] rustls::Error),
     /// The admin port cannot be had.
     #[error("the admin address {address} cannot be bound: {error}")]
     Admin {
@@ -114,9 +118,11 @@ fn shared(args: &Args, clock: Clock) -> Result<Arc<Shared>, StartError> {
     let audit_log = args.audit_file.as_ref().map(open).transpose()?;
     let guard = GuardState::new(args.guard_identity.clone(), args.tokens.clone(), clock.clone(), Arc::clone(&metrics));
     let egress = EgressState::new(args.egress_identity.clone(), args.tokens.clone(), clock, Arc::clone(&metrics));
+    let tls = args.guard_tls.as_ref().map(|_| GuardTls::new().map(Arc::new)).transpose()?;
     Ok(Arc::new(Shared {
         audit_log,
         guard,
+        tls,
         egress,
         metrics,
         drain: Drain::default(),
@@ -147,6 +153,9 @@ async fn bind(args: &Args, shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> 
     let bind = |port| listeners.bind(port).map_err(|error| StartError::Bind { port, error });
     let guard = args.guard_port.iter().map(|pair| bind(Port::Guard(pair.listen))).collect::<Result<_, _>>()?;
     let egress = args.egress_port.iter().map(|port| bind(Port::Egress(*port))).collect::<Result<_, _>>()?;
+    if let (Some(directory), Some(tls)) = (&args.guard_tls, &shared.tls) {
+        tokio::spawn(certificate::follow(Pair::new(directory), Arc::clone(tls), Arc::clone(&shared.metrics)));
+    }
     let source = |directory: &Path| {
         let (directory, tokens) = (directory.to_owned(), args.tokens.clone());
         args.stream.clone().map(|url| StreamSource { url, directory, tokens })
@@ -245,6 +254,9 @@ pub enum CheckError {
     /// It is not a document that would be put in force.
     #[error("{0}: {1}")]
     Document(String, ApplyError),
+    /// The certificate could not be served with.
+    #[error("{0}: {1}")]
+    Certificate(String, PairError),
 }
 
 /// Checks the documents that the flags name, as starting would.
@@ -260,6 +272,10 @@ pub fn check(args: &Args) -> Result<(), CheckError> {
     if let Some(directory) = &args.guard {
         let (shown, text) = read(directory, GUARD_FILE)?;
         check_guard(&text).map_err(|error| CheckError::Document(shown, error))?;
+    }
+    if let Some(directory) = &args.guard_tls {
+        let checked = Pair::new(directory).check();
+        checked.map_err(|error| CheckError::Certificate(directory.display().to_string(), error))?;
     }
     if let Some(directory) = &args.egress {
         let (shown, text) = read(directory, EGRESS_FILE)?;

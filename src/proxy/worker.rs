@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{
     auditlog::AuditLog,
+    certificate::GuardTls,
     egress::{
         serve::EgressConnection,
         state::{EgressState, EgressView, TargetState},
@@ -76,6 +77,8 @@ pub struct Accepted {
 pub struct Shared {
     /// The inbound half.
     pub guard: Arc<GuardState>,
+    /// TLS on the guard's ports; none: they speak plain HTTP.
+    pub tls: Option<Arc<GuardTls>>,
     /// The outbound half.
     pub egress: Arc<EgressState>,
     /// The counters.
@@ -101,6 +104,7 @@ pub struct Worker {
     loopback: RefCell<Vec<(u16, Rc<Pool>)>>,
     loopback_links: RefCell<Vec<(u16, Rc<Links>)>>,
     targets: RefCell<Vec<(u64, Rc<Pool>)>>,
+    target_links: RefCell<Vec<(u64, Rc<Links>)>>,
     open: Cell<usize>,
     audit: Auditor,
     seen: Cell<u32>,
@@ -134,6 +138,7 @@ impl Worker {
             loopback: RefCell::default(),
             loopback_links: RefCell::default(),
             targets: RefCell::default(),
+            target_links: RefCell::default(),
             open: Cell::new(0),
         });
         let (finished, mut all_finished) = mpsc::unbounded_channel();
@@ -163,7 +168,12 @@ impl Worker {
     }
 
     async fn converse(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, port: Port) {
-        match arrive(stream, &self.shared.drain).await {
+        let drain = &self.shared.drain;
+        if let (Port::Guard(_), Some(tls)) = (port, &self.shared.tls) {
+            let Some((stream, is_http2)) = Box::pin(tls.accept(stream, drain)).await else { return };
+            return Box::pin(self.serve(stream, is_http2, peer, port)).await;
+        }
+        match arrive(stream, drain).await {
             None => {}
             Some(Arrived::Http1(stream)) => self.serve(stream, false, peer, port).await,
             // On the heap: who speaks HTTP/1.1 need not carry their size.
@@ -244,14 +254,26 @@ impl Worker {
     /// Connections to a target.
     pub fn target_pool(&self, target: &TargetState) -> Rc<Pool> {
         let mut targets = self.targets.borrow_mut();
-        if !targets.iter().any(|(id, _)| *id == target.id()) {
-            // A new document: pools of targets that are no more need not stay.
-            let view = self.shared.egress.view();
-            if let EgressView::Active { targets: current, .. } = &**view {
-                targets.retain(|(id, _)| current.iter().any(|state| state.id() == *id));
-            }
-        }
+        self.forget_targets(&mut targets, target);
         kept(&mut targets, target.id(), || Pool::new(target.resource().origin().clone()))
+    }
+
+    /// The same for calls of gRPC.
+    pub fn target_links(&self, target: &TargetState) -> Rc<Links> {
+        let mut targets = self.target_links.borrow_mut();
+        self.forget_targets(&mut targets, target);
+        kept(&mut targets, target.id(), || Links::new(target.resource().origin().clone()))
+    }
+
+    /// Where `wanted` is new there is a new document: what is kept for targets that are no more need not stay.
+    fn forget_targets<P>(&self, all: &mut Vec<(u64, Rc<P>)>, wanted: &TargetState) {
+        if all.iter().any(|(id, _)| *id == wanted.id()) {
+            return;
+        }
+        let view = self.shared.egress.view();
+        if let EgressView::Active { targets: current, .. } = &**view {
+            all.retain(|(id, _)| current.iter().any(|state| state.id() == *id));
+        }
     }
 }
 

@@ -48,6 +48,12 @@ impl Certificates {
         Ok(())
     }
 
+    /// Whether there is a pair yet.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.current.load().is_some()
+    }
+
     /// TLS 1.2 and 1.3 with this certificate, HTTP/2 and HTTP/1.1.
     pub fn server_config(self: Arc<Self>) -> Result<ServerConfig, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -1,19 +1,31 @@
 //! What the webhook and the policy stream share: a TLS listener whose certificate
 //! is replaced while it runs, the plain-HTTP admin port, readiness and shutdown.
+//! The guard shares the certificate.
 
-mod admin;
 mod certificate;
+pub use certificate::{CertificateError, Certificates};
+
+#[cfg(feature = "operator")]
+mod admin;
+#[cfg(feature = "operator")]
 mod error;
+#[cfg(feature = "operator")]
 mod follow;
+#[cfg(feature = "operator")]
 mod ready;
+#[cfg(feature = "operator")]
 mod shutdown;
+#[cfg(feature = "operator")]
 mod tls;
 
+#[cfg(feature = "operator")]
 pub(crate) use admin::probes;
-pub use admin::serve_admin;
-pub use certificate::{CertificateError, Certificates};
-pub use error::Error;
-pub use follow::follow_secret;
-pub use ready::{Pending, Readiness};
-pub use shutdown::Shutdown;
-pub use tls::{TlsServer, bind};
+#[cfg(feature = "operator")]
+pub use {
+    admin::serve_admin,
+    error::Error,
+    follow::follow_secret,
+    ready::{Pending, Readiness},
+    shutdown::Shutdown,
+    tls::{TlsServer, bind},
+};

@@ -48,12 +48,13 @@ async fn a_job_runs() {
 
 /// All of these change something at this server, and one who reads may do none of them.
 async fn mutations_in_disguise(guarded: &Guarded) {
-    let mutation = "mutation%7BsetNuxSeen%7D";
+    let mutation = "mutation%7BreloadWorkspace%7B__typename%7D%7D";
     for path in [
         format!("/graphql?query={mutation}"),
         // The last one counts.
         format!("/graphql?query=%7Bversion%7D&query={mutation}"),
-        "/graphql?query=query%20A%7Bversion%7D%20mutation%20B%7BsetNuxSeen%7D&operationName=B".to_owned(),
+        "/graphql?query=query%20A%7Bversion%7D%20mutation%20B%7BreloadWorkspace%7B__typename%7D%7D&operationName=B"
+            .to_owned(),
         "/%67raphql?query=%7Bversion%7D".to_owned(),
     ] {
         let answer = guarded.call(Who::Reader, "GET", &path).await;
@@ -62,8 +63,8 @@ async fn mutations_in_disguise(guarded: &Guarded) {
         assert!(matches!(answer.status, 400 | 403 | 415), "{path} {}", answer.body);
     }
     for body in [
-        json!({"query": "mutation{setNuxSeen}"}),
-        json!({"query": "query A{version} mutation B{setNuxSeen}", "operationName": "B"}),
+        json!({"query": "mutation{reloadWorkspace{__typename}}"}),
+        json!({"query": "query A{version} mutation B{reloadWorkspace{__typename}}", "operationName": "B"}),
     ] {
         let answer = guarded.post(Who::Reader, "/graphql", "", &body).await;
         assert_eq!(answer.status, 403, "{body} {}", answer.body);

@@ -133,12 +133,12 @@ impl CompiledPolicy {
     /// protocol's table. `None`: denied.
     pub fn route<'a>(&'a self, method: &str, path: CanonicalPath<'a>) -> Option<Route<'a>> {
         let of_rules = self.rules.iter().find_map(|rule| rule.route(method, path));
-        let route = match (of_rules, self.protocol) {
-            (Some(route), Protocol::Grpc) => route.over(Wire::Grpc(Messages::Many)),
-            (Some(route), _) => route,
-            (None, protocol) => protocol::route(protocol, method, path)?,
-        };
-        Some(if method == WEBSOCKET { route.over(Wire::WebSocket) } else { route })
+        match (of_rules, self.protocol) {
+            (Some(route), Protocol::Grpc) => Some(route.over(Wire::Grpc(Messages::Many))),
+            (Some(route), _) if method == WEBSOCKET => Some(route.over(Wire::WebSocket)),
+            (Some(route), _) => Some(route),
+            (None, protocol) => protocol::route(protocol, method, path),
+        }
     }
 
     /// Every permission that a request can be asked for, once each.

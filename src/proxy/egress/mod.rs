@@ -2,6 +2,7 @@
 //! with a token for that one endpoint.
 
 pub mod grant;
+pub mod onward;
 pub mod refuse;
 pub mod serve;
 pub mod slot;

@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::Instant;
@@ -17,12 +17,14 @@ use crate::{
     core::{name::Ref, policy::decide::Denial},
     proxy::{
         http::{
-            answer::{REASON, Refusal},
+            answer::{REASON, Refusal, Shape},
             body::{AnswerBody, RequestBody},
             flow::Flow,
+            grpc,
             hygiene::{self, HygieneError},
             pool::UpstreamError,
             serve::Handler,
+            websocket::Handshake,
         },
         worker::Worker,
     },
@@ -52,21 +54,29 @@ struct Call {
 enum CallBody {
     Once(Option<Incoming>),
     Replayable(Bytes),
+    /// A call of gRPC; nothing once it was sent.
+    Call(Option<Incoming>),
+    /// A websocket, and the nothing that its handshake has for a body.
+    Websocket(Handshake, Incoming),
 }
 
 impl Handler for EgressConnection {
     async fn handle(&self, request: Request<Incoming>, started: Instant) -> Response<AnswerBody> {
+        let shape = if grpc::is_call(request.version(), request.headers()) { Shape::Grpc } else { Shape::Plain };
         let (target, identity) = match self.target() {
             Ok(found) => found,
-            Err(refusal) => return self.refuse(None, refusal),
+            Err(refusal) => return self.refuse(None, refusal.shaped(shape)),
         };
         match self.call(&target, &identity, request, started).await {
             Ok(mut response) => {
-                hygiene::clean_response(response.headers_mut(), hygiene::Side::Egress);
+                // That of a handshake was made here.
+                if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    hygiene::clean_response(response.headers_mut(), hygiene::Side::Egress);
+                }
                 self.egress.count(Some(&target), "answered");
                 response
             }
-            Err(refusal) => self.refuse(Some(&target), refusal),
+            Err(refusal) => self.refuse(Some(&target), refusal.shaped(shape)),
         }
     }
 
@@ -113,8 +123,8 @@ impl EgressConnection {
         // Also where the body is gone: the next call then has a token that does.
         let Some(fresh) = target.slot().replace(&token).await else { return Ok(response) };
         match call.body {
-            CallBody::Once(_) => Ok(response),
-            CallBody::Replayable(_) => self.send(target, &mut call, &fresh, started).await,
+            CallBody::Once(_) | CallBody::Call(_) => Ok(response),
+            CallBody::Replayable(_) | CallBody::Websocket(..) => self.send(target, &mut call, &fresh, started).await,
         }
     }
 
@@ -129,12 +139,17 @@ impl EgressConnection {
         if parts.version == Version::HTTP_2 {
             hygiene::as_http1(&mut parts).map_err(ambiguous)?;
         }
-        if hygiene::clean_request(&mut parts.headers).map_err(ambiguous)?.websocket.is_some() {
+        let websocket = hygiene::clean_request(&mut parts.headers).map_err(ambiguous)?.websocket;
+        let is_websocket = parts.method == Method::GET && parts.version == Version::HTTP_11;
+        if websocket.is_some() && !is_websocket {
             return Err(ambiguous(HygieneError::UpgradeRefused));
         }
+        let is_call = grpc::is_call(parts.version, &parts.headers);
         parts.headers.insert(header::HOST, target.resource().host().clone());
         parts.version = Version::HTTP_11;
         let body = match body.size_hint().exact() {
+            _ if is_call => CallBody::Call(Some(body)),
+            _ if let Some(handshake) = websocket => CallBody::Websocket(handshake, body),
             Some(size) if size <= REPLAYABLE => {
                 let whole = body
                     .collect()
@@ -154,12 +169,14 @@ impl EgressConnection {
         token: &Held,
         started: Instant,
     ) -> Result<Response<AnswerBody>, Refusal> {
+        let mut parts = call.parts.clone();
+        parts.headers.insert(header::AUTHORIZATION, token.authorization.clone());
         let body = match &mut call.body {
+            CallBody::Call(body) => return self.call_once(target, parts, body.take()).await,
+            CallBody::Websocket(handshake, body) => return self.open(target, handshake, parts, body).await,
             CallBody::Once(body) => body.take().map_or(RequestBody::Full(Bytes::new()), RequestBody::Incoming),
             CallBody::Replayable(bytes) => RequestBody::Full(bytes.clone()),
         };
-        let mut parts = call.parts.clone();
-        parts.headers.insert(header::AUTHORIZATION, token.authorization.clone());
         let pool = self.worker.target_pool(target);
         match pool.send(Request::from_parts(parts, body), started).await {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
@@ -175,9 +192,10 @@ impl EgressConnection {
 /// there is a grant that is younger than the token.
 fn wants_fresh_token(response: &Response<AnswerBody>) -> bool {
     let role_missing: &'static str = Denial::RoleMissing.into();
-    match response.status() {
-        StatusCode::UNAUTHORIZED => true,
-        StatusCode::FORBIDDEN => response.headers().get(REASON).is_some_and(|reason| reason == role_missing),
+    let lacks_role = || response.headers().get(REASON).is_some_and(|reason| reason == role_missing);
+    match (response.status(), response.headers().get(grpc::STATUS).map(HeaderValue::as_bytes)) {
+        (StatusCode::UNAUTHORIZED, _) | (StatusCode::OK, Some(b"16")) => true,
+        (StatusCode::FORBIDDEN, _) | (StatusCode::OK, Some(b"7")) => lacks_role(),
         _ => false,
     }
 }

@@ -172,13 +172,8 @@ impl GuardConnection {
         let ModelUse::InQuery(parameter) = route.models else { return Ok(Some(route)) };
         let named = query::one(uri.query().unwrap_or_default(), parameter);
         let named = named.map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))?;
-        let models = match named {
-            Some(model) => ModelUse::One(model),
-            // It may be named, and changed, in what goes over it.
-            None if travel == Travel::WebSocket => ModelUse::Every,
-            None => return Err(self.stop("refused", refuse::no_model_in_query(parameter))),
-        };
-        Ok(Some(Route { models, ..route }))
+        let model = named.ok_or_else(|| self.stop("refused", refuse::no_model_in_query(parameter)))?;
+        Ok(Some(Route { models: ModelUse::One(model), ..route }))
     }
 
     fn decide(&self, parts: &Parts, authorization: Option<&HeaderValue>, tried: Tried) -> Result<Admitted, Stop> {

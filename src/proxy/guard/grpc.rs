@@ -8,12 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, Method, Request, Response, Uri, Version,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, TE},
-    request::Parts,
-    uri::Scheme,
-};
+use http::{HeaderValue, Method, Response, Uri, header::CONTENT_ENCODING, request::Parts};
 use hyper::body::Incoming;
 
 use super::{
@@ -38,9 +33,9 @@ use crate::{
         answer::Refusal,
         body::AnswerBody,
         collect::MAX_REQUEST,
+        grpc::outgoing,
         hygiene,
         messages::{self, CallBody, Decide, Verdict},
-        pool::UpstreamError,
     },
 };
 
@@ -193,17 +188,4 @@ fn check_head(parts: &Parts) -> Result<(), Refusal> {
         return Err(refuse::content_encoding());
     }
     Ok(())
-}
-
-/// A call as HTTP/2 wants it. How long the body is may have changed, and need not be said.
-fn outgoing(mut parts: Parts, body: CallBody) -> Result<Request<CallBody>, UpstreamError> {
-    let host = parts.headers.remove(HOST).ok_or(UpstreamError::Broken)?;
-    parts.headers.remove(CONTENT_LENGTH);
-    parts.headers.insert(TE, HeaderValue::from_static("trailers"));
-    let mut uri = parts.uri.into_parts();
-    uri.scheme = Some(Scheme::HTTP);
-    uri.authority = Some(host.as_bytes().try_into().map_err(|_| UpstreamError::Broken)?);
-    parts.uri = Uri::from_parts(uri).map_err(|_| UpstreamError::Broken)?;
-    parts.version = Version::HTTP_2;
-    Ok(Request::from_parts(parts, body))
 }

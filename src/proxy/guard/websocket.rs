@@ -1,6 +1,6 @@
 //! Websockets: opened as a call is, kept for as long as the caller may.
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request::Parts};
+use http::{HeaderValue, Method, Response, Uri, request::Parts};
 use hyper::body::{Body, Incoming};
 
 use super::{admit::Admitted, refuse, serve::GuardConnection, state::PolicyState, travel::Travel};
@@ -12,12 +12,11 @@ use crate::{
     proxy::{
         http::{
             answer::Refusal,
-            body::{AnswerBody, RequestBody},
+            body::AnswerBody,
             connect::Origin,
-            hygiene,
-            pool::UpstreamError,
+            hygiene::Side,
             tunnel::Tunnel,
-            websocket::Handshake,
+            websocket::{Handshake, Opened},
         },
         usage::Place,
     },
@@ -43,7 +42,6 @@ impl GuardConnection {
         authorization: Option<HeaderValue>,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let Admitted { port, caller, endpoint, place, .. } = admitted;
-        let failed = |error| self.failed(refuse::upstream(error, port));
         // Not reached: what travels as a websocket has a handshake.
         let handshake = parts.extensions.remove::<Handshake>().ok_or_else(refuse::handshake_with_body)?;
         if !body.is_end_stream() {
@@ -51,25 +49,13 @@ impl GuardConnection {
         }
         let uri = parts.uri.clone();
         self.introduce(&mut parts.headers, caller.as_deref(), endpoint);
-        handshake.write(&mut parts.headers);
-        parts.version = Version::HTTP_11;
-        let mut sender =
-            Origin::loopback(port).open_upgradable().await.map_err(|error| failed(UpstreamError::Connect(error)))?;
-        let request = Request::from_parts(parts, RequestBody::Full(bytes::Bytes::new()));
-        let mut response = sender.send_request(request).await.map_err(|_| failed(UpstreamError::Broken))?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            hygiene::clean_response(response.headers_mut(), hygiene::Side::Guard);
-            return Ok(response.map(AnswerBody::alone));
+        let opened = handshake.open(&Origin::loopback(port), parts, Side::Guard).await;
+        let Opened { response, upgraded } = opened.map_err(|error| self.failed(refuse::upstream(error, port)))?;
+        if let Some(upgraded) = upgraded {
+            let permit = Permit { connection: self.detached(), authorization, uri, _place: place };
+            self.flow.switch(Tunnel::new(upgraded, move || permit.still_holds()));
         }
-        if !handshake.is_answered_by(&response) {
-            return Err(failed(UpstreamError::Broken));
-        }
-        let upgraded = hyper::upgrade::on(&mut response).await.map_err(|_| failed(UpstreamError::Broken))?;
-        let permit = Permit { connection: self.detached(), authorization, uri, _place: place };
-        self.flow.switch(Tunnel::new(upgraded, move || permit.still_holds()));
-        hygiene::clean_response(response.headers_mut(), hygiene::Side::Guard);
-        handshake.write_answer(response.headers_mut());
-        Ok(response.map(|_| AnswerBody::full(bytes::Bytes::new())))
+        Ok(response)
     }
 }
 

@@ -27,6 +27,9 @@ use super::{
     tls::{self, TlsError},
 };
 
+/// How much of an upstream's answer is buffered, at most, in bytes. hyper's own measure is six times that, which streams
+/// fill.
+const MAX_BUFFER: usize = 64 * 1024;
 /// How long a connection may take to open, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -89,6 +92,10 @@ impl Origin {
         Self { host: "127.0.0.1".to_owned(), port, tls: None }
     }
 
+    fn is_loopback(&self) -> bool {
+        self.host == "127.0.0.1"
+    }
+
     /// The host of `url`, trusting `ca` (PEM) for https; `None`: the system's.
     pub fn of(url: &Url, ca: Option<&str>) -> Result<Self, OriginError> {
         let invalid = || OriginError::InvalidUrl(url.to_string());
@@ -118,7 +125,7 @@ impl Origin {
     pub async fn open_upgradable(&self) -> Result<SendRequest<RequestBody>, ConnectError> {
         let opening = async {
             let stream = self.stream(&[]).await?;
-            let handshake = http1::handshake(TokioIo::new(stream)).await;
+            let handshake = http1::Builder::new().max_buf_size(MAX_BUFFER).handshake(TokioIo::new(stream)).await;
             let (sender, connection) = handshake.map_err(|_| ConnectError::Refused)?;
             tokio::spawn(async { drop(connection.with_upgrades().await) });
             Ok(sender)
@@ -136,7 +143,8 @@ impl Origin {
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .max_send_buf_size(SEND_BUFFER)
                 .max_header_list_size(MAX_HEAD as u32)
-                .keep_alive_interval(PING)
+                // Not within the pod, where nothing gets lost: servers of gRPC end a call that is pinged often.
+                .keep_alive_interval(if self.is_loopback() { None } else { Some(PING) })
                 .keep_alive_timeout(PING)
                 .handshake(TokioIo::new(stream))
                 .await;
@@ -182,7 +190,8 @@ async fn handshake<S>(stream: S) -> Result<SendRequest<RequestBody>, ConnectErro
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| ConnectError::Refused)?;
+    let handshake = http1::Builder::new().max_buf_size(MAX_BUFFER).handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(|_| ConnectError::Refused)?;
     // Its errors reach whoever waits for the answer.
     tokio::spawn(async { drop(connection.await) });
     Ok(sender)

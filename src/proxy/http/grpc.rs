@@ -1,6 +1,13 @@
 //! gRPC over HTTP/2: how a call is told, and how it is said no to.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, Version,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TE},
+    request::Parts,
+    uri::Scheme,
+};
+
+use super::{messages::CallBody, pool::UpstreamError};
 
 /// How a call ended; zero is well.
 pub const STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -45,6 +52,19 @@ pub fn message(text: &str) -> HeaderValue {
     }
     // Plain ASCII by now.
     HeaderValue::try_from(out).unwrap_or(HeaderValue::from_static("refused"))
+}
+
+/// A call as HTTP/2 wants it. How long the body is may have changed, and need not be said.
+pub fn outgoing(mut parts: Parts, body: CallBody) -> Result<Request<CallBody>, UpstreamError> {
+    let host = parts.headers.remove(HOST).ok_or(UpstreamError::Broken)?;
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(TE, HeaderValue::from_static("trailers"));
+    let mut uri = parts.uri.into_parts();
+    uri.scheme = Some(Scheme::HTTP);
+    uri.authority = Some(host.as_bytes().try_into().map_err(|_| UpstreamError::Broken)?);
+    parts.uri = Uri::from_parts(uri).map_err(|_| UpstreamError::Broken)?;
+    parts.version = Version::HTTP_2;
+    Ok(Request::from_parts(parts, body))
 }
 
 #[cfg(test)]

@@ -5,14 +5,22 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
     header::{
         CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
     },
+    request::Parts,
 };
+use hyper::upgrade::{self, Upgraded};
 
-use super::hygiene::HygieneError;
+use super::{
+    body::{AnswerBody, RequestBody},
+    connect::Origin,
+    hygiene::{self, HygieneError, Side},
+    pool::UpstreamError,
+};
 
 /// RFC 6455 §1.3.
 const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -30,7 +38,35 @@ pub struct Handshake {
     authorization: Option<HeaderValue>,
 }
 
+/// What an upstream made of a handshake: its answer, and what follows it where that is a websocket.
+pub struct Opened {
+    /// For the client.
+    pub response: Response<AnswerBody>,
+    /// The upstream's end of the websocket.
+    pub upgraded: Option<Upgraded>,
+}
+
 impl Handshake {
+    /// Shakes hands with an upstream on a connection of its own, in the name of a client whose request was cleaned.
+    pub async fn open(&self, origin: &Origin, mut parts: Parts, side: Side) -> Result<Opened, UpstreamError> {
+        self.write(&mut parts.headers);
+        parts.version = Version::HTTP_11;
+        let mut sender = origin.open_upgradable().await?;
+        let request = Request::from_parts(parts, RequestBody::Full(Bytes::new()));
+        let mut response = sender.send_request(request).await.map_err(|_| UpstreamError::Broken)?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            hygiene::clean_response(response.headers_mut(), side);
+            return Ok(Opened { response: response.map(AnswerBody::alone), upgraded: None });
+        }
+        if !self.is_answered_by(&response) {
+            return Err(UpstreamError::Broken);
+        }
+        let upgraded = upgrade::on(&mut response).await.map_err(|_| UpstreamError::Broken)?;
+        hygiene::clean_response(response.headers_mut(), side);
+        self.write_answer(response.headers_mut());
+        Ok(Opened { response: response.map(|_| AnswerBody::full(Bytes::new())), upgraded: Some(upgraded) })
+    }
+
     /// Checks the fields of a handshake and takes the token out of the subprotocols, if it is there.
     pub fn take(headers: &mut HeaderMap) -> Result<Self, HygieneError> {
         let is_whole = only(headers, &UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
@@ -48,7 +84,7 @@ impl Handshake {
     }
 
     /// Writes the handshake as it goes upstream.
-    pub fn write(&self, headers: &mut HeaderMap) {
+    fn write(&self, headers: &mut HeaderMap) {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, WEBSOCKET);
         headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
@@ -56,7 +92,7 @@ impl Handshake {
     }
 
     /// Whether an upstream's 101 is the answer to this very handshake.
-    pub fn is_answered_by<B>(&self, response: &Response<B>) -> bool {
+    fn is_answered_by<B>(&self, response: &Response<B>) -> bool {
         let headers = response.headers();
         response.status() == StatusCode::SWITCHING_PROTOCOLS
             && only(headers, &UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
@@ -65,7 +101,7 @@ impl Handshake {
     }
 
     /// Writes the answer as it goes to the client.
-    pub fn write_answer(&self, headers: &mut HeaderMap) {
+    fn write_answer(&self, headers: &mut HeaderMap) {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, WEBSOCKET);
         if let Ok(accept) = HeaderValue::from_str(&self.accept()) {

@@ -45,6 +45,8 @@ pub struct Setup {
     pub guard: bool,
     pub egress: bool,
     pub stream: Option<String>,
+    /// With what is in its directory `tls`.
+    pub tls: bool,
     pub one_worker: bool,
     pub extra: Vec<&'static str>,
 }
@@ -63,7 +65,7 @@ impl Proxy {
     /// Directories, tokens and free ports.
     pub fn prepare() -> Self {
         let directory = tempfile::tempdir().expect("directory");
-        for name in ["guard", "egress", "tokens"] {
+        for name in ["guard", "egress", "tokens", "tls"] {
             fs::create_dir(directory.path().join(name)).expect("directory");
         }
         let proxy = Self {
@@ -89,6 +91,9 @@ impl Proxy {
         if setup.guard {
             add(&["--guard", &path("guard"), "--guard-port", &format!("{}:1", self.guard_port)]);
             add(&["--guard-identity", "vision/iris"]);
+        }
+        if setup.tls {
+            add(&["--guard-tls", &path("tls")]);
         }
         if setup.egress {
             add(&["--egress", &path("egress"), "--egress-port", &self.egress_port.to_string()]);
