@@ -194,6 +194,20 @@ mod tests {
         assert_eq!(guard_policy(&endpoint(), &realm, &[], |_| false).issuers[0].not_before, Some(1_800_000_000));
     }
 
+    /// A tenant writes it: it must be in nothing that anybody connects to, or that Keycloak is made to hold.
+    #[test]
+    fn an_external_url_is_only_told() {
+        use crate::core::build::{Site, desired_endpoint};
+        let outside = || Endpoint { external_url: Some("https://evil.example/".into()), ..endpoint() };
+        let told = guard_policy(&outside(), &realm(), &edges(), |_| false);
+        let untold = GuardPolicy { resource: guard_policy(&endpoint(), &realm(), &[], |_| false).resource, ..told };
+        assert_eq!(untold, guard_policy(&endpoint(), &realm(), &edges(), |_| false));
+        let egress = |endpoint: Endpoint| egress_config(&workload(), &realm(), |_| Some(endpoint.clone()));
+        assert_eq!(egress(outside()), egress(endpoint()));
+        let site = Site { cluster: "east", realm: "ml" };
+        assert_eq!(desired_endpoint(site, &outside()), desired_endpoint(site, &endpoint()));
+    }
+
     #[test]
     fn a_resource_is_what_clients_call() {
         let resource = |endpoint: &Endpoint| guard_policy(endpoint, &realm(), &[], |_| false).resource;
