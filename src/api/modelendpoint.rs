@@ -69,6 +69,9 @@ pub struct ModelEndpointSpec {
     /// How much each client may ask for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<CallLimits>,
+    /// Which decisions the guards write into their log. Default: what was not allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// How the way around the guard is closed.
     #[serde(default)]
     pub isolation: Isolation,
@@ -130,6 +133,27 @@ impl From<Protocol> for document::Protocol {
             Protocol::Dagster => Self::Dagster,
             Protocol::Grpc => Self::Grpc,
             Protocol::Http => Self::Http,
+        }
+    }
+}
+
+/// Which decisions a guard writes down, each with client, subject, the token's id, permission, model and grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Audit {
+    /// Every decision: who called what. A line for each call.
+    All,
+    /// What was not allowed.
+    Denied,
+    /// Nothing.
+    Off,
+}
+
+impl From<Audit> for document::Audit {
+    fn from(audit: Audit) -> Self {
+        match audit {
+            Audit::All => Self::All,
+            Audit::Denied => Self::Denied,
+            Audit::Off => Self::Off,
         }
     }
 }

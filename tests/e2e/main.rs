@@ -13,6 +13,7 @@ mod pods;
 mod stage;
 
 mod admission;
+mod custody;
 mod journey;
 mod logins;
 mod operator;

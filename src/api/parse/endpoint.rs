@@ -55,6 +55,7 @@ impl ModelEndpoint {
             external_url: self.spec.external_url.clone(),
             cors,
             limits,
+            audit: self.spec.audit.map(document::Audit::from),
             network_policy: self.spec.isolation == Isolation::NetworkPolicy,
             adopt: self.spec.adopt,
         })
@@ -144,6 +145,7 @@ mod tests {
             external_url: None,
             cors: None,
             limits: None,
+            audit: None,
             isolation: Isolation::NetworkPolicy,
             adopt: false,
             deletion_policy: crate::api::DeletionPolicy::Delete,

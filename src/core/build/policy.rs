@@ -82,6 +82,7 @@ pub fn guard_policy(
         resource: endpoint.resource(),
         cors: endpoint.cors.clone(),
         limits: endpoint.limits,
+        audit: endpoint.audit,
         // The endpoint's client cannot log in with its pods' tokens yet.
         introspection: None,
         grants: grants.map(grant).collect(),

@@ -14,7 +14,7 @@ pub use problem::{Problem, ProblemReason};
 use super::{
     name::Ref,
     permission::Permission,
-    policy::document::{Cors, Limits, Protocol, Rule},
+    policy::document::{Audit, Cors, Limits, Protocol, Rule},
 };
 
 /// A server that is called.
@@ -44,6 +44,8 @@ pub struct Endpoint {
     pub cors: Option<Cors>,
     /// How much each client may ask for.
     pub limits: Option<Limits>,
+    /// Which decisions are written down.
+    pub audit: Option<Audit>,
     /// Whether a NetworkPolicy closes the way around the guard.
     pub network_policy: bool,
     /// Whether a client that is not ours may be taken over.

@@ -23,6 +23,7 @@ pub(crate) fn endpoint() -> Endpoint {
         external_url: None,
         cors: None,
         limits: None,
+        audit: None,
         network_policy: true,
         adopt: false,
     }

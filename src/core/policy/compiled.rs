@@ -8,7 +8,7 @@ use crate::core::{
     permission::Permission,
     policy::{
         cors::{InvalidOrigin, Origins},
-        document::{Access, Grant, GuardPolicy, Introspection, Listener, Protocol, Subject, TrustedIssuer},
+        document::{Access, Audit, Grant, GuardPolicy, Introspection, Listener, Protocol, Subject, TrustedIssuer},
         limits::{CompiledLimits, InvalidLimits},
         resource::{InvalidResource, Resource},
         rule::{CompiledRule, RuleError},
@@ -39,6 +39,8 @@ pub struct CompiledPolicy {
     pub cors: Option<Origins>,
     /// How much each client may ask for.
     pub limits: Option<CompiledLimits>,
+    /// Which decisions are recorded.
+    pub audit: Option<Audit>,
     /// Where the issuer is asked of each token.
     pub introspection: Option<Introspection>,
     rules: Vec<CompiledRule>,
@@ -103,6 +105,7 @@ impl CompiledPolicy {
             resource,
             cors,
             limits,
+            audit,
             introspection,
             grants,
         } = document;
@@ -123,6 +126,7 @@ impl CompiledPolicy {
             models: models.map(set),
             resource: resource.as_deref().map(Resource::parse).transpose()?,
             introspection,
+            audit,
             limits: limits.map(CompiledLimits::compile).transpose()?,
             cors: cors.as_ref().map(Origins::compile).transpose()?,
             grants: index(grants),

@@ -53,6 +53,9 @@ pub struct GuardPolicy {
     /// How much each client may ask for; `None`: as much as the application bears.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// Which decisions are recorded; `None`: those that the proxy was started for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// The issuer is asked whether a token still counts; `None`: a token counts until it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<Introspection>,
@@ -96,6 +99,19 @@ pub struct Introspection {
     /// As in [`TrustedIssuer::ca`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
+}
+
+/// Which decisions a guard writes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Audit {
+    /// Every decision.
+    All,
+    /// What was not allowed.
+    Denied,
+    /// Nothing.
+    Off,
 }
 
 /// An issuer whose keys verify tokens.

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::trace::{Random, TraceId};
 use crate::{
-    core::protocol::ModelUse,
+    core::{policy::document, protocol::ModelUse},
     proxy::{auditlog::Lines, tokens::claims::Principal},
 };
 
@@ -52,6 +52,16 @@ pub struct Record<'a> {
     pub grant: Option<&'a str>,
 }
 
+impl From<document::Audit> for Audit {
+    fn from(audit: document::Audit) -> Self {
+        match audit {
+            document::Audit::All => Self::All,
+            document::Audit::Denied => Self::Denied,
+            document::Audit::Off => Self::Off,
+        }
+    }
+}
+
 impl Audit {
     /// Whether records of this decision are wanted.
     pub fn wants(self, decision: &str) -> bool {
@@ -66,13 +76,23 @@ impl Audit {
 /// One worker's way to the audit log.
 #[derive(Debug, Default)]
 pub struct Auditor {
-    audit: Audit,
+    /// What the process was started for.
+    started_for: Audit,
+    /// What counts for the request that this thread works at now.
+    audit: Cell<Audit>,
     /// The file; `None`: records go the way of the other logs.
     lines: Option<Lines>,
     /// The trace of the request that this thread works at now.
     trace: Cell<Option<TraceId>>,
     random: Random,
     second: RefCell<Second>,
+}
+
+/// What the record of one request begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    audit: Audit,
+    trace: Option<TraceId>,
 }
 
 /// A second as text: the records of one share it.
@@ -85,22 +105,25 @@ struct Second {
 impl Auditor {
     /// Records of these decisions, into this file.
     pub fn new(audit: Audit, lines: Option<Lines>) -> Self {
-        Self { audit, lines, ..Self::default() }
+        Self { started_for: audit, audit: Cell::new(audit), lines, ..Self::default() }
     }
 
-    /// The trace that a request belongs to. One is begun only where its record is written in any case.
-    pub fn trace(&self, headers: &mut HeaderMap) -> Option<TraceId> {
-        TraceId::of(headers, self.audit == Audit::All, &self.random)
+    /// What is recorded of a request: as the endpoint's policy wants it, else what the process was started for. And the
+    /// trace that it belongs to: one is begun only where its record is written in any case.
+    pub fn begin(&self, wanted: Option<document::Audit>, headers: &mut HeaderMap) -> Entry {
+        let audit = wanted.map_or(self.started_for, Audit::from);
+        Entry { audit, trace: TraceId::of(headers, audit == Audit::All, &self.random) }
     }
 
-    /// From here on this thread works at a request of this trace.
-    pub fn enter(&self, trace: Option<TraceId>) {
-        self.trace.set(trace);
+    /// From here on this thread works at this request.
+    pub fn enter(&self, entry: Entry) {
+        self.audit.set(entry.audit);
+        self.trace.set(entry.trace);
     }
 
     /// Writes a record, if this kind is wanted.
     pub fn write(&self, record: &Record<'_>) {
-        if !self.audit.wants(record.decision) {
+        if !self.audit.get().wants(record.decision) {
             return;
         }
         match &self.lines {
@@ -270,8 +293,8 @@ mod tests {
         };
         let auditor = Auditor::new(Audit::All, None);
         let mut headers = HeaderMap::new();
-        let trace = auditor.trace(&mut headers);
-        auditor.enter(trace);
+        let entry = auditor.begin(None, &mut headers);
+        auditor.enter(entry);
         let mut line = Vec::new();
         auditor.put(&mut line, &record);
         auditor.put(&mut line, &record);
@@ -301,6 +324,21 @@ mod tests {
         ] {
             let record = Record { decision, ..Record::default() };
             assert_eq!(written(audit, &record).is_some(), expected, "{audit:?} {decision}");
+        }
+    }
+
+    /// The endpoint's owner decides, where the policy says something.
+    #[test]
+    fn a_policy_says_what_is_recorded() {
+        let auditor = Auditor::new(Audit::Denied, None);
+        for (wanted, decision, expected) in [
+            (None, "allowed", false),
+            (Some(document::Audit::All), "allowed", true),
+            (Some(document::Audit::Off), "denied", false),
+            (None, "denied", true),
+        ] {
+            auditor.enter(auditor.begin(wanted, &mut HeaderMap::new()));
+            assert_eq!(auditor.audit.get().wants(decision), expected, "{wanted:?} {decision}");
         }
     }
 }

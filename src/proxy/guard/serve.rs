@@ -55,13 +55,15 @@ pub struct GuardConnection {
 impl Handler for GuardConnection {
     async fn handle(&self, mut request: Request<Incoming>, started: Instant) -> Response<AnswerBody> {
         let is_call = grpc::is_call(request.version(), request.headers());
-        let cors = cors::Asked::of(&self.guard.view(), request.headers());
         let audit = self.worker.audit();
-        let trace = audit.trace(request.headers_mut());
+        let (cors, entry) = {
+            let view = self.guard.view();
+            (cors::Asked::of(&view, request.headers()), audit.begin(view.audit(), request.headers_mut()))
+        };
         let mut steps = pin!(self.steps(request, started));
         // The thread works at other requests in between.
         let answered = poll_fn(|cx| {
-            audit.enter(trace);
+            audit.enter(entry);
             steps.as_mut().poll(cx)
         })
         .await;

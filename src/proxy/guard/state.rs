@@ -19,7 +19,7 @@ use crate::{
         name::Ref,
         policy::{
             compiled::CompiledPolicy,
-            document::{GuardPolicy, Introspection, TrustedIssuer},
+            document::{self, GuardPolicy, Introspection, TrustedIssuer},
         },
     },
     proxy::{
@@ -67,6 +67,16 @@ pub struct View {
     pub counters: Counters,
     /// The issuer's own word on tokens, where the policy asks for it.
     pub introspector: Option<Arc<Introspector>>,
+}
+
+impl View {
+    /// Which decisions the policy wants recorded.
+    pub fn audit(&self) -> Option<document::Audit> {
+        match &self.policy {
+            PolicyState::Active(policy) => policy.audit,
+            PolicyState::Missing | PolicyState::Deleted => None,
+        }
+    }
 }
 
 /// One guard. Shared by all threads.
