@@ -45,8 +45,8 @@ pub enum CompactError {
 pub struct Compact<'a> {
     /// What was signed.
     pub message: &'a str,
-    /// The signature, still encoded.
-    pub signature: &'a str,
+    /// The signature.
+    pub signature: Vec<u8>,
     /// The payload's JSON.
     pub payload: Vec<u8>,
     /// The header's `alg`.
@@ -115,7 +115,7 @@ impl<'a> Compact<'a> {
             return Err(CompactError::Malformed);
         }
         let (algorithm, key_id) = read_header(&decode(header)?)?;
-        decode(signature)?;
+        let signature = decode(signature)?;
         Ok(Self { message, signature, payload: decode(payload)?, algorithm, key_id })
     }
 }

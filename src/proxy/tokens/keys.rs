@@ -1,9 +1,14 @@
 //! A key set (RFC 7517) reduced to the keys that may verify access tokens. Pure.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
 use super::compact::{MAX_KID, algorithm};
@@ -36,9 +41,16 @@ pub struct KeySet(HashMap<String, Key>);
 pub struct Key {
     /// The one algorithm that it verifies.
     pub algorithm: Algorithm,
-    /// The public key.
-    pub decoding: DecodingKey,
+    /// Parsed once: that costs a third of a check.
+    public: Arc<ParsedPublicKey>,
     fingerprint: Material,
+}
+
+impl Key {
+    /// Whether this key's holder signed the message.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.public.verify_sig(message, signature).is_ok()
+    }
 }
 
 /// The parts of a public key as published, to tell whether a set has changed.
@@ -100,38 +112,58 @@ fn usable(jwk: Jwk) -> Option<(String, Key)> {
         return None;
     }
     let algorithm = algorithm(&alg)?;
-    let (decoding, fingerprint) = match (kty.as_str(), alg.as_str(), crv.as_deref()) {
-        ("RSA", "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512", None) => rsa(&alg, n?, e?)?,
-        ("EC", "ES256", Some("P-256")) => elliptic(&alg, x?, y?, 32)?,
-        ("EC", "ES384", Some("P-384")) => elliptic(&alg, x?, y?, 48)?,
+    let (public, fingerprint) = match (kty.as_str(), alg.as_str(), crv.as_deref()) {
+        ("RSA", _, None) => rsa(&alg, n?, e?)?,
+        ("EC", "ES256", Some("P-256")) => {
+            let (point, material) = elliptic(&alg, x?, y?, 32)?;
+            (ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?, material)
+        }
+        ("EC", "ES384", Some("P-384")) => {
+            let (point, material) = elliptic(&alg, x?, y?, 48)?;
+            (ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point).ok()?, material)
+        }
         ("OKP", "EdDSA", Some("Ed25519")) => edwards(&alg, x?)?,
         _ => return None,
     };
-    Some((kid, Key { algorithm, decoding, fingerprint }))
+    Some((kid, Key { algorithm, public: Arc::new(public), fingerprint }))
 }
 
-fn rsa(alg: &str, n: String, e: String) -> Option<(DecodingKey, Material)> {
+/// RFC 7518 §3.1.
+fn parameters(alg: &str) -> Option<&'static RsaParameters> {
+    match alg {
+        "RS256" => Some(&RSA_PKCS1_2048_8192_SHA256),
+        "RS384" => Some(&RSA_PKCS1_2048_8192_SHA384),
+        "RS512" => Some(&RSA_PKCS1_2048_8192_SHA512),
+        "PS256" => Some(&RSA_PSS_2048_8192_SHA256),
+        "PS384" => Some(&RSA_PSS_2048_8192_SHA384),
+        "PS512" => Some(&RSA_PSS_2048_8192_SHA512),
+        _ => None,
+    }
+}
+
+fn rsa(alg: &str, n: String, e: String) -> Option<(ParsedPublicKey, Material)> {
     let modulus = URL_SAFE_NO_PAD.decode(&n).ok()?;
     let exponent = URL_SAFE_NO_PAD.decode(&e).ok()?;
     let odd = exponent.last().is_some_and(|last| last % 2 == 1) && exponent != [1];
     let sized = (MIN_RSA..=MAX_RSA).contains(&modulus.len()) && modulus.first() != Some(&0);
-    (sized && odd && exponent.len() <= 8)
-        .then(|| (DecodingKey::from_rsa_raw_components(&modulus, &exponent), Material(alg.to_owned(), n, e)))
-}
-
-fn elliptic(alg: &str, x: String, y: String, size: usize) -> Option<(DecodingKey, Material)> {
-    let sized = |part: &str| URL_SAFE_NO_PAD.decode(part).is_ok_and(|bytes| bytes.len() == size);
-    if !sized(&x) || !sized(&y) {
+    if !sized || !odd || exponent.len() > 8 {
         return None;
     }
-    Some((DecodingKey::from_ec_components(&x, &y).ok()?, Material(alg.to_owned(), x, y)))
+    let components = RsaPublicKeyComponents { n: &modulus, e: &exponent };
+    let public = components.to_parsed_public_key(parameters(alg)?).ok()?;
+    Some((public, Material(alg.to_owned(), n, e)))
 }
 
-fn edwards(alg: &str, x: String) -> Option<(DecodingKey, Material)> {
-    if !URL_SAFE_NO_PAD.decode(&x).is_ok_and(|bytes| bytes.len() == 32) {
-        return None;
-    }
-    Some((DecodingKey::from_ed_components(&x).ok()?, Material(alg.to_owned(), x, String::new())))
+/// The uncompressed point (SEC 1 §2.3.3). Whether it lies on the curve is for whoever parses it.
+fn elliptic(alg: &str, x: String, y: String, size: usize) -> Option<(Vec<u8>, Material)> {
+    let coordinate = |part: &str| URL_SAFE_NO_PAD.decode(part).ok().filter(|bytes| bytes.len() == size);
+    let point = [&[4][..], &coordinate(&x)?, &coordinate(&y)?].concat();
+    Some((point, Material(alg.to_owned(), x, y)))
+}
+
+fn edwards(alg: &str, x: String) -> Option<(ParsedPublicKey, Material)> {
+    let point = URL_SAFE_NO_PAD.decode(&x).ok().filter(|bytes| bytes.len() == 32)?;
+    Some((ParsedPublicKey::new(&ED25519, point).ok()?, Material(alg.to_owned(), x, String::new())))
 }
 
 #[cfg(test)]
@@ -188,13 +220,15 @@ mod tests {
 
     #[test]
     fn a_curve_must_fit_its_algorithm() {
-        let point = URL_SAFE_NO_PAD.encode([1; 32]);
+        // The base point of P-256 (SEC 2 §2.4.2).
+        let (x, y) = ("axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY", "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU");
         let key =
-            |alg: &str, crv: &str| json!([{"kty": "EC", "kid": "k", "alg": alg, "crv": crv, "x": point, "y": point}]);
-        assert!(parse(key("ES256", "P-256")).is_ok());
+            |alg: &str, crv: &str, y: &str| json!([{"kty": "EC", "kid": "k", "alg": alg, "crv": crv, "x": x, "y": y}]);
+        assert!(parse(key("ES256", "P-256", y)).is_ok());
         for (alg, crv) in [("ES256", "P-384"), ("ES384", "P-256"), ("ES384", "P-384"), ("ES256", "secp256k1")] {
-            assert!(parse(key(alg, crv)).is_err(), "{alg} {crv}");
+            assert!(parse(key(alg, crv, y)).is_err(), "{alg} {crv}");
         }
+        assert!(parse(key("ES256", "P-256", x)).is_err(), "no point of the curve");
     }
 
     #[test]
@@ -211,7 +245,7 @@ mod tests {
         let (Ok(a), Ok(b)) = (parse(json!([rsa_key()])), parse(json!([rsa_key()]))) else { panic!("parses") };
         assert!(a.same(&b));
         let mut changed = rsa_key();
-        changed["n"] = json!(URL_SAFE_NO_PAD.encode([0xAC; 256]));
+        changed["n"] = json!(URL_SAFE_NO_PAD.encode([0xAD; 256]));
         assert!(parse(json!([changed])).is_ok_and(|c| !a.same(&c)));
         let mut algorithm = rsa_key();
         algorithm["alg"] = json!("RS512");

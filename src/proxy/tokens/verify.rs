@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::crypto;
-
 use super::{
     claims::{ClaimError, Claims, Principal},
     compact::{Compact, CompactError},
@@ -134,9 +132,7 @@ impl Trust {
         if key.algorithm != compact.algorithm {
             return Err(VerifyError::AlgorithmMismatch);
         }
-        match crypto::verify(compact.signature, compact.message.as_bytes(), &key.decoding, key.algorithm) {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(VerifyError::BadSignature),
-        }
+        let is_good = key.verifies(compact.message.as_bytes(), &compact.signature);
+        if is_good { Ok(()) } else { Err(VerifyError::BadSignature) }
     }
 }
