@@ -2,26 +2,41 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+#[path = "../../fuzz/fuzz_targets/graphql.rs"]
+mod graphql;
+#[path = "../../fuzz/fuzz_targets/grpc.rs"]
+mod grpc;
 #[path = "../../fuzz/fuzz_targets/head.rs"]
 mod head;
 #[path = "../../fuzz/fuzz_targets/json.rs"]
 mod json;
+#[path = "../../fuzz/fuzz_targets/multipart.rs"]
+mod multipart;
 #[path = "../../fuzz/fuzz_targets/path.rs"]
 mod path;
 #[path = "../../fuzz/fuzz_targets/policy.rs"]
 mod policy;
+#[path = "../../fuzz/fuzz_targets/protobuf.rs"]
+mod protobuf;
 #[path = "../../fuzz/fuzz_targets/query.rs"]
 mod query;
+#[path = "../../fuzz/fuzz_targets/rpc.rs"]
+mod rpc;
 #[path = "../../fuzz/fuzz_targets/token.rs"]
 mod token;
 
 type Check = fn(&[u8]);
-const ALL: [(&str, Check); 6] = [
+const ALL: [(&str, Check); 11] = [
+    ("graphql", graphql::check),
+    ("grpc", grpc::check),
     ("head", head::check),
     ("json", json::check),
+    ("multipart", multipart::check),
     ("path", path::check),
     ("policy", policy::check),
+    ("protobuf", protobuf::check),
     ("query", query::check),
+    ("rpc", rpc::check),
     ("token", token::check),
 ];
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::{
     app::{App, EVENTS},
-    h2::{CONTINUATION, Connection, END_HEADERS, END_STREAM, GO_AWAY, HEADERS, RESET, Raw, block, full},
+    h2::{CONTINUATION, Connection, END_HEADERS, END_STREAM, GO_AWAY, HEADERS, PING, RESET, Raw, block, full},
     issuer::Issuer,
     proxy::{ENDPOINT, LABELER, Proxy},
     until,
@@ -168,9 +168,12 @@ async fn a_flood_of_resets_ends_the_connection() {
         flood.extend([&length[1..], &[HEADERS, END_STREAM | END_HEADERS], &stream, &one].concat());
         flood.extend([&[0, 0, 4, RESET, 0][..], &stream, &8_u32.to_be_bytes()].concat());
     }
+    // Whoever reads as far as this has taken all of them.
+    flood.extend([&[0, 0, 8, PING, 0][..], &[0; 4], &[7; 8]].concat());
     raw.send(&flood).await;
     let mut has_ended = false;
     while let Some(frame) = raw.next().await {
+        assert_ne!(frame.kind, PING, "the guard answers as if nothing had happened");
         has_ended |= frame.kind == GO_AWAY;
     }
     assert!(has_ended, "the connection did not end by the guard's will");

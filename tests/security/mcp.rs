@@ -210,3 +210,23 @@ async fn an_agents_message_decides() {
         assert_eq!(found.status, status, "{client} {line} {method}");
     }
 }
+
+/// Told to whoever asks, so it names no address at which nobody asks for a token.
+#[tokio::test]
+async fn an_agents_card_says_where_its_guard_is() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |policy| {
+        policy["protocol"] = json!("A2A");
+        policy["rules"] = json!([]);
+        policy["resource"] = json!("https://agents.example/one");
+    })
+    .await;
+    let card = json!({"name": "one", "url": "http://10.0.0.7:9000/"}).to_string();
+    app.script(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{card}", card.len()));
+    let request = "GET /.well-known/agent-card.json HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answer = raw(proxy.guard_address(), request).await.expect("an answer");
+    assert_eq!(answer.status, 200);
+    let url = answer.json()["url"].as_str().unwrap_or_default().to_owned();
+    assert!(url.starts_with("https://agents.example/one"), "{url}");
+    assert!(!answer.body.contains("10.0.0.7"), "{}", answer.body);
+}

@@ -155,7 +155,10 @@ impl<'a> Parts<'a> {
         let end = find(&rest[..rest.len().min(MAX_HEAD)], b"\r\n\r\n").ok_or(FormError::InvalidPart)?;
         let (name, is_file) = head(&rest[..end])?;
         let content = &rest[end + 4..];
-        // A part without content ends right behind its head.
+        // By RFC 2046 §5.1.1, and to Go, such a part ends right here, and what follows is another one; to others it is content.
+        if content.starts_with(&self.delimiter.as_bytes()[2..]) {
+            return Err(FormError::NotAForm);
+        }
         let end = find(content, self.delimiter.as_bytes()).ok_or(FormError::NotAForm)?;
         self.rest = &content[end + self.delimiter.len()..];
         self.state = State::BehindBoundary;
@@ -279,6 +282,8 @@ mod tests {
             (head("Content-Type: text/plain"), InvalidPart),
             (head(&format!("{MODEL} x")), InvalidPart),
             (String::new(), NotAForm),
+            // A head without a body, behind which some see the part that others take for a file's content.
+            (format!("--b\r\n{FILE}\r\n\r\n{}", form(&[(MODEL, "m")])), NotAForm),
             (format!("preamble\r\n{}", form(&[(MODEL, "m")])), NotAForm),
             (format!("\r\n{}", form(&[(MODEL, "m")])), NotAForm),
             (format!("{}epilogue", form(&[(MODEL, "m")])), NotAForm),

@@ -107,6 +107,7 @@ mod tests {
             ("POST", "/v1/message:stream", Some(("execute", "*"))),
             ("POST", "/acme/message:send", Some(("execute", "*"))),
             ("POST", "/a/b/message:send", None),
+            ("POST", "/tasks/message:send", None),
             ("GET", "/message:send", None),
             ("GET", "/tasks", Some(("read", "*"))),
             ("GET", "/tasks/1", Some(("read", "*"))),

@@ -199,8 +199,11 @@ mod tests {
         let text = Bytes::from_static(b"0123456789");
         assert_eq!(collect(Full::new(text.clone()), 10).await, Ok(text.clone()));
         assert_eq!(collect(Full::new(text.clone()), 9).await, Err(CollectError::TooLarge));
-        assert_eq!(collect(pieces(false), 10).await, Ok(text));
+        assert_eq!(collect(pieces(false), 10).await, Ok(text.clone()));
         assert_eq!(collect(pieces(false), 9).await, Err(CollectError::TooLarge));
+        let memory = Memory::new(GRAIN);
+        assert_eq!(memory.collect(pieces(false), 10).await.map(|held| held.bytes), Ok(text));
+        assert_eq!(memory.collect(pieces(false), 9).await.err(), Some(CollectError::TooLarge));
     }
 
     #[tokio::test(start_paused = true)]
