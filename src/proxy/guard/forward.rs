@@ -65,10 +65,11 @@ impl GuardConnection {
             (None, _) => Ok(response.map(|body| body.holding(place))),
             (Some(Listing::AgentCard), _) => {
                 let base = self.external_url();
-                content::move_card(response, base.as_deref()).await.map_err(|refusal| self.failed(refusal))
+                Box::pin(content::move_card(response, base.as_deref())).await.map_err(|refusal| self.failed(refusal))
             }
             (Some(listing), Some(caller)) => {
-                let cut = content::cut_list(response, listing, |model| self.may_use(&caller, listing, model)).await;
+                let cut = content::cut_list(response, listing, |model| self.may_use(&caller, listing, model));
+                let cut = Box::pin(cut).await;
                 cut.map_err(|refusal| self.failed(refusal))
             }
             // Not reached: a list has a caller.

@@ -13,8 +13,7 @@ use super::{
 use crate::proxy::http::{answer::Refusal, body::RequestBody, collect::CollectError};
 
 impl GuardConnection {
-    /// The body as it goes on: streamed where the head decided, else read as a whole and decided, by the policy that is in
-    /// force by then.
+    /// A body that decides, read as a whole: by the policy that is in force by then.
     pub(super) async fn read(
         &self,
         parts: &mut Parts,
@@ -22,9 +21,6 @@ impl GuardConnection {
         admitted: &mut Admitted,
         authorization: Option<&HeaderValue>,
     ) -> Result<RequestBody, Refusal> {
-        if !admitted.is_in_body {
-            return Ok(RequestBody::Incoming(body));
-        }
         // Not reached: whoever needs no token needs no model either.
         let known = admitted.caller.clone().ok_or_else(refuse::no_policy)?;
         let noted = |refusal: Refusal| {

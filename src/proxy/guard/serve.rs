@@ -27,7 +27,7 @@ use crate::{
     proxy::{
         http::{
             answer::{Refusal, Shape},
-            body::AnswerBody,
+            body::{AnswerBody, RequestBody},
             flow::Flow,
             grpc,
             serve::Handler,
@@ -101,10 +101,17 @@ impl GuardConnection {
         let mut admitted = admitted?;
         match admitted.wire {
             Wire::Http => {}
-            Wire::Grpc(messages) => return self.call(parts, body, admitted, messages, authorization).await,
-            Wire::WebSocket => return self.open(parts, &body, admitted, authorization).await,
+            // Boxed: each connection keeps room for the largest of these, and most never need it.
+            Wire::Grpc(messages) => {
+                return Box::pin(self.call(parts, body, admitted, messages, authorization)).await;
+            }
+            Wire::WebSocket => return Box::pin(self.open(parts, &body, admitted, authorization)).await,
         }
-        let body = self.read(&mut parts, body, &mut admitted, authorization.as_ref()).await?;
+        let body = if admitted.is_in_body {
+            Box::pin(self.read(&mut parts, body, &mut admitted, authorization.as_ref())).await?
+        } else {
+            RequestBody::Incoming(body)
+        };
         self.forward(parts, body, admitted, started).await
     }
 
