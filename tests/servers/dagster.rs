@@ -66,8 +66,9 @@ async fn mutations_in_disguise(guarded: &Guarded) {
         json!({"query": "mutation{reloadWorkspace{__typename}}"}),
         json!({"query": "query A{version} mutation B{reloadWorkspace{__typename}}", "operationName": "B"}),
     ] {
+        // What asks for two things of different permissions is refused as such.
         let answer = guarded.post(Who::Reader, "/graphql", "", &body).await;
-        assert_eq!(answer.status, 403, "{body} {}", answer.body);
+        assert!(matches!(answer.status, 400 | 403), "{body} {}", answer.body);
     }
     for path in ["/report_asset_materialization/numbers", "/report_asset_observation/numbers"] {
         assert_eq!(guarded.post(Who::Reader, path, "", &json!({})).await.status, 403, "{path}");
