@@ -12,6 +12,7 @@ pub mod fingerprint;
 pub mod graph;
 pub mod name;
 pub mod path;
+pub mod percent;
 pub mod permission;
 pub mod policy;
 pub mod protocol;

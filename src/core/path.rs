@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use super::percent;
+
 /// The longest path, in bytes.
 pub const MAX_PATH: usize = 4096;
 /// The longest query, in bytes. It is forwarded untouched.
@@ -137,21 +139,10 @@ fn check_segment(segment: &[u8], last: bool) -> Result<(), PathError> {
 /// An encoding is taken only of a byte that has no plain form in a path and no
 /// meaning once decoded: spaces, quotes, brackets, and UTF-8 beyond ASCII.
 fn check_percent(high: Option<&u8>, low: Option<&u8>) -> Result<(), PathError> {
-    let (Some(high), Some(low)) = (high.and_then(|b| hex(*b)), low.and_then(|b| hex(*b))) else {
-        return Err(PathError::InvalidPercent);
-    };
-    match high << 4 | low {
+    let (Some(high), Some(low)) = (high, low) else { return Err(PathError::InvalidPercent) };
+    match percent::byte([*high, *low]).ok_or(PathError::InvalidPercent)? {
         b' ' | b'"' | b'<' | b'>' | b'[' | b']' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80.. => Ok(()),
         _ => Err(PathError::AmbiguousPercent),
-    }
-}
-
-fn hex(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
     }
 }
 
@@ -164,7 +155,7 @@ pub fn decode(segment: &str) -> Option<Cow<'_, str>> {
     let mut out = Vec::with_capacity(segment.len());
     while let Some(byte) = bytes.next() {
         match byte {
-            b'%' => out.push(hex(bytes.next()?)? << 4 | hex(bytes.next()?)?),
+            b'%' => out.push(percent::byte([bytes.next()?, bytes.next()?])?),
             plain => out.push(plain),
         }
     }

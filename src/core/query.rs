@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::percent;
+
 /// Why a parameter cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
@@ -51,19 +53,8 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(Cow::Borrowed(text));
     }
-    let mut rest = text.as_bytes();
-    let mut bytes = Vec::with_capacity(rest.len());
-    while let [byte, behind @ ..] = rest {
-        let encoded = if *byte == b'%' { behind.first_chunk::<2>().and_then(byte_of) } else { None };
-        bytes.push(encoded.unwrap_or(if *byte == b'+' { b' ' } else { *byte }));
-        rest = if encoded.is_some() { &behind[2..] } else { behind };
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
-}
-
-fn byte_of(digits: &[u8; 2]) -> Option<u8> {
-    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-    u8::try_from(high? << 4 | low?).ok()
+    let space = |(byte, encoded): (u8, bool)| if byte == b'+' && !encoded { b' ' } else { byte };
+    String::from_utf8(percent::bytes(text).map(space).collect()).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::json::{JsonError, Member, member};
-use crate::core::protocol::BodyModel;
+use crate::core::{percent, protocol::BodyModel};
 
 /// The longest name of a model, in bytes. It goes into the audit record.
 pub const MAX_NAME: usize = 512;
@@ -87,19 +87,8 @@ pub fn may_choose(name: &str) -> bool {
 /// Whether a query may choose a model: LiteLLM takes `?model=` before what is in the body. Names and values alike are
 /// looked at: servers disagree about what parts them.
 pub fn query_may_choose(query: &str) -> bool {
-    let mut rest = query.as_bytes();
-    let mut text = String::with_capacity(rest.len());
-    while let [byte, behind @ ..] = rest {
-        let decoded = if *byte == b'%' { behind.first_chunk::<2>().and_then(decoded) } else { None };
-        rest = if decoded.is_some() { &behind[2..] } else { behind };
-        text.push(char::from(decoded.unwrap_or(*byte).to_ascii_lowercase()));
-    }
+    let text: String = percent::bytes(query).map(|(byte, _)| char::from(byte.to_ascii_lowercase())).collect();
     text.contains(MODEL)
-}
-
-fn decoded(digits: &[u8; 2]) -> Option<u8> {
-    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-    u8::try_from(high? << 4 | low?).ok()
 }
 
 #[cfg(test)]
