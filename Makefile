@@ -92,7 +92,7 @@ schemas: ## Write the JSON Schema of the proxy's configuration file from the Rus
 
 images: ## Build the binaries and import their images into the test cluster
 	$(CARGO) build --release --locked --bin keywire --bin keywire-operator
-	$(CARGO) build --profile sidecar --locked --no-default-features --features proxy --bin keywire-proxy
+	deploy/images/build-proxy
 	tests/env/images/keywire.sh
 
 install: ## Install or upgrade Keywire in the test cluster, from its charts

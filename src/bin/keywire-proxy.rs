@@ -14,6 +14,10 @@ use keywire::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Gives back what many connections needed once they are idle or gone; the C library's keeps it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Only one crypto library is linked; installing it fails only when done twice.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
