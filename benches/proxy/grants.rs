@@ -8,6 +8,7 @@ use keywire::core::{
         compiled::CompiledPolicy,
         decide::{Caller, decide},
         document::GuardPolicy,
+        roles::Roles,
     },
 };
 use serde_json::{Value, json};
@@ -46,18 +47,18 @@ fn client(number: usize) -> String {
 }
 
 fn nanoseconds(policy: &CompiledPolicy, count: usize) -> Result<f64> {
-    let roles = ["read", "predict"].map(Box::from);
+    let roles = Roles::joined("read,predict");
     let clients: Vec<String> = (0..count).map(client).collect();
     let path = CanonicalPath::parse("/v2/models/iris/ready")?;
     let mut turn = 1_usize;
-    let batches = (0..BATCHES).map(|_| batch(policy, &clients, &roles, path, &mut turn));
+    let batches = (0..BATCHES).map(|_| batch(policy, &clients, roles, path, &mut turn));
     Ok(batches.collect::<Result<Vec<f64>>>()?.into_iter().fold(f64::INFINITY, f64::min))
 }
 
 fn batch(
     policy: &CompiledPolicy,
     clients: &[String],
-    roles: &[Box<str>],
+    roles: Roles<'_>,
     path: CanonicalPath<'_>,
     turn: &mut usize,
 ) -> Result<f64> {

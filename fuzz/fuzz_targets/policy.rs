@@ -7,6 +7,7 @@ use keywire::core::{
         compiled::CompiledPolicy,
         decide::{Caller, decide, may_anything},
         document::{GuardPolicy, Subject},
+        roles::Roles,
     },
     protocol::{ModelUse, Need},
 };
@@ -28,7 +29,7 @@ pub fn check(bytes: &[u8]) {
         let Some(route) = policy.route("POST", path) else { continue };
         let permission = if let Need::Permission(permission) = route.need { permission } else { "read" };
         for client in &clients {
-            let caller = Caller { client, roles: &[] };
+            let caller = Caller { client, roles: Roles::default() };
             assert!(decide(&policy, &caller, permission, &route.models, 0).is_err());
             assert!(decide(&policy, &caller, permission, &ModelUse::None, 0).is_err());
             assert!(!may_anything(&policy, &caller, 0));

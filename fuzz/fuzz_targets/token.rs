@@ -37,7 +37,7 @@ fn read(token: &str) {
         assert!(header.get(refused).is_none(), "{refused}");
     }
     if let Ok(principal) = Claims::parse(&compact.payload).and_then(|claims| claims.check("a", "a", NOW)) {
-        assert!(principal.expires_at > NOW - 60 && principal.not_before < NOW + 60);
-        assert!(principal.client.bytes().chain(principal.subject.bytes()).all(|byte| byte.is_ascii_graphic()));
+        assert!(principal.times.expires_at > NOW - 60 && principal.times.not_before < NOW + 60);
+        assert!(principal.client().bytes().chain(principal.subject().bytes()).all(|byte| byte.is_ascii_graphic()));
     }
 }

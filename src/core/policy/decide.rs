@@ -2,7 +2,10 @@
 
 use crate::core::{
     permission::Permission,
-    policy::compiled::{CompiledGrant, CompiledPolicy},
+    policy::{
+        compiled::{CompiledGrant, CompiledPolicy},
+        roles::Roles,
+    },
     protocol::ModelUse,
 };
 
@@ -12,7 +15,7 @@ pub struct Caller<'a> {
     /// The client id (`azp`).
     pub client: &'a str,
     /// The endpoint's roles in the token.
-    pub roles: &'a [Box<str>],
+    pub roles: Roles<'a>,
 }
 
 /// Why a call is denied. What it needs exists, but not for this caller.
@@ -56,7 +59,7 @@ pub fn decide<'p>(
     let mut denial = Denial::NoGrant;
     for grant in policy.grants_of(caller.client) {
         match covers(grant, permission, models, now) {
-            Ok(()) if caller.roles.iter().any(|role| **role == *permission) => return Ok(grant),
+            Ok(()) if caller.roles.contains(permission) => return Ok(grant),
             Ok(()) => return Err(Denial::RoleMissing),
             Err(nearer) => denial = nearest(denial, nearer),
         }
@@ -84,8 +87,8 @@ pub fn may_anything(policy: &CompiledPolicy, caller: &Caller<'_>, now: i64) -> b
 fn is_usable(grant: &CompiledGrant, caller: &Caller<'_>, permission: Option<&str>, now: i64) -> bool {
     let counts = |granted: &str| permission.is_none_or(|permission| permission == granted);
     let mut granted = grant.permissions.iter().map(Permission::as_str).filter(|granted| counts(granted));
-    grant.expires_at.is_none_or(|end| now < end)
-        && granted.any(|granted| caller.roles.iter().any(|role| **role == *granted))
+    let in_force = grant.expires_at.is_none_or(|end| now < end);
+    in_force && granted.any(|granted| caller.roles.contains(granted))
 }
 
 fn covers(grant: &CompiledGrant, permission: &str, models: &ModelUse<'_>, now: i64) -> Result<(), Denial> {
@@ -161,7 +164,7 @@ mod tests {
             ],
             Some(&["iris", "rose"]),
         );
-        let every = ["predict", "read", "admin", "deploy"].map(Box::from);
+        let every = Roles::joined("predict,read,admin,deploy");
         for (client, permission, models, expected) in [
             ("a", "predict", one("iris"), Ok(())),
             ("a", "predict", one("rose"), Err(Denial::ModelNotGranted)),
@@ -180,7 +183,7 @@ mod tests {
             ("c", "read", one("iris"), Err(Denial::NoGrant)),
             ("", "read", one("iris"), Err(Denial::NoGrant)),
         ] {
-            let caller = Caller { client, roles: &every };
+            let caller = Caller { client, roles: every };
             let found = decide(&narrowed, &caller, permission, &models, NOW).map(|_| ());
             assert_eq!(found, expected, "{client} {permission} {models:?}");
         }
@@ -189,14 +192,13 @@ mod tests {
     #[test]
     fn the_role_must_be_in_the_token_too() {
         let policy = policy(vec![grant("a", &["predict", "read"], None, None)], None);
-        let roles = [Box::from("read")];
-        let caller = Caller { client: "a", roles: &roles };
+        let caller = Caller { client: "a", roles: Roles::joined("read") };
         assert!(decide(&policy, &caller, "read", &one("m"), NOW).is_ok());
         assert_eq!(decide(&policy, &caller, "predict", &one("m"), NOW), Err(Denial::RoleMissing));
-        let bare = Caller { client: "a", roles: &[] };
+        let bare = Caller { client: "a", roles: Roles::default() };
         assert_eq!(decide(&policy, &bare, "read", &one("m"), NOW), Err(Denial::RoleMissing));
         // Without a grant a fresh token does not help, and the answer must not say so.
-        let other = Caller { client: "z", roles: &[] };
+        let other = Caller { client: "z", roles: Roles::default() };
         assert_eq!(decide(&policy, &other, "read", &one("m"), NOW), Err(Denial::NoGrant));
     }
 
@@ -211,27 +213,27 @@ mod tests {
             ],
             Some(&["iris", "rose"]),
         );
-        let (predict, all) = ([Box::from("predict")], ["predict", "read", "deploy"].map(Box::from));
+        let (none, predict, all) = (Roles::default(), Roles::joined("predict"), Roles::joined("predict,read,deploy"));
         for (client, roles, model, expected) in [
-            ("a", &predict[..], "iris", true),
-            ("a", &all, "iris", true),
-            ("a", &all, "Iris", false),
+            ("a", predict, "iris", true),
+            ("a", all, "iris", true),
+            ("a", all, "Iris", false),
             // The grant has run out.
-            ("a", &all, "rose", false),
+            ("a", all, "rose", false),
             // Not in the endpoint's list.
-            ("a", &all, "tulip", false),
+            ("a", all, "tulip", false),
             // Without the role in the token the grant is of no use.
-            ("a", &[], "iris", false),
-            ("b", &predict, "iris", false),
-            ("b", &all, "rose", true),
-            ("b", &all, "tulip", false),
-            ("c", &all, "iris", false),
-            ("d", &all, "iris", false),
+            ("a", none, "iris", false),
+            ("b", predict, "iris", false),
+            ("b", all, "rose", true),
+            ("b", all, "tulip", false),
+            ("c", all, "iris", false),
+            ("d", all, "iris", false),
         ] {
             let found = may_use(&policy, &Caller { client, roles }, None, model, NOW);
             assert_eq!(found, expected, "{client} {roles:?} {model}");
         }
-        let caller = Caller { client: "a", roles: &all };
+        let caller = Caller { client: "a", roles: all };
         assert!(may_use(&policy, &caller, Some("predict"), "iris", NOW));
         assert!(!may_use(&policy, &caller, Some("read"), "iris", NOW), "granted for another model only, and no longer");
     }
@@ -255,16 +257,16 @@ mod tests {
             grants in prop::collection::vec(any_grant(), 0..6), client in "[abc]", permission in "(read|predict|admin)",
             model in prop::option::of("[xyzw]"), roles in prop::collection::vec("(read|predict|admin)", 0..3),
         ) {
-            let roles: Vec<Box<str>> = roles.into_iter().map(Into::into).collect();
             let models = model.as_deref().map_or(ModelUse::Every, one);
-            let expected = roles.iter().any(|r| **r == *permission) && grants.iter().any(|g| {
+            let expected = roles.contains(&permission) && grants.iter().any(|g| {
                 g.subject == Subject::Client(client.clone())
                     && g.permissions.iter().any(|p| p.as_str() == permission)
                     && g.expires_at.is_none_or(|end| NOW < end)
                     && g.models.as_ref().is_none_or(|m| model.as_ref().is_some_and(|asked| m.contains(asked)))
             });
             let policy = policy(grants, None);
-            let caller = Caller { client: &client, roles: &roles };
+            let roles = roles.join(",");
+            let caller = Caller { client: &client, roles: Roles::joined(&roles) };
             prop_assert_eq!(decide(&policy, &caller, &permission, &models, NOW).is_ok(), expected);
         }
 
@@ -273,8 +275,7 @@ mod tests {
         fn grants_only_add(
             grants in prop::collection::vec(any_grant(), 0..5), more in any_grant(), permission in "(read|predict|admin)",
         ) {
-            let roles = ["read", "predict", "admin"].map(Box::from);
-            let caller = Caller { client: "a", roles: &roles };
+            let caller = Caller { client: "a", roles: Roles::joined("read,predict,admin") };
             let before = decide(&policy(grants.clone(), None), &caller, &permission, &one("x"), NOW).is_ok();
             let mut all = grants;
             all.push(more);

@@ -8,4 +8,5 @@ pub mod decide;
 pub mod document;
 pub mod limits;
 pub mod resource;
+pub mod roles;
 pub mod rule;

@@ -246,7 +246,7 @@ impl GuardConnection {
         route: Option<&Route<'_>>,
     ) -> Result<(), Stop> {
         let principal = &caller.verified.principal;
-        let asks = decide::Caller { client: &principal.client, roles: &principal.roles };
+        let asks = principal.caller();
         let now = self.guard.clock().now();
         let (permission, models, name) = match route {
             Some(Route { need: Need::Permission(permission), models, name, .. }) => (*permission, models, *name),

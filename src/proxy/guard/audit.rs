@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::trace::{Random, TraceId};
 use crate::{
     core::{policy::document, protocol::ModelUse},
-    proxy::{auditlog::Lines, tokens::claims::Principal},
+    proxy::{auditlog::Lines, tokens::principal::Principal},
 };
 
 /// Which decisions are recorded.
@@ -169,9 +169,9 @@ impl Record<'_> {
         [
             ("decision", Some(self.decision)),
             ("reason", Some(self.reason)),
-            ("client", self.principal.map(|p| &*p.client)),
-            ("sub", self.principal.map(|p| &*p.subject)),
-            ("jti", self.principal.and_then(|p| p.token_id.as_deref())),
+            ("client", self.principal.map(Principal::client)),
+            ("sub", self.principal.map(Principal::subject)),
+            ("jti", self.principal.and_then(Principal::token_id)),
             ("permission", self.permission),
             ("model", self.model()),
             ("route", self.route),
@@ -185,9 +185,9 @@ impl Record<'_> {
             target: "audit",
             decision = self.decision,
             reason = self.reason,
-            client = self.principal.map(|p| &*p.client),
-            sub = self.principal.map(|p| &*p.subject),
-            jti = self.principal.and_then(|p| p.token_id.as_deref()),
+            client = self.principal.map(Principal::client),
+            sub = self.principal.map(Principal::subject),
+            jti = self.principal.and_then(Principal::token_id),
             permission = self.permission,
             model = self.model(),
             route = self.route,
@@ -208,6 +208,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::proxy::tokens::principal::Times;
 
     /// Where the lines go.
     #[derive(Clone, Default)]
@@ -236,15 +237,7 @@ mod tests {
 
     #[test]
     fn a_record_says_who_what_and_why() {
-        let principal = Principal {
-            client: "labeler.agents.workload".into(),
-            subject: "9f6e".into(),
-            token_id: Some("trrtcc:1".into()),
-            roles: Box::new([]),
-            expires_at: 0,
-            not_before: 0,
-            issued_at: None,
-        };
+        let principal = Principal::new("labeler.agents.workload", "9f6e", Some("trrtcc:1"), [], Times::default());
         let models = ModelUse::One(Cow::Borrowed("iris"));
         let record = Record {
             decision: "denied",
@@ -274,15 +267,7 @@ mod tests {
 
     #[test]
     fn a_line_in_the_file_says_the_same() {
-        let principal = Principal {
-            client: "labeler.agents.workload".into(),
-            subject: "9f\"6e".into(),
-            token_id: None,
-            roles: Box::new([]),
-            expires_at: 0,
-            not_before: 0,
-            issued_at: None,
-        };
+        let principal = Principal::new("labeler.agents.workload", "9f\"6e", None, [], Times::default());
         let models = ModelUse::One(Cow::Borrowed("a\n{\"decision\":\"allowed\"}\u{2028}"));
         let record = Record {
             decision: "denied",

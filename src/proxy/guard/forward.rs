@@ -110,7 +110,7 @@ impl GuardConnection {
         let view = self.guard.view();
         let PolicyState::Active(policy) = &view.policy else { return false };
         let principal = &caller.verified.principal;
-        let asks = decide::Caller { client: &principal.client, roles: &principal.roles };
+        let asks = principal.caller();
         decide::may_use(policy, &asks, listing.permission(), model, self.guard.clock().now())
     }
 }

@@ -4,10 +4,7 @@ use std::{cell::OnceCell, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::proxy::{
-    tokens::{claims::Principal, verify::Verified},
-    usage::Usage,
-};
+use crate::proxy::{tokens::verify::Verified, usage::Usage};
 
 /// `sub`.
 pub const SUBJECT: HeaderName = HeaderName::from_static("x-keywire-subject");
@@ -29,32 +26,27 @@ pub fn call_locally(headers: &mut HeaderMap, port: u16) {
     }
 }
 
-/// A verified caller with its fields made ready, so that a token seen before
-/// costs no formatting.
+/// A verified caller, and what its client uses.
 #[derive(Debug)]
 pub struct Caller {
     /// What was verified.
     pub verified: Verified,
     /// What its client uses, looked up when a policy limits it.
     pub usage: OnceCell<Arc<Usage>>,
-    subject: HeaderValue,
-    client: HeaderValue,
-    roles: HeaderValue,
 }
 
 impl Caller {
     /// `None` if a name cannot stand in a field, which the claims' check rules out.
     pub fn new(verified: Verified) -> Option<Self> {
-        let Principal { subject, client, roles, .. } = &verified.principal;
-        let (subject, client) = (HeaderValue::from_str(subject).ok()?, HeaderValue::from_str(client).ok()?);
-        let roles = HeaderValue::from_str(&roles.join(",")).ok()?;
-        Some(Self { verified, usage: OnceCell::new(), subject, client, roles })
+        verified.principal.fields()?;
+        Some(Self { verified, usage: OnceCell::new() })
     }
 
     /// Sets the fields.
     pub fn write(&self, headers: &mut HeaderMap) {
-        headers.insert(SUBJECT, self.subject.clone());
-        headers.insert(CLIENT, self.client.clone());
-        headers.insert(ROLES, self.roles.clone());
+        let Some([client, subject, roles]) = self.verified.principal.fields() else { return };
+        headers.insert(SUBJECT, subject);
+        headers.insert(CLIENT, client);
+        headers.insert(ROLES, roles);
     }
 }

@@ -10,7 +10,6 @@ use crate::{
     proxy::{
         http::answer::Refusal,
         tokens::{
-            cache::Fingerprint,
             compact,
             introspect::{Introspector, Verdict},
         },
@@ -30,7 +29,7 @@ impl GuardConnection {
     ) -> Result<(), Stop> {
         let Some(introspector) = &view.introspector else { return Ok(()) };
         let token = authorization.and_then(|field| compact::bearer(field.as_bytes()).ok()).unwrap_or_default();
-        let known = said.or_else(|| introspector.known(&Fingerprint::of(token.as_bytes())));
+        let known = said.or_else(|| introspector.known(token));
         let (decision, reason, refusal) = match known {
             None => return Err(Stop::Introspect(Arc::clone(introspector))),
             Some(Verdict::Active) => return Ok(()),

@@ -23,10 +23,10 @@ impl GuardConnection {
         route: Option<&Route<'_>>,
     ) -> Result<Option<Place>, Stop> {
         let principal = &caller.verified.principal;
-        let Some(limits) = policy.limits.filter(|_| !policy.grants_of(&principal.client).is_empty()) else {
+        let Some(limits) = policy.limits.filter(|_| !policy.grants_of(principal.client()).is_empty()) else {
             return Ok(None);
         };
-        let usage = caller.usage.get_or_init(|| self.guard.usages().of(&principal.client));
+        let usage = caller.usage.get_or_init(|| self.guard.usages().of(principal.client()));
         usage.enter(&limits, self.guard.clock().nanos()).map(Some).map_err(|over| {
             let refusal = refusal(policy, over);
             let record =

@@ -17,7 +17,7 @@ use crate::{
         body::rpc::{self, RpcError},
         protocol::{Route, mcp},
     },
-    proxy::{http::answer::Refusal, tokens::claims::Principal},
+    proxy::{http::answer::Refusal, tokens::principal::Principal},
 };
 
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -116,7 +116,7 @@ impl Sessions {
     /// Each part with its length before it: no two callers and ids are signed alike.
     fn sign(&self, id: &str, principal: &Principal) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.0);
-        for part in [&*principal.client, &*principal.subject, id] {
+        for part in [principal.client(), principal.subject(), id] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }
@@ -127,6 +127,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::tokens::principal::Times;
 
     fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -171,15 +172,7 @@ mod tests {
     }
 
     fn principal(client: &str, subject: &str) -> Principal {
-        Principal {
-            client: client.into(),
-            subject: subject.into(),
-            token_id: None,
-            roles: Box::new([]),
-            expires_at: 0,
-            not_before: 0,
-            issued_at: None,
-        }
+        Principal::new(client, subject, None, [], Times::default())
     }
 
     #[test]

@@ -7,7 +7,6 @@ use super::identity::Caller;
 use crate::proxy::{
     metrics::Metrics,
     tokens::{
-        cache::Fingerprint,
         compact,
         verify::{Trust, VerifyError},
     },
@@ -29,6 +28,11 @@ struct Last {
 }
 
 impl LastToken {
+    /// Leaves it to the worker's memory.
+    pub fn forget(&self) {
+        self.0.take();
+    }
+
     /// The caller that `authorization` proves. Its times count each time, however
     /// often it was seen.
     pub fn recognise(
@@ -63,7 +67,7 @@ fn cached_or_verified(
     metrics: &Metrics,
 ) -> Result<Rc<Caller>, VerifyError> {
     let token = compact::bearer(authorization)?;
-    let fingerprint = Fingerprint::of(token.as_bytes());
+    let fingerprint = worker.tokens().fingerprint(token);
     let cached = worker.tokens().get(trust.generation, &fingerprint);
     if let Some(caller) = cached {
         trust.still_good(&caller.verified, now)?;
@@ -72,7 +76,7 @@ fn cached_or_verified(
     }
     let verified = trust.verify(token, now)?;
     metrics.tokens_verified.inc();
-    let expires_at = verified.principal.expires_at;
+    let expires_at = verified.principal.times.expires_at;
     let caller = Rc::new(Caller::new(verified).ok_or(VerifyError::BadSignature)?);
     worker.tokens().insert(trust.generation, fingerprint, Rc::clone(&caller), expires_at, now);
     Ok(caller)

@@ -12,7 +12,7 @@ use crate::{
     },
     proxy::{
         http::{answer::Refusal, collect::CollectError, connect::ConnectError, pool::UpstreamError},
-        tokens::{claims::Principal, compact::CompactError, verify::VerifyError},
+        tokens::{compact::CompactError, principal::Principal, verify::VerifyError},
     },
 };
 
@@ -103,7 +103,7 @@ pub fn unknown_route(policy: &CompiledPolicy) -> Refusal {
 
 /// 403: what the call asks for is in its body, and the caller may do nothing here.
 pub fn nothing_granted(policy: &CompiledPolicy, principal: &Principal) -> Refusal {
-    let (client, endpoint) = (&principal.client, &policy.endpoint);
+    let (client, endpoint) = (principal.client(), &policy.endpoint);
     let message = format!("Client {client} may do nothing on endpoint {endpoint}; {}.", ask(endpoint));
     insufficient(policy, &[], Denial::NoGrant.into(), message)
 }
@@ -116,7 +116,7 @@ pub fn denied(
     permission: &str,
     models: &ModelUse<'_>,
 ) -> Refusal {
-    let (client, endpoint) = (&principal.client, &policy.endpoint);
+    let (client, endpoint) = (principal.client(), &policy.endpoint);
     let ask = ask(endpoint);
     let model = match models {
         ModelUse::One(name) => format!("model {name:?}"),

@@ -75,7 +75,7 @@ impl Permit {
             return false;
         };
         let principal = &caller.verified.principal;
-        let asks = decide::Caller { client: &principal.client, roles: &principal.roles };
+        let asks = principal.caller();
         let now = connection.guard.clock().now();
         let holds = match &route {
             Route { need: Need::Permission(permission), models, .. } => {

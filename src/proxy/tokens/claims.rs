@@ -5,6 +5,11 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::{
+    principal::{Principal, Times},
+    text::Text,
+};
+
 /// How far clocks may be apart, in seconds.
 pub const LEEWAY: i64 = 10;
 /// The longest name (client, subject, role, token id), in bytes.
@@ -41,51 +46,31 @@ pub enum ClaimError {
 
 /// The claims that count. `deny_unknown_fields` is not used: realms add their own.
 #[derive(Debug, Deserialize)]
-pub struct Claims {
+pub struct Claims<'a> {
     /// Who issued it. Compared by whoever chooses the keys.
-    pub iss: String,
-    aud: Audience,
+    #[serde(borrow)]
+    pub iss: Text<'a>,
+    #[serde(borrow)]
+    aud: Audience<'a>,
     exp: i64,
     nbf: Option<i64>,
     iat: Option<i64>,
-    typ: Option<String>,
-    azp: String,
-    sub: String,
-    jti: Option<String>,
+    #[serde(borrow)]
+    typ: Option<Text<'a>>,
+    #[serde(borrow)]
+    azp: Text<'a>,
+    #[serde(borrow)]
+    sub: Text<'a>,
+    #[serde(borrow)]
+    jti: Option<Text<'a>>,
     cnf: Option<de::IgnoredAny>,
-    #[serde(default)]
-    resource_access: ResourceAccess,
+    #[serde(borrow, default)]
+    resource_access: ResourceAccess<'a>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
-/// Who calls, once the signature and the claims are checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// `azp`: the client.
-    pub client: Box<str>,
-    /// `sub`: the account.
-    pub subject: Box<str>,
-    /// `jti`: the token, as Keycloak's login events name it.
-    pub token_id: Option<Box<str>>,
-    /// The endpoint's roles.
-    pub roles: Box<[Box<str>]>,
-    /// `exp`, seconds since the epoch.
-    pub expires_at: i64,
-    /// The later of `nbf` and `iat`.
-    pub not_before: i64,
-    /// `iat`, seconds since the epoch.
-    pub issued_at: Option<i64>,
-}
-
-impl Claims {
+impl<'a> Claims<'a> {
     /// Reads a payload.
-    pub fn parse(payload: &[u8]) -> Result<Self, ClaimError> {
+    pub fn parse(payload: &'a [u8]) -> Result<Self, ClaimError> {
         // The library does not look at the text of members that it passes over: to others it might be no JSON at all.
         let text = std::str::from_utf8(payload).map_err(|_| ClaimError::InvalidClaims)?;
         serde_json::from_str(text).map_err(|_| ClaimError::InvalidClaims)
@@ -94,10 +79,8 @@ impl Claims {
     /// Checks everything but issuer and signature.
     pub fn check(self, audience: &str, role_client: &str, now: i64) -> Result<Principal, ClaimError> {
         let Self { iss: _, aud, exp, nbf, iat, typ, azp, sub, jti, cnf, resource_access } = self;
-        match &aud {
-            Audience::One(one) if one == audience => {}
-            Audience::Many(many) if matches!(many.as_slice(), [one] if one == audience) => {}
-            Audience::One(_) | Audience::Many(_) => return Err(ClaimError::WrongAudience),
+        if !aud.is_only(audience) {
+            return Err(ClaimError::WrongAudience);
         }
         if typ.as_deref() != Some("Bearer") {
             return Err(ClaimError::WrongType);
@@ -108,71 +91,92 @@ impl Claims {
         let roles = resource_access.roles_of(role_client);
         let named =
             |name: &str| !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_graphic());
-        let names = [azp.as_str(), sub.as_str()].into_iter().chain(jti.as_deref()).chain(roles.iter().map(|r| &**r));
+        let names = [&*azp, &*sub].into_iter().chain(jti.as_deref()).chain(roles.iter().map(|role| &**role));
         // A comma would make two roles of one in the header that lists them.
         if roles.len() > MAX_ROLES || roles.iter().any(|role| role.contains(',')) || !names.into_iter().all(named) {
             return Err(ClaimError::InvalidName);
         }
-        let principal = Principal {
-            client: azp.into(),
-            subject: sub.into(),
-            token_id: jti.map(Into::into),
-            roles,
-            expires_at: exp,
-            not_before: nbf.into_iter().chain(iat).max().unwrap_or(i64::MIN),
-            issued_at: iat,
-        };
-        principal.check_times(now).map(|()| principal)
+        let not_before = nbf.into_iter().chain(iat).max().unwrap_or(i64::MIN);
+        let times = Times { expires_at: exp, not_before, issued_at: iat };
+        times.check(now)?;
+        Ok(Principal::new(&azp, &sub, jti.as_deref(), roles.iter().map(|role| &**role), times))
     }
 }
 
-impl Principal {
-    /// Whether the issuer took back what it issued before this time. A token that does not say when it was issued was.
-    pub fn is_revoked(&self, not_before: i64) -> bool {
-        self.issued_at.is_none_or(|issued| issued < not_before)
-    }
+/// `aud`: a text, or a list of texts.
+#[derive(Debug)]
+struct Audience<'a> {
+    first: Option<Text<'a>>,
+    /// There is another one, if only the same again.
+    has_more: bool,
+}
 
-    /// Whether the token is valid now; asked again each time that it is seen.
-    pub fn check_times(&self, now: i64) -> Result<(), ClaimError> {
-        if now.saturating_sub(LEEWAY) >= self.expires_at {
-            return Err(ClaimError::Expired);
+impl Audience<'_> {
+    fn is_only(&self, audience: &str) -> bool {
+        !self.has_more && self.first.as_deref() == Some(audience)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Audience<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an audience or a list of them")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, one: &'de str) -> Result<Self::Value, E> {
+                Ok(Audience { first: Some(one.into()), has_more: false })
+            }
+
+            fn visit_str<E: de::Error>(self, one: &str) -> Result<Self::Value, E> {
+                Ok(Audience { first: Some(one.to_owned().into()), has_more: false })
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let first = list.next_element::<Text<'de>>()?;
+                let mut has_more = false;
+                while list.next_element::<Text<'de>>()?.is_some() {
+                    has_more = true;
+                }
+                Ok(Audience { first, has_more })
+            }
         }
-        if now.saturating_add(LEEWAY) < self.not_before {
-            return Err(ClaimError::NotYetValid);
-        }
-        Ok(())
+        deserializer.deserialize_any(Visitor)
     }
 }
 
 /// `resource_access`, with a doubled client refused.
 #[derive(Debug, Default)]
-struct ResourceAccess(Vec<(String, Vec<Box<str>>)>);
+struct ResourceAccess<'a>(Vec<(Text<'a>, Vec<Text<'a>>)>);
 
 #[derive(Deserialize)]
-struct Roles {
-    #[serde(default)]
-    roles: Vec<Box<str>>,
+struct Entry<'a> {
+    #[serde(borrow, default)]
+    roles: Vec<Text<'a>>,
 }
 
-impl ResourceAccess {
-    fn roles_of(self, client: &str) -> Box<[Box<str>]> {
-        self.0.into_iter().find(|(name, _)| name == client).map(|(_, roles)| roles.into()).unwrap_or_default()
+impl<'a> ResourceAccess<'a> {
+    fn roles_of(self, client: &str) -> Vec<Text<'a>> {
+        self.0.into_iter().find(|(name, _)| &**name == client).map(|(_, roles)| roles).unwrap_or_default()
     }
 }
 
-impl<'de> Deserialize<'de> for ResourceAccess {
+impl<'de: 'a, 'a> Deserialize<'de> for ResourceAccess<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
         impl<'de> de::Visitor<'de> for Visitor {
-            type Value = ResourceAccess;
+            type Value = ResourceAccess<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map of clients to roles")
             }
 
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<ResourceAccess, A::Error> {
-                let mut all: Vec<(String, Vec<Box<str>>)> = Vec::new();
-                while let Some((client, Roles { roles })) = map.next_entry::<String, Roles>()? {
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut all: Vec<(Text<'de>, Vec<Text<'de>>)> = Vec::new();
+                while let Some((client, Entry { roles })) = map.next_entry::<Text<'de>, Entry<'de>>()? {
                     if all.iter().any(|(seen, _)| *seen == client) {
                         return Err(de::Error::custom("doubled client"));
                     }
@@ -190,6 +194,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::core::policy::roles::Roles;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -206,7 +211,7 @@ mod tests {
     fn a_good_token_tells_who_calls() {
         let principal = check(&good());
         assert!(
-            matches!(&principal, Ok(p) if &*p.client == "c.n.workload" && &*p.subject == "s" && p.roles.len() == 1),
+            matches!(&principal, Ok(p) if p.client() == "c.n.workload" && p.subject() == "s" && p.roles() == Roles::joined("read")),
             "{principal:?}"
         );
         let mut listed = good();

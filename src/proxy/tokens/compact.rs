@@ -5,10 +5,23 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
+use super::text::Text;
+
 /// The longest token, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;
 /// The longest key id, in bytes.
 pub const MAX_KID: usize = 256;
+
+/// The signs of a token: those of base64url, and the dot between its parts.
+const PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        byte += 1;
+    }
+    table
+};
 
 /// Why text is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
@@ -58,10 +71,13 @@ pub struct Compact<'a> {
 /// `deny_unknown_fields` is not used: `x5t` and private parameters are harmless
 /// as long as nobody acts on them. Those that ask to be acted on are refused.
 #[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
-    typ: Option<String>,
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Text<'a>,
+    #[serde(borrow)]
+    kid: Option<Text<'a>>,
+    #[serde(borrow)]
+    typ: Option<Text<'a>>,
     #[serde(default)]
     crit: Refused,
     #[serde(default)]
@@ -93,8 +109,9 @@ impl<'de> Deserialize<'de> for Refused {
 /// Takes the token out of an `Authorization` value (RFC 6750 §2.1).
 pub fn bearer(value: &[u8]) -> Result<&str, CompactError> {
     let (scheme, token) = value.split_at_checked(7).ok_or(CompactError::NotBearer)?;
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if !scheme.eq_ignore_ascii_case(b"bearer ") || token.is_empty() || !token.iter().all(plain) {
+    // Without an early end: that costs a fraction for the many that are good.
+    let is_plain = token.iter().fold(true, |all, byte| all & PLAIN[usize::from(*byte)]);
+    if !scheme.eq_ignore_ascii_case(b"bearer ") || token.is_empty() || !is_plain {
         return Err(CompactError::NotBearer);
     }
     if token.len() > MAX_TOKEN {
@@ -127,18 +144,18 @@ fn decode(part: &str) -> Result<Vec<u8>, CompactError> {
 fn read_header(json: &[u8]) -> Result<(Algorithm, String), CompactError> {
     // The library does not look at the text of members that it passes over: to others it might be no JSON at all.
     let json = std::str::from_utf8(json).map_err(|_| CompactError::InvalidHeader)?;
-    let header: Header = serde_json::from_str(json).map_err(|_| CompactError::InvalidHeader)?;
+    let header: Header<'_> = serde_json::from_str(json).map_err(|_| CompactError::InvalidHeader)?;
     let Header { alg, kid, typ, crit, jwk, jku, x5u, x5c, b64, enc, zip } = header;
     if [crit, jwk, jku, x5u, x5c, b64, enc, zip].iter().any(|present| present.0) {
         return Err(CompactError::ParameterRefused);
     }
-    let typed = |typ: &String| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt");
+    let typed = |typ: &Text<'_>| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt");
     if !typ.as_ref().is_none_or(typed) {
         return Err(CompactError::TypeRefused);
     }
     let algorithm = algorithm(&alg).ok_or(CompactError::AlgorithmRefused)?;
     let key_id = kid.filter(|kid| !kid.is_empty() && kid.len() <= MAX_KID).ok_or(CompactError::InvalidKeyId)?;
-    Ok((algorithm, key_id))
+    Ok((algorithm, key_id.to_string()))
 }
 
 /// The allow-list: signatures by a key pair, nothing else.

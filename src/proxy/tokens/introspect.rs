@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 use url::form_urlencoded;
 
-use super::cache::Fingerprint;
+use super::fingerprint::{Fingerprint, Fingerprints};
 use crate::{
     core::policy::document::Introspection,
     proxy::{
@@ -54,6 +54,7 @@ pub struct Introspector {
     clock: Clock,
     /// Where the projected tokens are.
     tokens: PathBuf,
+    fingerprints: Fingerprints,
     flights: Mutex<HashMap<Fingerprint, Arc<Flight>>>,
 }
 
@@ -71,7 +72,8 @@ impl Introspector {
     /// Asks where `document` says, as whom the file `keycloak` in `tokens` says.
     pub fn new(document: Introspection, tokens: PathBuf, clock: Clock) -> Result<Self, OriginError> {
         let resource = Resource::new(&document.url, document.ca.as_deref())?;
-        Ok(Self { document, resource, clock, tokens, flights: Mutex::default() })
+        let (fingerprints, flights) = <(Fingerprints, Mutex<_>)>::default();
+        Ok(Self { document, resource, clock, tokens, fingerprints, flights })
     }
 
     /// What the policy says of it.
@@ -80,15 +82,16 @@ impl Introspector {
     }
 
     /// What is known of a token without asking.
-    pub fn known(&self, token: &Fingerprint) -> Option<Verdict> {
+    pub fn known(&self, token: &str) -> Option<Verdict> {
+        let token = self.fingerprints.of(token);
         let flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        let (verdict, until) = *flights.get(token)?.0.get()?;
+        let (verdict, until) = *flights.get(&token)?.0.get()?;
         (self.clock.nanos() < until).then_some(verdict)
     }
 
     /// Asks, or waits for who asks already.
     pub async fn ask(&self, token: &str) -> Verdict {
-        let flight = self.flight(Fingerprint::of(token.as_bytes()));
+        let flight = self.flight(self.fingerprints.of(token));
         flight.0.get_or_init(|| self.fetch(token)).await.0
     }
 

@@ -3,8 +3,11 @@
 pub mod cache;
 pub mod claims;
 pub mod compact;
+pub mod fingerprint;
 pub mod introspect;
 pub mod jwks;
 pub mod keys;
+pub mod principal;
 pub mod refresh;
+pub mod text;
 pub mod verify;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    claims::{ClaimError, Claims, Principal},
+    claims::{ClaimError, Claims},
     compact::{Compact, CompactError},
     jwks::Issuer,
     keys::KeySet,
+    principal::Principal,
 };
 
 /// How long keys are used after the last time that they were fetched, in seconds.
@@ -98,7 +99,7 @@ impl Trust {
     pub fn verify(&self, token: &str, now: i64) -> Result<Verified, VerifyError> {
         let compact = Compact::parse(token)?;
         let claims = Claims::parse(&compact.payload)?;
-        let found = self.issuers.iter().position(|trusted| trusted.issuer.name() == claims.iss);
+        let found = self.issuers.iter().position(|trusted| trusted.issuer.name() == &*claims.iss);
         let issuer = found.ok_or(VerifyError::UnknownIssuer)?;
         self.check_signature(&compact, issuer, now)?;
         let principal = claims.check(&self.audience, &self.role_client, now)?;
@@ -109,7 +110,7 @@ impl Trust {
     fn check_revocation(&self, Verified { principal, issuer }: &Verified) -> Result<(), VerifyError> {
         let trusted = self.issuers.get(*issuer).ok_or(VerifyError::UnknownIssuer)?;
         match trusted.not_before {
-            Some(not_before) if principal.is_revoked(not_before) => Err(VerifyError::Revoked),
+            Some(not_before) if principal.times.is_revoked(not_before) => Err(VerifyError::Revoked),
             Some(_) | None => Ok(()),
         }
     }
@@ -117,7 +118,7 @@ impl Trust {
     /// Whether what was verified before, by this very trust, still holds: its times, and its
     /// issuer's keys not too old.
     pub fn still_good(&self, verified: &Verified, now: i64) -> Result<(), VerifyError> {
-        verified.principal.check_times(now)?;
+        verified.principal.times.check(now)?;
         let trusted = self.issuers.get(verified.issuer).ok_or(VerifyError::UnknownIssuer)?;
         if trusted.issuer.keys_fresh(now) { Ok(()) } else { Err(VerifyError::KeysStale) }
     }
