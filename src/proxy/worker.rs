@@ -186,28 +186,40 @@ impl Worker {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (worker, flow) = (Rc::clone(self), Flow::new());
+        let flow = Flow::new();
         match port {
             Port::Guard(listen) => {
-                let guard = Arc::clone(&self.shared.guard);
-                let Ok(peer) = HeaderValue::from_str(&peer.ip().to_canonical().to_string()) else { return };
-                let last = LastToken::default();
-                let handler = GuardConnection { worker, guard, flow: Rc::clone(&flow), listen, peer, last };
+                let Some(handler) = self.guard_connection(&flow, peer, listen) else { return };
                 self.speak(stream, is_http2, flow, handler).await;
             }
             Port::Egress(listen) => {
-                let egress = Arc::clone(&self.shared.egress);
-                let handler = EgressConnection { worker, egress, flow: Rc::clone(&flow), listen };
+                let handler = self.egress_connection(&flow, listen);
                 self.speak(stream, is_http2, flow, handler).await;
             }
         }
     }
 
-    async fn speak<S>(&self, stream: S, is_http2: bool, flow: Rc<Flow>, handler: impl Handler + 'static)
+    fn guard_connection(
+        self: &Rc<Self>,
+        flow: &Rc<Flow>,
+        peer: SocketAddr,
+        listen: u16,
+    ) -> Option<Rc<GuardConnection>> {
+        let (worker, guard, flow) = (Rc::clone(self), Arc::clone(&self.shared.guard), Rc::clone(flow));
+        let peer = HeaderValue::from_str(&peer.ip().to_canonical().to_string()).ok()?;
+        Some(Rc::new(GuardConnection { worker, guard, flow, listen, peer, last: LastToken::default() }))
+    }
+
+    fn egress_connection(self: &Rc<Self>, flow: &Rc<Flow>, listen: u16) -> Rc<EgressConnection> {
+        let (worker, egress, flow) = (Rc::clone(self), Arc::clone(&self.shared.egress), Rc::clone(flow));
+        Rc::new(EgressConnection { worker, egress, flow, listen })
+    }
+
+    async fn speak<S>(&self, stream: S, is_http2: bool, flow: Rc<Flow>, handler: Rc<impl Handler + 'static>)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (handler, drain) = (Rc::new(handler), &self.shared.drain);
+        let drain = &self.shared.drain;
         match is_http2 {
             false => serve(stream, flow, handler, drain).await,
             true => Box::pin(h2::serve(stream, handler, drain)).await,

@@ -84,6 +84,10 @@ impl Handler for GuardConnection {
     fn patience(&self) -> Duration {
         self.worker.upstream_timeout()
     }
+
+    fn rest(&self) {
+        self.last.forget();
+    }
 }
 
 impl GuardConnection {

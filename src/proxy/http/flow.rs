@@ -16,6 +16,8 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may be idle between requests. Longer than the pools of
 /// common clients keep theirs, so that they close first.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long it is idle before its buffers go. Longer than clients who call again and again take between two calls.
+pub const REST_AFTER: Duration = Duration::from_secs(2);
 
 /// The state of one connection. Single-threaded.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Flow {
     in_head: Cell<bool>,
     violation: Cell<Option<Violation>>,
     overdue: Cell<bool>,
+    /// All that was to be sent has been.
+    flushed: Cell<bool>,
     /// What the connection becomes once its last answer is sent.
     tunnel: RefCell<Option<Box<Tunnel>>>,
 }
@@ -49,6 +53,7 @@ impl Flow {
             in_head: Cell::new(false),
             violation: Cell::new(None),
             overdue: Cell::new(false),
+            flushed: Cell::new(true),
             tunnel: RefCell::default(),
         })
     }
@@ -88,9 +93,23 @@ impl Flow {
         InFlight(Rc::clone(self))
     }
 
+    /// What the gate did last: it wrote, or all was sent.
+    pub(super) fn flushed(&self, flushed: bool) {
+        self.flushed.set(flushed);
+    }
+
+    /// Until when the connection may be idle; `None`: it is not.
+    pub fn idle_until(&self) -> Option<Instant> {
+        match self.phase.get() {
+            Phase::Idle(since) => Some(since + IDLE_TIMEOUT),
+            Phase::Head(_) | Phase::Awaiting(_) | Phase::Streaming => None,
+        }
+    }
+
     /// When the connection's task must look again; `None`: no limit applies.
     pub fn due(&self) -> Option<Instant> {
         match self.phase.get() {
+            Phase::Idle(since) if self.flushed.get() => Some(since + REST_AFTER),
             Phase::Idle(since) => Some(since + IDLE_TIMEOUT),
             Phase::Head(since) => Some(since + HEAD_TIMEOUT),
             Phase::Awaiting(deadline) => Some(deadline),
@@ -98,16 +117,16 @@ impl Flow {
         }
     }
 
-    /// The limit that [`due`](Self::due) named has passed. True: end the
-    /// connection; false: the request in flight was told.
-    pub fn expire(&self) -> bool {
+    /// The limit that [`due`](Self::due) named has passed.
+    pub fn expire(&self) -> Expiry {
         match self.phase.get() {
             Phase::Awaiting(_) => {
                 self.overdue.set(true);
                 self.phase.set(Phase::Streaming);
-                false
+                Expiry::Told
             }
-            Phase::Idle(_) | Phase::Head(_) | Phase::Streaming => true,
+            Phase::Idle(_) if self.flushed.get() => Expiry::Rest,
+            Phase::Idle(_) | Phase::Head(_) | Phase::Streaming => Expiry::End,
         }
     }
 
@@ -115,6 +134,17 @@ impl Flow {
     pub fn overdue(&self) -> bool {
         self.overdue.get()
     }
+}
+
+/// What follows when a limit has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// The request in flight was told.
+    Told,
+    /// Nobody has asked for anything for a while: the connection can do without its buffers.
+    Rest,
+    /// The connection ends.
+    End,
 }
 
 /// One request from its head to the end of its answer.

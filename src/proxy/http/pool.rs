@@ -1,11 +1,19 @@
 //! Connections to one upstream, kept open between requests. One pool per worker
 //! thread, so taking one costs no lock.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
-use tokio::time::Instant;
+use tokio::{
+    task::spawn_local,
+    time::{Instant, sleep},
+};
 
 use super::{
     body::{AnswerBody, RequestBody},
@@ -34,7 +42,10 @@ pub enum UpstreamError {
 #[derive(Debug)]
 pub struct Pool {
     origin: Origin,
-    idle: RefCell<Vec<Kept>>,
+    /// The longest unused first.
+    idle: RefCell<VecDeque<Kept>>,
+    /// Somebody looks after those that lie too long.
+    is_swept: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -54,9 +65,12 @@ impl Lease {
     /// Keeps the connection for the next request.
     pub fn give_back(self) {
         let Self { sender, home } = self;
-        let mut idle = home.idle.borrow_mut();
-        if sender.is_ready() && idle.len() < MAX_KEPT {
-            idle.push(Kept { sender, since: Instant::now() });
+        if !sender.is_ready() || home.idle.borrow().len() >= MAX_KEPT {
+            return;
+        }
+        home.idle.borrow_mut().push_back(Kept { sender, since: Instant::now() });
+        if !home.is_swept.replace(true) {
+            spawn_local(Rc::clone(&home).sweep());
         }
     }
 }
@@ -64,7 +78,22 @@ impl Lease {
 impl Pool {
     /// An empty pool.
     pub fn new(origin: Origin) -> Rc<Self> {
-        Rc::new(Self { origin, idle: RefCell::default() })
+        Rc::new(Self { origin, idle: RefCell::default(), is_swept: Cell::new(false) })
+    }
+
+    /// Closes what lay unused for too long, until nothing is left. A burst of calls would else leave its connections to the
+    /// application, and their buffers here, until it closes them.
+    async fn sweep(self: Rc<Self>) {
+        while !self.idle.borrow().is_empty() {
+            sleep(MAX_IDLE).await;
+            let now = Instant::now();
+            let is_old = |kept: &Kept| now.saturating_duration_since(kept.since) >= MAX_IDLE;
+            let mut idle = self.idle.borrow_mut();
+            while idle.front().is_some_and(is_old) {
+                idle.pop_front();
+            }
+        }
+        self.is_swept.set(false);
     }
 
     /// Sends a request and gives its answer as soon as the head is there.
@@ -90,7 +119,7 @@ impl Pool {
 
     fn take(&self, now: Instant) -> Option<SendRequest<RequestBody>> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Kept { sender, since }) = idle.pop() {
+        while let Some(Kept { sender, since }) = idle.pop_back() {
             if sender.is_ready() && now.saturating_duration_since(since) < MAX_IDLE {
                 return Some(sender);
             }

@@ -15,11 +15,18 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    select,
     sync::Notify,
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{answer::Refusal, body::AnswerBody, flow::Flow, gate::Gate, scan::MAX_HEAD};
+use super::{
+    answer::Refusal,
+    body::AnswerBody,
+    flow::{Expiry, Flow},
+    gate::Gate,
+    scan::MAX_HEAD,
+};
 
 /// How much of a connection is buffered, at most, in bytes.
 const MAX_BUFFER: usize = 64 * 1024;
@@ -63,25 +70,56 @@ pub trait Handler {
 
     /// How long an upstream may take to begin its answer.
     fn patience(&self) -> Duration;
+
+    /// Nobody has asked for anything for a while: what would only make the next answer cheaper can go.
+    fn rest(&self) {}
 }
 
 /// Serves a connection until it ends, is idle for too long, or is drained.
+///
+/// hyper's buffers, 16 kB and more, are there for as long as requests come: a connection that lies idle is its socket and
+/// what this task is made of.
 pub async fn serve<S>(stream: S, flow: Rc<Flow>, handler: Rc<impl Handler>, drain: &Drain)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let io = TokioIo::new(Gate::new(stream, Rc::clone(&flow)));
-    let service = service_fn(|request| answer(Rc::clone(&flow), Rc::clone(&handler), request));
+    let mut gate = Gate::new(stream, Rc::clone(&flow));
+    loop {
+        // On the heap, to be gone while the connection rests.
+        match Box::pin(converse(gate, &flow, &handler, drain)).await {
+            Pause::End => return,
+            Pause::Rest(resting) => gate = resting,
+        }
+        handler.rest();
+        if !rest(&mut gate, &flow, drain).await {
+            return;
+        }
+    }
+}
+
+/// How a conversation ends.
+enum Pause<S> {
+    /// With the connection.
+    End,
+    /// Nobody has asked for anything for a while.
+    Rest(Gate<S>),
+}
+
+async fn converse<S>(gate: Gate<S>, flow: &Rc<Flow>, handler: &Rc<impl Handler>, drain: &Drain) -> Pause<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let service = service_fn(|request| answer(Rc::clone(flow), Rc::clone(handler), request));
     // Time limits are the watch's: hyper's would set up a timer per request.
     let mut connection = http1::Builder::new()
         .max_header_size(MAX_HEAD)
         .max_buf_size(MAX_BUFFER)
         .header_read_timeout(None)
-        .serve_connection(io, service);
+        .serve_connection(TokioIo::new(gate), service);
     let mut drained = pin!(drain.wait());
-    let mut watch = Watch::new(&flow);
+    let mut watch = Watch::new(flow);
     let (mut draining, mut registered) = (false, false);
-    let has_ended_well = poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         // Polled once, which registers this task; from then on the flag tells.
         let first = !std::mem::replace(&mut registered, true);
         if !draining && (drain.begun() || first && drained.as_mut().poll(cx).is_ready()) {
@@ -90,20 +128,45 @@ where
         }
         loop {
             if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
-                return Poll::Ready(ended.is_ok());
+                return Poll::Ready(if ended.is_ok() { Ended::Well } else { Ended::Broken });
             }
-            match watch.poll(&flow, cx) {
-                Verdict::Wait => return Poll::Pending,
-                Verdict::PollAgain => {}
-                Verdict::End => return Poll::Ready(false),
+            match watch.poll(flow, cx) {
+                None => return Poll::Pending,
+                Some(Expiry::Told) => {}
+                Some(Expiry::Rest) => return Poll::Ready(Ended::Idle),
+                Some(Expiry::End) => return Poll::Ready(Ended::Broken),
             }
         }
     })
     .await;
-    if let (true, Some(tunnel)) = (has_ended_well, flow.take_tunnel()) {
-        let parts = connection.into_parts();
-        // On the heap: the many that never become one need not be larger for it.
-        Box::pin(tunnel.run(parts.io.into_inner().into_inner(), parts.read_buf)).await;
+    match (ended, flow.take_tunnel()) {
+        (Ended::Idle, _) => {
+            let parts = connection.into_parts();
+            return Pause::Rest(parts.io.into_inner().again(&parts.read_buf));
+        }
+        (Ended::Well, Some(tunnel)) => {
+            let parts = connection.into_parts();
+            // On the heap: the many that never become one need not be larger for it.
+            Box::pin(tunnel.run(parts.io.into_inner().into_inner(), parts.read_buf)).await;
+        }
+        (Ended::Well, None) | (Ended::Broken, _) => {}
+    }
+    Pause::End
+}
+
+enum Ended {
+    Well,
+    Broken,
+    Idle,
+}
+
+/// Waits for the next request. False: none comes in time, or the process is to end.
+async fn rest<S: AsyncRead + Unpin>(gate: &mut Gate<S>, flow: &Flow, drain: &Drain) -> bool {
+    let Some(until) = flow.idle_until() else { return true };
+    select! {
+        () = drain.wait() => false,
+        has_more = gate.has_more() => has_more,
+        () = sleep_until(until) => false,
     }
 }
 
@@ -133,33 +196,28 @@ struct Watch {
     registered: bool,
 }
 
-enum Verdict {
-    Wait,
-    PollAgain,
-    End,
-}
-
 impl Watch {
     fn new(flow: &Flow) -> Self {
         let armed = flow.due().unwrap_or_else(Instant::now);
         Self { sleep: Box::pin(sleep_until(armed)), armed, registered: false }
     }
 
-    fn poll(&mut self, flow: &Flow, cx: &mut Context<'_>) -> Verdict {
-        let Some(due) = flow.due() else { return Verdict::Wait };
+    /// What follows now that a limit has passed; `None`: none has.
+    fn poll(&mut self, flow: &Flow, cx: &mut Context<'_>) -> Option<Expiry> {
+        let due = flow.due()?;
         if due < self.armed {
             self.arm(due);
         } else if self.registered && !self.sleep.is_elapsed() {
-            return Verdict::Wait;
+            return None;
         }
         while self.sleep.as_mut().poll(cx).is_ready() {
             if Instant::now() >= due {
-                return if flow.expire() { Verdict::End } else { Verdict::PollAgain };
+                return Some(flow.expire());
             }
             self.arm(due);
         }
         self.registered = true;
-        Verdict::Wait
+        None
     }
 
     fn arm(&mut self, at: Instant) {
@@ -171,6 +229,8 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use bytes::Bytes;
     use http::StatusCode;
     use tokio::{
@@ -179,12 +239,13 @@ mod tests {
     };
 
     use super::{
-        super::flow::{HEAD_TIMEOUT, IDLE_TIMEOUT},
+        super::flow::{HEAD_TIMEOUT, IDLE_TIMEOUT, REST_AFTER},
         *,
     };
 
-    /// Answers `/fast` at once, anything else never.
-    struct Probe;
+    /// Answers `/fast` at once, anything else never. Counts how often it was told to rest.
+    #[derive(Default)]
+    struct Probe(Cell<usize>);
 
     impl Handler for Probe {
         async fn handle(&self, request: Request<Incoming>, _: Instant) -> Response<AnswerBody> {
@@ -201,6 +262,10 @@ mod tests {
         fn patience(&self) -> Duration {
             Duration::from_secs(30)
         }
+
+        fn rest(&self) {
+            self.0.set(self.0.get() + 1);
+        }
     }
 
     /// Sends `bytes`, then waits for the end: what came back, and after how long
@@ -211,7 +276,7 @@ mod tests {
         let started = Instant::now();
         let drained = Rc::new(Drain::default());
         let serving = Rc::clone(&drained);
-        all.spawn_local(async move { serve(theirs, Flow::new(), Rc::new(Probe), &serving).await });
+        all.spawn_local(async move { serve(theirs, Flow::new(), Rc::<Probe>::default(), &serving).await });
         let text = all
             .run_until(async move {
                 let (mut reader, mut writer) = tokio::io::split(ours);
@@ -253,6 +318,51 @@ mod tests {
             let (_, after) = exchange(bytes, None).await;
             assert!(about(after, IDLE_TIMEOUT), "{bytes:?} {after:?}");
         }
+    }
+
+    /// Sends `bytes` after each pause, and reads what comes by the end of the last one, through `buffer` bytes in between.
+    /// What came back, and how often the connection rested.
+    async fn conversation(bytes: &[&str], pause: Duration, buffer: usize) -> (String, usize) {
+        let (ours, theirs): (DuplexStream, _) = duplex(buffer);
+        let (all, probe, drain) = (LocalSet::new(), Rc::<Probe>::default(), Rc::new(Drain::default()));
+        let (handler, draining) = (Rc::clone(&probe), Rc::clone(&drain));
+        all.spawn_local(async move { serve(theirs, Flow::new(), handler, &draining).await });
+        let text = all
+            .run_until(async move {
+                let (mut reader, mut writer) = tokio::io::split(ours);
+                for piece in bytes {
+                    assert!(writer.write_all(piece.as_bytes()).await.is_ok());
+                    tokio::time::sleep(pause).await;
+                }
+                drain.begin();
+                let mut text = String::new();
+                let _ = reader.read_to_string(&mut text).await;
+                text
+            })
+            .await;
+        (text, probe.0.get())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_rests_and_serves_on() {
+        for (pause, rests) in [(REST_AFTER * 2, 2), (REST_AFTER / 2, 0)] {
+            let (text, rested) = conversation(&[FAST, FAST], pause, 64 * 1024).await;
+            assert_eq!((text.matches("HTTP/1.1 200").count(), rested), (2, rests), "{pause:?} {text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_may_come_in_pieces_after_a_rest() {
+        let pieces = [FAST, "GET /fa", "st HTTP/1.1\r\nHost: a\r\n\r\n"];
+        let (text, rested) = conversation(&pieces, REST_AFTER * 2, 64 * 1024).await;
+        assert_eq!((text.matches("HTTP/1.1 200").count(), rested), (2, 2), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_read_yet_is_not_lost_in_a_rest() {
+        let (text, rested) = conversation(&[FAST], REST_AFTER * 2, 60).await;
+        assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("ok"), "{text}");
+        assert_eq!(rested, 0);
     }
 
     #[tokio::test(start_paused = true)]
