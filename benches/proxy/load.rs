@@ -10,6 +10,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     runtime::{Builder, LocalOptions},
+    sync::Semaphore,
     task::spawn_local,
 };
 
@@ -35,6 +36,17 @@ pub struct Tally {
 
 /// Loads `port`. `at_end` is called while the connections are still open.
 pub fn closed(port: u16, requests: &[Vec<u8>], connections: usize, end: End, at_end: impl FnOnce()) -> Result<Tally> {
+    some_at_once(port, requests, (connections, connections), end, at_end)
+}
+
+/// The same with fewer requests at once than there are connections, which take turns.
+pub fn some_at_once(
+    port: u16,
+    requests: &[Vec<u8>],
+    (connections, at_once): (usize, usize),
+    end: End,
+    at_end: impl FnOnce(),
+) -> Result<Tally> {
     let work = Rc::new(Work {
         port,
         requests: requests.to_vec(),
@@ -42,6 +54,7 @@ pub fn closed(port: u16, requests: &[Vec<u8>], connections: usize, end: End, at_
         next: Cell::new(0),
         good: Cell::new(0),
         failed: Cell::new(0),
+        turns: Semaphore::new(at_once),
     });
     let started = Instant::now();
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
@@ -64,6 +77,7 @@ struct Work {
     next: Cell<usize>,
     good: Cell<u64>,
     failed: Cell<u64>,
+    turns: Semaphore,
 }
 
 impl Work {
@@ -79,8 +93,12 @@ impl Work {
     async fn converse(self: Rc<Self>, started: Instant) -> Option<TcpStream> {
         let mut stream = None;
         let mut buffer = Vec::with_capacity(4096);
-        while let Some(request) = self.take(started) {
+        loop {
+            // Fair: whoever has had an answer goes to the end of the queue.
+            let turn = self.turns.acquire().await.ok()?;
+            let Some(request) = self.take(started) else { return stream };
             let answered = exchange(&mut stream, self.port, request, &mut buffer).await;
+            drop(turn);
             if matches!(answered, Ok(200)) {
                 self.good.set(self.good.get() + 1);
                 continue;
@@ -90,7 +108,6 @@ impl Work {
             // Whoever is down is not asked a million times.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        stream
     }
 }
 

@@ -1,11 +1,14 @@
 //! Resident memory: idle, with many tokens and connections, and after streams that carried an hour of tokens. And the
 //! binary's size.
+//!
+//! Connections that are open are one thing, calls at the same moment another: both are told.
 
 use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
     thread,
+    time::Duration,
 };
 
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
     load::{self, End},
     process::address,
     report::Report,
-    scene::Scene,
+    scene::{CONNECTIONS, Scene},
 };
 
 /// Streams at a time.
@@ -22,7 +25,11 @@ const STREAMS: usize = 20;
 /// What a model says in an hour at 50 tokens per second, in each.
 const HOUR: usize = 180_000;
 
-/// Idle; then with 10,000 tokens remembered and 1,000 connections open.
+/// How long connections lie idle before what they hold is measured: longer than the guard keeps their buffers and unused
+/// connections to the application.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Idle; then with 10,000 tokens remembered and 1,000 connections open; then with as many calls at once.
 pub fn tokens_and_connections(scene: &Scene, report: &mut Report) -> Result<()> {
     report.part("Resident memory");
     let guard = scene.guard("memory", &scene.policy("OpenInference"), &[])?;
@@ -31,14 +38,20 @@ pub fn tokens_and_connections(scene: &Scene, report: &mut Report) -> Result<()> 
     let (tokens, connections) = if scene.is_short() { (500, 50) } else { (10_000, 1_000) };
     let tokens = scene.fixture.tokens(tokens)?;
     let requests: Vec<_> = tokens.iter().map(|token| request("GET /v2/models/iris/ready", token, "", "")).collect();
-    let mut during = Ok(0.0);
-    let tally = load::closed(guard.port, &requests, connections, End::Once, || during = guard.rss())?;
-    if tally.failed > 0 {
-        return Err(format!("with {connections} connections: {tally:?}").into());
+    for (at_once, limit) in [(CONNECTIONS, Some(("≤ 15", 15.0))), (connections, None)] {
+        let (mut right_after, mut settled) = (Ok(0.0), Ok(0.0));
+        let tally = load::some_at_once(guard.port, &requests, (connections, at_once), End::Once, || {
+            right_after = guard.rss();
+            thread::sleep(SETTLED);
+            settled = guard.rss();
+        })?;
+        if tally.failed > 0 {
+            return Err(format!("with {connections} connections: {tally:?}").into());
+        }
+        let what = format!("keywire, {} tokens, {connections} connections open", requests.len());
+        report.figure(&format!("{what}, right after {at_once} calls at once"), right_after?, "MB", None);
+        report.figure(&format!("{what}, {} s later", SETTLED.as_secs()), settled?, "MB", limit);
     }
-    let what = format!("keywire, {} tokens, {connections} connections open", requests.len());
-    report.figure(&what, during?, "MB", None);
-    report.figure("keywire, the same, connections closed", guard.rss()?, "MB", Some(("≤ 15", 15.0)));
     for process in scene.contestants.iter().filter(|process| !process.name.contains("keywire")) {
         report.figure(&format!("{}, after the loads above", process.name), process.rss()?, "MB", None);
     }
