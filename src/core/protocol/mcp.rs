@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{Dialect, ModelUse, Route, one};
+use super::{Dialect, ModelUse, Route};
 use crate::core::{
     body::{
         listing::Listing,
@@ -67,6 +67,15 @@ pub fn named<'a>(message: &Message<'a>) -> Result<Option<Cow<'a, str>>, RpcError
 /// `ref` is `{"type": "ref/prompt", "name": …}` or `{"type": "ref/resource", "uri": …}`.
 fn completed<'a>(message: &Message<'a>) -> Result<Cow<'a, str>, RpcError> {
     one(message.inner("ref")?.params(["name", "uri"])?)
+}
+
+/// The one of two names that a message has; both may be there if they are the same.
+fn one<'a>(names: [Option<Cow<'a, str>>; 2]) -> Result<Cow<'a, str>, RpcError> {
+    match names.map(|name| name.filter(|name| !name.is_empty())) {
+        [Some(one), Some(other)] if one != other => Err(RpcError::TwoNames),
+        [Some(one), _] | [None, Some(one)] => Ok(one),
+        [None, None] => Err(RpcError::NameMissing),
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub mod torchserve;
 use std::borrow::Cow;
 
 use crate::core::{
-    body::{listing::Listing, rpc::RpcError},
+    body::listing::Listing,
     path::{self, CanonicalPath},
     policy::document::Protocol,
 };
@@ -203,15 +203,6 @@ impl<'a> ModelUse<'a> {
     /// The model that a path segment names. An empty or undecodable name is no model.
     pub(crate) fn named(segment: &'a str) -> Option<Self> {
         path::decode(segment).filter(|name| !name.is_empty()).map(Self::One)
-    }
-}
-
-/// The one of two names that a message has; both may be there if they are the same.
-fn one<'a>(names: [Option<Cow<'a, str>>; 2]) -> Result<Cow<'a, str>, RpcError> {
-    match names.map(|name| name.filter(|name| !name.is_empty())) {
-        [Some(one), Some(other)] if one != other => Err(RpcError::TwoNames),
-        [Some(one), _] | [None, Some(one)] => Ok(one),
-        [None, None] => Err(RpcError::NameMissing),
     }
 }
 

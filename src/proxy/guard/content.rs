@@ -45,25 +45,31 @@ const OF_THE_WHOLE: [HeaderName; 6] = [
 /// Whether a body is what it will be read as, not compressed, and nothing in the head chooses another model than it.
 /// Another type could be read otherwise by the server.
 pub fn check_head(parts: &Parts, route: &Route<'_>) -> Result<(), Refusal> {
-    let Parts { headers, uri, .. } = parts;
-    if matches!(route.models, ModelUse::InBody(_)) {
-        let may_choose = headers.keys().any(|name| model::may_choose(name.as_str()));
-        if may_choose || uri.query().is_some_and(model::query_may_choose) {
-            return Err(refuse::model_in_head());
-        }
+    check_choice(parts, matches!(route.models, ModelUse::InBody(_)))?;
+    if route.need == Need::InBody(Dialect::GraphQl) {
+        return graphql::check_head(parts);
+    }
+    let kind = content_type(&parts.headers).ok_or_else(|| refuse::content_type(wanted(route)))?;
+    let fits = match route.models {
+        ModelUse::InBody(BodyModel::Multipart) => Form::of(kind).is_some(),
+        _ => is_of(kind, wanted(route)),
+    };
+    if fits { Ok(()) } else { Err(refuse::content_type(wanted(route))) }
+}
+
+/// Whether a body that is read is not compressed, and, where it names the model, nothing but it does: some meshes and
+/// gateways take one from the head.
+pub fn check_choice(Parts { headers, uri, .. }: &Parts, names_model: bool) -> Result<(), Refusal> {
+    let may_choose = || {
+        headers.keys().any(|name| model::may_choose(name.as_str())) || uri.query().is_some_and(model::query_may_choose)
+    };
+    if names_model && may_choose() {
+        return Err(refuse::model_in_head());
     }
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(refuse::content_encoding());
     }
-    if route.need == Need::InBody(Dialect::GraphQl) {
-        return graphql::check_head(parts);
-    }
-    let kind = content_type(headers).ok_or_else(|| refuse::content_type(wanted(route)))?;
-    let fits = match route.models {
-        ModelUse::InBody(BodyModel::Multipart) => Form::of(kind).is_some(),
-        _ => is_json(kind),
-    };
-    if fits { Ok(()) } else { Err(refuse::content_type(wanted(route))) }
+    Ok(())
 }
 
 /// The one content type that a request says it has.
@@ -89,12 +95,7 @@ pub fn most(route: &Route<'_>) -> usize {
     }
 }
 
-/// `application/json`, with no other character set than JSON has.
-fn is_json(value: &str) -> bool {
-    is_of(value, "application/json")
-}
-
-/// Whether a content type is this one, in UTF-8.
+/// Whether a content type is this one, with no other character set than JSON has.
 pub fn is_of(value: &str, wanted: &str) -> bool {
     let mut parts = value.split(';').map(str::trim);
     let is_wanted = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(wanted));

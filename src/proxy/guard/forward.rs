@@ -5,7 +5,6 @@ use tokio::time::Instant;
 
 use super::{
     admit::Admitted,
-    audit::Record,
     content,
     identity::{self, Caller},
     refuse,
@@ -90,11 +89,8 @@ impl GuardConnection {
 
     /// A session is the caller's, or there is none.
     fn enter_session(&self, headers: &mut HeaderMap, caller: &Caller) -> Result<(), Refusal> {
-        let principal = &caller.verified.principal;
         let sessions = self.guard.sessions().ok_or_else(refuse::session_unknown)?;
-        sessions.enter(headers, principal).inspect_err(|refusal| {
-            self.record("refused", refusal.reason(), &Record { principal: Some(principal), ..Record::default() });
-        })
+        sessions.enter(headers, &caller.verified.principal).map_err(|refusal| self.unreadable(caller, refusal))
     }
 
     /// Where the endpoint is called from outside.

@@ -8,12 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, Uri, header::CONTENT_ENCODING, request::Parts};
+use http::{HeaderValue, Method, Response, Uri, request::Parts};
 use hyper::body::Incoming;
 
 use super::{
     admit::{Admitted, Stop},
-    audit::Record,
+    content,
     identity::Caller,
     refuse,
     serve::GuardConnection,
@@ -103,7 +103,7 @@ async fn read(
     messages: Messages,
     verdict: &Rc<Verdict>,
 ) -> Result<CallBody, Refusal> {
-    check_head(parts).map_err(|refusal| call.noted(refusal))?;
+    content::check_choice(parts, true).map_err(|refusal| call.noted(refusal))?;
     match messages {
         Messages::Many => {
             let decide: Decide = Box::new(move |message| call.decide(message));
@@ -153,9 +153,7 @@ impl Call {
 
     /// Notes what cannot be read.
     fn noted(&self, refusal: Refusal) -> Refusal {
-        let principal = Some(&self.caller.verified.principal);
-        self.connection.record("refused", refusal.reason(), &Record { principal, ..Record::default() });
-        refusal
+        self.connection.unreadable(&self.caller, refusal)
     }
 }
 
@@ -176,16 +174,4 @@ fn named(message: &[u8], path: &[u32], policy: &CompiledPolicy) -> Result<(Strin
         }
         (Field::Nothing, ..) => Err(refuse::no_model_in_message()),
     }
-}
-
-/// Whether nothing but the message chooses a model: some meshes take one from a field of the head.
-fn check_head(parts: &Parts) -> Result<(), Refusal> {
-    let may_choose = parts.headers.keys().any(|name| model::may_choose(name.as_str()));
-    if may_choose || parts.uri.query().is_some_and(model::query_may_choose) {
-        return Err(refuse::model_in_head());
-    }
-    if parts.headers.contains_key(CONTENT_ENCODING) {
-        return Err(refuse::content_encoding());
-    }
-    Ok(())
 }

@@ -5,7 +5,6 @@ use hyper::body::Incoming;
 
 use super::{
     admit::{Admitted, Stop},
-    audit::Record,
     content::{self, Content},
     refuse,
     serve::GuardConnection,
@@ -23,11 +22,7 @@ impl GuardConnection {
     ) -> Result<RequestBody, Refusal> {
         // Not reached: whoever needs no token needs no model either.
         let known = admitted.caller.clone().ok_or_else(refuse::no_policy)?;
-        let noted = |refusal: Refusal| {
-            let principal = Some(&known.verified.principal);
-            self.record("refused", refusal.reason(), &Record { principal, ..Record::default() });
-            refusal
-        };
+        let noted = |refusal| self.unreadable(&known, refusal);
         let most = {
             let view = self.guard.view();
             let policy = self.policy(&view).map_err(Stop::into_refusal)?;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{
     audit::Record,
     cors,
+    identity::Caller,
     recognise::LastToken,
     refuse,
     state::{GuardState, PolicyState},
@@ -178,6 +179,13 @@ impl GuardConnection {
     /// Notes what the guard itself said no to.
     pub(super) fn stop(&self, decision: &'static str, refusal: Refusal) -> Refusal {
         self.record(decision, refusal.reason(), &Record::default());
+        refusal
+    }
+
+    /// Notes what a caller sent that cannot be taken for anything.
+    pub(super) fn unreadable(&self, caller: &Caller, refusal: Refusal) -> Refusal {
+        let principal = Some(&caller.verified.principal);
+        self.record("refused", refusal.reason(), &Record { principal, ..Record::default() });
         refusal
     }
 
