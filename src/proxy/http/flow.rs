@@ -110,7 +110,7 @@ impl Flow {
     pub fn due(&self) -> Option<Instant> {
         match self.phase.get() {
             Phase::Idle(since) if self.flushed.get() => Some(since + REST_AFTER),
-            Phase::Idle(since) => Some(since + IDLE_TIMEOUT),
+            Phase::Idle(_) => self.idle_until(),
             Phase::Head(since) => Some(since + HEAD_TIMEOUT),
             Phase::Awaiting(deadline) => Some(deadline),
             Phase::Streaming => None,

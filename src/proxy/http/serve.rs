@@ -321,12 +321,13 @@ mod tests {
     }
 
     /// Sends `bytes` after each pause, and reads what comes by the end of the last one, through `buffer` bytes in between.
-    /// What came back, and how often the connection rested.
-    async fn conversation(bytes: &[&str], pause: Duration, buffer: usize) -> (String, usize) {
+    /// What came back, how often the connection rested, and whether the scanner found something.
+    async fn conversation(bytes: &[&str], pause: Duration, buffer: usize) -> (String, usize, bool) {
         let (ours, theirs): (DuplexStream, _) = duplex(buffer);
         let (all, probe, drain) = (LocalSet::new(), Rc::<Probe>::default(), Rc::new(Drain::default()));
-        let (handler, draining) = (Rc::clone(&probe), Rc::clone(&drain));
-        all.spawn_local(async move { serve(theirs, Flow::new(), handler, &draining).await });
+        let (handler, draining, flow) = (Rc::clone(&probe), Rc::clone(&drain), Flow::new());
+        let told = Rc::clone(&flow);
+        all.spawn_local(async move { serve(theirs, told, handler, &draining).await });
         let text = all
             .run_until(async move {
                 let (mut reader, mut writer) = tokio::io::split(ours);
@@ -340,13 +341,13 @@ mod tests {
                 text
             })
             .await;
-        (text, probe.0.get())
+        (text, probe.0.get(), flow.violation().is_some())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_rests_and_serves_on() {
         for (pause, rests) in [(REST_AFTER * 2, 2), (REST_AFTER / 2, 0)] {
-            let (text, rested) = conversation(&[FAST, FAST], pause, 64 * 1024).await;
+            let (text, rested, _) = conversation(&[FAST, FAST], pause, 64 * 1024).await;
             assert_eq!((text.matches("HTTP/1.1 200").count(), rested), (2, rests), "{pause:?} {text}");
         }
     }
@@ -354,13 +355,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_head_may_come_in_pieces_after_a_rest() {
         let pieces = [FAST, "GET /fa", "st HTTP/1.1\r\nHost: a\r\n\r\n"];
-        let (text, rested) = conversation(&pieces, REST_AFTER * 2, 64 * 1024).await;
+        let (text, rested, _) = conversation(&pieces, REST_AFTER * 2, 64 * 1024).await;
         assert_eq!((text.matches("HTTP/1.1 200").count(), rested), (2, 2), "{text}");
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_comes_after_a_rest_is_inspected_too() {
+        for (second, expected) in [(FAST, false), ("GET /fast HTTP/1.1\nHost: a\n\n", true)] {
+            let (text, rested, found) = conversation(&[FAST, second], REST_AFTER * 2, 64 * 1024).await;
+            assert!(rested > 0 && found == expected, "{second:?} {text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_read_yet_is_not_lost_in_a_rest() {
-        let (text, rested) = conversation(&[FAST], REST_AFTER * 2, 60).await;
+        let (text, rested, _) = conversation(&[FAST], REST_AFTER * 2, 60).await;
         assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("ok"), "{text}");
         assert_eq!(rested, 0);
     }

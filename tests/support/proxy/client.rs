@@ -1,12 +1,16 @@
 //! A client that sends exactly the bytes that it is given.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
+
+/// How long it is waited for what must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -90,9 +94,9 @@ impl Connection {
         self.stream.shutdown().await.expect("shuts down");
     }
 
-    /// Whether the other side has closed.
+    /// Whether the other side has closed, or does so soon. It is told so that a test which waits for it can fail.
     pub async fn closed(&mut self) -> bool {
-        self.more().await.is_none()
+        timeout(PATIENCE, self.more()).await.is_ok_and(|more| more.is_none())
     }
 
     async fn more(&mut self) -> Option<()> {
