@@ -21,6 +21,11 @@ impl<S> Rewind<S> {
     pub fn new(first: Bytes, stream: S) -> Self {
         Self { first, stream }
     }
+
+    /// The socket, whose first bytes were given.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {

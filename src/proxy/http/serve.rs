@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     select,
     sync::Notify,
     time::{Instant, Sleep, sleep_until},
@@ -25,11 +26,14 @@ use super::{
     body::AnswerBody,
     flow::{Expiry, Flow},
     gate::Gate,
+    rewind::Rewind,
     scan::MAX_HEAD,
 };
 
 /// How much of a connection is buffered, at most, in bytes.
 const MAX_BUFFER: usize = 64 * 1024;
+/// How much is read to see that a connection goes on, in bytes.
+const FIRST: usize = 64;
 
 /// Tells every connection to finish what it has begun and take no more.
 #[derive(Debug, Default)]
@@ -83,17 +87,12 @@ pub async fn serve<S>(stream: S, flow: Rc<Flow>, handler: Rc<impl Handler>, drai
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut gate = Gate::new(stream, Rc::clone(&flow));
-    loop {
-        // On the heap, to be gone while the connection rests.
-        match Box::pin(converse(gate, &flow, &handler, drain)).await {
-            Pause::End => return,
-            Pause::Rest(resting) => gate = resting,
-        }
+    let mut stream = Rewind::new(Bytes::new(), Gate::new(stream, Rc::clone(&flow)));
+    // On the heap, to be gone while the connection rests.
+    while let Pause::Rest(gate, seen) = Box::pin(converse(stream, &flow, &handler, drain)).await {
         handler.rest();
-        if !rest(&mut gate, &flow, drain).await {
-            return;
-        }
+        let Some(awake) = rest(gate, seen, &flow, drain).await else { return };
+        stream = awake;
     }
 }
 
@@ -101,11 +100,11 @@ where
 enum Pause<S> {
     /// With the connection.
     End,
-    /// Nobody has asked for anything for a while.
-    Rest(Gate<S>),
+    /// Nobody has asked for anything for a while. The bytes passed the gate, but begin no request yet.
+    Rest(Gate<S>, Bytes),
 }
 
-async fn converse<S>(gate: Gate<S>, flow: &Rc<Flow>, handler: &Rc<impl Handler>, drain: &Drain) -> Pause<S>
+async fn converse<S>(stream: Rewind<Gate<S>>, flow: &Rc<Flow>, handler: &Rc<impl Handler>, drain: &Drain) -> Pause<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -115,7 +114,7 @@ where
         .max_header_size(MAX_HEAD)
         .max_buf_size(MAX_BUFFER)
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(gate), service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut drained = pin!(drain.wait());
     let mut watch = Watch::new(flow);
     let (mut draining, mut registered) = (false, false);
@@ -142,12 +141,13 @@ where
     match (ended, flow.take_tunnel()) {
         (Ended::Idle, _) => {
             let parts = connection.into_parts();
-            return Pause::Rest(parts.io.into_inner().again(&parts.read_buf));
+            // Copied: even where they are none they would hold the memory of hyper's whole buffer.
+            return Pause::Rest(parts.io.into_inner().into_inner(), Bytes::copy_from_slice(&parts.read_buf));
         }
         (Ended::Well, Some(tunnel)) => {
             let parts = connection.into_parts();
             // On the heap: the many that never become one need not be larger for it.
-            Box::pin(tunnel.run(parts.io.into_inner().into_inner(), parts.read_buf)).await;
+            Box::pin(tunnel.run(parts.io.into_inner().into_inner().into_inner(), parts.read_buf)).await;
         }
         (Ended::Well, None) | (Ended::Broken, _) => {}
     }
@@ -160,14 +160,21 @@ enum Ended {
     Idle,
 }
 
-/// Waits for the next request. False: none comes in time, or the process is to end.
-async fn rest<S: AsyncRead + Unpin>(gate: &mut Gate<S>, flow: &Flow, drain: &Drain) -> bool {
-    let Some(until) = flow.idle_until() else { return true };
-    select! {
-        () = drain.wait() => false,
-        has_more = gate.has_more() => has_more,
-        () = sleep_until(until) => false,
-    }
+/// Waits for the next request behind what was `seen`. `None`: none comes in time, or the process is to end.
+async fn rest<S: AsyncRead + Unpin>(
+    mut gate: Gate<S>,
+    seen: Bytes,
+    flow: &Flow,
+    drain: &Drain,
+) -> Option<Rewind<Gate<S>>> {
+    let Some(until) = flow.idle_until() else { return Some(Rewind::new(seen, gate)) };
+    let mut bytes = [0; FIRST];
+    let count = select! {
+        () = drain.wait() => return None,
+        read = gate.read(&mut bytes) => read.ok()?,
+        () = sleep_until(until) => return None,
+    };
+    (count > 0).then(|| Rewind::new([&seen[..], &bytes[..count]].concat().into(), gate))
 }
 
 async fn answer<H: Handler>(
@@ -231,7 +238,6 @@ impl Watch {
 mod tests {
     use std::cell::Cell;
 
-    use bytes::Bytes;
     use http::StatusCode;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
