@@ -126,6 +126,21 @@ async fn a_failure_of_keycloak_is_not_repeated_for_ever() {
 }
 
 #[tokio::test]
+async fn roles_are_mapped_though_another_realm_is_deleted_meanwhile() {
+    for (failures, mapped) in [(1, true), (usize::MAX, false)] {
+        let fake = Fake::start(move |count, request| match is_login(request) {
+            true => login(count, 60),
+            false if count < failures => Reply::Answer(500, "", json!({"error": "unknown_error"}).to_string()),
+            false => ok(),
+        })
+        .await;
+        let result = fake.admin().realm("ml").map_client_roles("user", "client", &[]).await;
+        assert_eq!(result.is_ok(), mapped, "{result:?}");
+        assert_eq!(fake.received("POST /admin").len(), if mapped { 2 } else { 4 });
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_without_keycloak_is_left_in_peace() {
     let fake = Fake::start(|_, _| Reply::Answer(502, "", "<html>".to_owned())).await;
     let realm = fake.admin().realm("ml");
