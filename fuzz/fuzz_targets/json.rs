@@ -2,10 +2,12 @@
 #![cfg_attr(fuzzing, no_main)]
 
 use keywire::core::{
-    body::model::{Named, named},
-    protocol::BodyModel,
+    body::model::{MODEL, Named, named},
+    protocol::JsonModel,
 };
 use serde::Deserialize;
+
+const JSON: JsonModel<'static> = JsonModel::Member(MODEL);
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| check(bytes));
@@ -23,7 +25,7 @@ struct Name {
 }
 
 pub fn check(bytes: &[u8]) {
-    for place in [BodyModel::Json, BodyModel::JsonOrName] {
+    for place in [JSON, JsonModel::ModelOrName] {
         let Ok(found) = named(bytes, place) else { continue };
         let model = match found {
             Named::Model(model) => model.into_owned(),
@@ -44,10 +46,10 @@ pub fn check(bytes: &[u8]) {
 }
 
 /// An empty name is none.
-fn read(bytes: &[u8], place: BodyModel) -> Option<String> {
+fn read(bytes: &[u8], place: JsonModel<'static>) -> Option<String> {
     let Model { model } = serde_json::from_slice(bytes).expect("JSON");
     let named = |name: &String| !name.is_empty();
-    if place == BodyModel::Json || model.as_ref().is_some_and(named) {
+    if place == JSON || model.as_ref().is_some_and(named) {
         return model.filter(named);
     }
     let Name { name } = serde_json::from_slice(bytes).expect("JSON");

@@ -205,6 +205,33 @@ pub struct RouteRule {
     /// Open without a token, for health checks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub public: bool,
+    /// Where requests name their model, if the path has no `{model}`. Without either, a call needs a grant of every model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelPlace>,
+}
+
+/// Where requests name their model. A request that names it twice, or not plainly, is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.query), has(self.json), has(self.multipart), has(self.protobuf)].exists_one(given, given)")
+    .message("spec.rules: a model is named in one place: query, json, multipart or protobuf"))]
+pub struct ModelPlace {
+    /// In this parameter of the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_.-]+$"))]
+    pub query: Option<String>,
+    /// In this member at the top of a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_.-]+$"))]
+    pub json: Option<String>,
+    /// In this part of a `multipart/form-data` body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_.-]+$"))]
+    pub multipart: Option<String>,
+    /// gRPC only: in the string field of each message that these field numbers lead to, from the outside in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 536_870_911)))]
+    pub protobuf: Option<Vec<u32>>,
 }
 
 /// Which pages of other origins may call.

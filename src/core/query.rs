@@ -41,6 +41,14 @@ pub fn one<'q>(query: &'q str, name: &str) -> Result<Option<Cow<'q, str>>, Query
     Ok(found.filter(|value| !value.is_empty()))
 }
 
+/// Whether any server may find the parameter `name` here, whatever it says. `name` is ASCII.
+pub fn mentions(query: &str, name: &str) -> bool {
+    query.split(['&', ';']).any(|pair| {
+        let key = pair.split_once('=').map_or(pair, |(key, _)| key);
+        decode(key).is_none_or(|key| looks_like(&key, name))
+    })
+}
+
 /// `MODEL`, ` model`, `model[]`, `model\0`.
 fn looks_like(key: &str, name: &str) -> bool {
     let letters = |c: &char| c.is_ascii_alphanumeric();

@@ -102,6 +102,36 @@ async fn open_inference() {
 }
 
 #[tokio::test]
+async fn a_rule_says_which_field_names_the_model() {
+    let scene = scene(|policy| {
+        policy["protocol"] = json!("gRPC");
+        let place = json!({"protobuf": [3, 1]});
+        policy["rules"] = json!([
+            {"path": "/speech.Speaker/Say", "access": {"permission": "predict"}, "model": place},
+            {"path": "/speech.Speaker/Any", "access": {"permission": "predict"}},
+        ]);
+    })
+    .await;
+    let voice = |name: &[u8]| field(3, &field(1, name));
+    let mut connection = scene.connect().await;
+    let token = scene.token(NARROWED);
+    for (call_name, message, status, reason) in [
+        ("Say", voice(b"iris"), "0", ""),
+        ("Say", voice(b"rose"), "7", "model_not_granted"),
+        ("Say", [voice(b"iris"), voice(b"rose")].concat(), "3", "two_values"),
+        ("Say", field(1, b"iris"), "3", "model_missing"),
+        ("Any", voice(b"iris"), "7", "every_model_not_granted"),
+    ] {
+        let path = format!("/speech.Speaker/{call_name}");
+        let ended = call(&mut connection, request(&path, Some(&token), full(frame(&message)))).await.expect("an end");
+        assert_eq!(ended.told(), (status, reason), "{path} {message:?}: {ended:?}");
+    }
+    // A call may have begun before its message is decided; the message does not come through.
+    let messages: Vec<u8> = scene.app.seen().into_iter().flat_map(|seen| seen.body).collect();
+    assert_eq!(messages, frame(&voice(b"iris")));
+}
+
+#[tokio::test]
 async fn tensorflow_serving() {
     let scene = scene(|policy| policy["protocol"] = json!("TensorFlowServing")).await;
     let spec = |name: &[u8]| field(1, &field(1, name));

@@ -21,6 +21,7 @@ mod metadata;
 mod models;
 mod onward;
 mod outside;
+mod rules;
 mod smuggling;
 mod standalone;
 mod tables;

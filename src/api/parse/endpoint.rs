@@ -6,13 +6,13 @@ use kube::ResourceExt;
 
 use super::{Problems, invalid, name_of};
 use crate::{
-    api::{EndpointPort, Isolation, ModelEndpoint, RouteRule},
+    api::{self, EndpointPort, Isolation, ModelEndpoint, RouteRule},
     core::{
         graph::{Endpoint, Port},
         permission::Permission,
         policy::{
             cors::Origins,
-            document::{self, Access, Rule},
+            document::{self, Access, ModelPlace, Rule},
             limits::CompiledLimits,
             resource::Resource,
             rule::CompiledRule,
@@ -29,7 +29,8 @@ impl ModelEndpoint {
     pub fn parse(&self) -> Result<Endpoint, Problems> {
         let mut problems = Problems::new();
         let ports = ports(&self.spec.ports, &mut problems);
-        let rules = rules(&self.spec.rules, &mut problems);
+        let protocol = document::Protocol::from(self.spec.protocol);
+        let rules = rules(&self.spec.rules, protocol, &mut problems);
         let resource = self.spec.external_url.as_deref().map(Resource::parse).transpose();
         problems.extend(resource.err().map(|error| invalid("spec.externalUrl", error)));
         let cors = self.spec.cors.as_ref().map(|cors| document::Cors { origins: cors.origins.clone() });
@@ -41,7 +42,6 @@ impl ModelEndpoint {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let protocol = document::Protocol::from(self.spec.protocol);
         Ok(Endpoint {
             name: name_of(self),
             uid: self.uid().unwrap_or_default(),
@@ -95,10 +95,10 @@ fn ports(written: &[EndpointPort], problems: &mut Problems) -> Vec<Port> {
     ports
 }
 
-fn rules(written: &[RouteRule], problems: &mut Problems) -> Vec<Rule> {
+fn rules(written: &[RouteRule], protocol: document::Protocol, problems: &mut Problems) -> Vec<Rule> {
     let mut rules = Vec::new();
     for (index, rule) in written.iter().enumerate() {
-        match parse_rule(rule) {
+        match parse_rule(rule, protocol) {
             Ok(rule) => rules.push(rule),
             Err(message) => problems.push(invalid(&format!("spec.rules[{index}]"), message)),
         }
@@ -106,7 +106,7 @@ fn rules(written: &[RouteRule], problems: &mut Problems) -> Vec<Rule> {
     rules
 }
 
-fn parse_rule(rule: &RouteRule) -> Result<Rule, String> {
+fn parse_rule(rule: &RouteRule, protocol: document::Protocol) -> Result<Rule, String> {
     let access = match (&rule.permission, rule.public) {
         (Some(permission), false) => {
             Access::Permission(Permission::parse(permission).map_err(|error| error.to_string())?)
@@ -114,9 +114,22 @@ fn parse_rule(rule: &RouteRule) -> Result<Rule, String> {
         (None, true) => Access::Public,
         _ => return Err("a route needs either a permission or public: true".into()),
     };
-    let rule = Rule { methods: rule.methods.clone(), path: rule.path.clone(), access };
-    CompiledRule::compile(&rule).map_err(|error| error.to_string())?;
+    let model = rule.model.as_ref().map(parse_place).transpose()?;
+    let rule = Rule { methods: rule.methods.clone(), path: rule.path.clone(), access, model };
+    CompiledRule::compile(&rule, protocol).map_err(|error| error.to_string())?;
     Ok(rule)
+}
+
+fn parse_place(place: &api::ModelPlace) -> Result<ModelPlace, String> {
+    let api::ModelPlace { query, json, multipart, protobuf } = place.clone();
+    let mut given = [query.map(ModelPlace::Query), json.map(ModelPlace::Json), multipart.map(ModelPlace::Multipart)]
+        .into_iter()
+        .chain([protobuf.map(ModelPlace::Protobuf)])
+        .flatten();
+    match (given.next(), given.next()) {
+        (Some(place), None) => Ok(place),
+        _ => Err("a model is named in one place: query, json, multipart or protobuf".into()),
+    }
 }
 
 fn permissions(protocol: document::Protocol, rules: &[Rule]) -> BTreeSet<Permission> {
@@ -160,7 +173,8 @@ mod tests {
     }
 
     fn rule(path: &str, permission: Option<&str>, public: bool) -> RouteRule {
-        RouteRule { methods: vec!["GET".into()], path: path.into(), permission: permission.map(Into::into), public }
+        let (methods, permission) = (vec!["GET".into()], permission.map(Into::into));
+        RouteRule { methods, path: path.into(), permission, public, model: None }
     }
 
     #[test]
@@ -179,8 +193,20 @@ mod tests {
         assert!(parsed.permissions.contains("train") && parsed.permissions.contains("predict"));
     }
 
+    fn naming(place: api::ModelPlace) -> RouteRule {
+        RouteRule { methods: vec!["POST".into()], model: Some(place), ..rule("/x", Some("read"), false) }
+    }
+
+    #[test]
+    fn a_rule_says_where_the_model_is() {
+        let place = api::ModelPlace { json: Some("engine".into()), ..Default::default() };
+        let parsed = endpoint(vec![port(80, None)], vec![naming(place)]).parse().unwrap();
+        assert_eq!(parsed.rules[0].model, Some(ModelPlace::Json("engine".into())));
+    }
+
     #[test]
     fn what_cannot_work_is_named() {
+        let json = || api::ModelPlace { json: Some("engine".into()), ..Default::default() };
         let cases = [
             (vec![], vec![], "at least one"),
             (vec![port(60000, None)], vec![], "65535"),
@@ -190,6 +216,17 @@ mod tests {
             (vec![port(80, None)], vec![rule("/x", Some("read"), true)], "either"),
             (vec![port(80, None)], vec![rule("/a/**/b", Some("read"), false)], "/a/**/b"),
             (vec![port(80, None)], vec![rule("/x", Some("Read"), false)], "Read"),
+            (vec![port(80, None)], vec![naming(api::ModelPlace::default())], "one place"),
+            (
+                vec![port(80, None)],
+                vec![naming(api::ModelPlace { query: Some("engine".into()), ..json() })],
+                "one place",
+            ),
+            (
+                vec![port(80, None)],
+                vec![RouteRule { path: "/{model}".into(), ..naming(json()) }],
+                "names the model twice",
+            ),
         ];
         for (ports, rules, named) in cases {
             let problems = endpoint(ports, rules).parse().unwrap_err();

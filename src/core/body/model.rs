@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::json::{JsonError, Member, member};
-use crate::core::{percent, protocol::BodyModel};
+use crate::core::{percent, protocol::JsonModel};
 
 /// The longest name of a model, in bytes. It goes into the audit record.
 pub const MAX_NAME: usize = 512;
@@ -21,7 +21,7 @@ pub enum Named<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap<'a> {
     body: &'a [u8],
-    name: &'static str,
+    name: &'a str,
     member: Member<'a>,
 }
 
@@ -42,15 +42,12 @@ pub enum ModelError {
 }
 
 /// The model that a body names. An empty name is none: servers take it for "the default".
-pub fn named(body: &[u8], place: BodyModel) -> Result<Named<'_>, ModelError> {
+pub fn named<'a>(body: &'a [u8], place: JsonModel<'a>) -> Result<Named<'a>, ModelError> {
     let (member_name, name) = match place {
-        BodyModel::Json => (MODEL, None),
-        BodyModel::JsonOrName => (MODEL, said(&member(body, "name", |_| false)?)?),
-        BodyModel::JsonMember(name) => (name, None),
-        // Read by themselves: they are no JSON.
-        BodyModel::Multipart | BodyModel::Protobuf(_) => return Err(JsonError::NotJson.into()),
+        JsonModel::Member(name) => (name, None),
+        JsonModel::ModelOrName => (MODEL, said(&member(body, "name", |_| false)?)?),
     };
-    let model = member(body, member_name, if member_name == MODEL { may_choose } else { |_| false })?;
+    let model = member(body, member_name, rivals_of(member_name))?;
     match (said(&model)?, name) {
         (Some(model), Some(name)) if model != name => Err(ModelError::TwoNames),
         (Some(one), _) | (None, Some(one)) => Ok(Named::Model(one)),
@@ -60,6 +57,23 @@ pub fn named(body: &[u8], place: BodyModel) -> Result<Named<'_>, ModelError> {
 
 /// The member or part that names it.
 pub const MODEL: &str = "model";
+
+impl<'a> JsonModel<'a> {
+    /// The member to set.
+    #[must_use]
+    pub fn name(self) -> &'a str {
+        match self {
+            Self::Member(name) => name,
+            Self::ModelOrName => MODEL,
+        }
+    }
+}
+
+/// What may choose a model beside what is called this. Beside a name of somebody's own, nobody knows of any.
+#[must_use]
+pub fn rivals_of(name: &str) -> fn(&str) -> bool {
+    if name == MODEL { may_choose } else { |_| false }
+}
 
 fn said<'a>(member: &Member<'a>) -> Result<Option<Cow<'a, str>>, ModelError> {
     match &member.text {
@@ -95,7 +109,7 @@ pub fn query_may_choose(query: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read(body: &str, place: BodyModel) -> Result<Option<String>, ModelError> {
+    fn read(body: &str, place: JsonModel<'_>) -> Result<Option<String>, ModelError> {
         match named(body.as_bytes(), place)? {
             Named::Model(name) => Ok(Some(name.into_owned())),
             Named::Nothing(_) => Ok(None),
@@ -104,41 +118,42 @@ mod tests {
 
     #[test]
     fn a_model_is_named_once() {
-        use BodyModel::{Json, JsonOrName};
+        use JsonModel::ModelOrName;
+        const JSON: JsonModel<'static> = JsonModel::Member(MODEL);
         let rival = Err(ModelError::Json(JsonError::RivalMember));
         for (place, body, expected) in [
-            (Json, r#"{"model":"m"}"#, Ok(Some("m"))),
-            (Json, r#"{"model":"m","name":"n"}"#, Ok(Some("m"))),
-            (Json, r#"{"name":"n"}"#, Ok(None)),
-            (Json, r#"{"model":""}"#, Ok(None)),
-            (Json, r#"{"model":"m","models":["n"]}"#, rival),
-            (Json, r#"{"model":"m","Fallbacks":[{"model":"n"}]}"#, rival),
-            (Json, r#"{"model":"m","context_window_fallbacks":[]}"#, rival),
-            (Json, r#"{"model":"m","deployment_id":"n"}"#, rival),
-            (Json, r#"{"model":"m","user_config":{}}"#, rival),
-            (Json, r#"{"model":"m","lora":[{"id":1,"scale":1}]}"#, rival),
-            (Json, r#"{"model":"m","lora_path":"n"}"#, rival),
-            (Json, r#"{"model":"m","adapter_id":"n"}"#, rival),
-            (Json, r#"{"model":"m","modalities":["text"],"metadata":{"model":"n"},"fallbacks":null}"#, Ok(Some("m"))),
-            (JsonOrName, r#"{"model":"m"}"#, Ok(Some("m"))),
-            (JsonOrName, r#"{"name":"n"}"#, Ok(Some("n"))),
-            (JsonOrName, r#"{"model":"","name":"n"}"#, Ok(Some("n"))),
-            (JsonOrName, r#"{"model":"m","name":""}"#, Ok(Some("m"))),
-            (JsonOrName, r#"{"model":"m","name":"m"}"#, Ok(Some("m"))),
-            (JsonOrName, r#"{"model":"m","name":"n"}"#, Err(ModelError::TwoNames)),
-            (JsonOrName, r#"{"model":"m","Name":"n"}"#, Err(ModelError::Json(JsonError::LookalikeMember))),
-            (JsonOrName, r#"{"model":null}"#, Ok(None)),
+            (JSON, r#"{"model":"m"}"#, Ok(Some("m"))),
+            (JSON, r#"{"model":"m","name":"n"}"#, Ok(Some("m"))),
+            (JSON, r#"{"name":"n"}"#, Ok(None)),
+            (JSON, r#"{"model":""}"#, Ok(None)),
+            (JSON, r#"{"model":"m","models":["n"]}"#, rival),
+            (JSON, r#"{"model":"m","Fallbacks":[{"model":"n"}]}"#, rival),
+            (JSON, r#"{"model":"m","context_window_fallbacks":[]}"#, rival),
+            (JSON, r#"{"model":"m","deployment_id":"n"}"#, rival),
+            (JSON, r#"{"model":"m","user_config":{}}"#, rival),
+            (JSON, r#"{"model":"m","lora":[{"id":1,"scale":1}]}"#, rival),
+            (JSON, r#"{"model":"m","lora_path":"n"}"#, rival),
+            (JSON, r#"{"model":"m","adapter_id":"n"}"#, rival),
+            (JSON, r#"{"model":"m","modalities":["text"],"metadata":{"model":"n"},"fallbacks":null}"#, Ok(Some("m"))),
+            (ModelOrName, r#"{"model":"m"}"#, Ok(Some("m"))),
+            (ModelOrName, r#"{"name":"n"}"#, Ok(Some("n"))),
+            (ModelOrName, r#"{"model":"","name":"n"}"#, Ok(Some("n"))),
+            (ModelOrName, r#"{"model":"m","name":""}"#, Ok(Some("m"))),
+            (ModelOrName, r#"{"model":"m","name":"m"}"#, Ok(Some("m"))),
+            (ModelOrName, r#"{"model":"m","name":"n"}"#, Err(ModelError::TwoNames)),
+            (ModelOrName, r#"{"model":"m","Name":"n"}"#, Err(ModelError::Json(JsonError::LookalikeMember))),
+            (ModelOrName, r#"{"model":null}"#, Ok(None)),
         ] {
             assert_eq!(read(body, place), expected.map(|name| name.map(str::to_owned)), "{place:?} {body}");
         }
-        let long = |length: usize| read(&format!(r#"{{"model":"{}"}}"#, "m".repeat(length)), Json);
+        let long = |length: usize| read(&format!(r#"{{"model":"{}"}}"#, "m".repeat(length)), JSON);
         assert!(long(MAX_NAME).is_ok_and(|name| name.is_some()));
         assert_eq!(long(MAX_NAME + 1), Err(ModelError::NameTooLong));
     }
 
     #[test]
     fn a_model_is_put_in_where_there_is_none() {
-        let Ok(Named::Nothing(gap)) = named(br#"{"model":"","name":""}"#, BodyModel::JsonOrName) else {
+        let Ok(Named::Nothing(gap)) = named(br#"{"model":"","name":""}"#, JsonModel::ModelOrName) else {
             panic!("a gap")
         };
         assert_eq!(gap.fill("m"), br#"{"model":"m","name":""}"#);

@@ -122,7 +122,7 @@ impl CompiledPolicy {
             issuers,
             protocol,
             listeners,
-            rules: rules.iter().map(CompiledRule::compile).collect::<Result<_, _>>()?,
+            rules: rules.iter().map(|rule| CompiledRule::compile(rule, protocol)).collect::<Result<_, _>>()?,
             models: models.map(set),
             resource: resource.as_deref().map(Resource::parse).transpose()?,
             introspection,
@@ -277,6 +277,7 @@ pub(crate) mod tests {
             methods: vec![],
             path: "/v2/models/{model}/infer".into(),
             access: Access::Public,
+            model: None,
         });
         let Ok(policy) = CompiledPolicy::compile(document) else { panic!("compiles") };
         for (method, path, expected) in [

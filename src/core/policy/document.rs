@@ -219,6 +219,24 @@ pub struct Rule {
     pub path: String,
     /// What the route asks for.
     pub access: Access,
+    /// Where a request names its model, if `path` has no `{model}`; `None`: it counts as every model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelPlace>,
+}
+
+/// Where the requests of a custom route name their model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum ModelPlace {
+    /// In this parameter of the query.
+    Query(String),
+    /// In this top-level member of a JSON object.
+    Json(String),
+    /// In this part of a `multipart/form-data` body (RFC 7578).
+    Multipart(String),
+    /// In the string that these field numbers lead to, from the outside in, in each message of a gRPC call.
+    Protobuf(Vec<u32>),
 }
 
 /// What a route asks of its caller.

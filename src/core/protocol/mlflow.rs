@@ -4,7 +4,7 @@
 //! the JSON of anything else, as the server has it: it looks into the body of a GET only where the query is empty, and of
 //! a HEAD always, so there is no HEAD here. What is about runs and experiments needs a grant of every model.
 
-use super::{BodyModel, ModelUse, Route};
+use super::{BodyModel, JsonModel, ModelUse, Route};
 use crate::core::permission::Permission;
 
 /// What the table can ask for.
@@ -27,7 +27,7 @@ const RECORDS: [&str; 12] = [
 ];
 
 const IN_QUERY: ModelUse<'static> = ModelUse::InQuery("name");
-const IN_BODY: ModelUse<'static> = ModelUse::InBody(BodyModel::JsonMember("name"));
+const IN_BODY: ModelUse<'static> = ModelUse::InBody(BodyModel::Json(JsonModel::Member("name")));
 
 /// Looks up `segments`, the path split at its slashes.
 pub fn route<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {

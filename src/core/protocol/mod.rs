@@ -20,7 +20,7 @@ pub mod torchserve;
 use std::borrow::Cow;
 
 use crate::core::{
-    body::listing::Listing,
+    body::{listing::Listing, model},
     path::{self, CanonicalPath},
     policy::document::Protocol,
 };
@@ -93,26 +93,31 @@ pub enum ModelUse<'a> {
     /// One, by its decoded name.
     One(Cow<'a, str>),
     /// The one that this parameter of the query names. Until that is read, it counts as every model.
-    InQuery(&'static str),
+    InQuery(&'a str),
     /// The one that the body names. Until that is read, it counts as every model.
-    InBody(BodyModel),
+    InBody(BodyModel<'a>),
     /// Any number, or it cannot be told: needs a grant of every model.
     Every,
 }
 
 /// Where a body names its model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyModel {
-    /// The top-level member `model` of a JSON object.
-    Json,
-    /// The same, or `name`, as Ollama has it where it is older.
-    JsonOrName,
-    /// This top-level member of a JSON object.
-    JsonMember(&'static str),
-    /// The part `model` of a `multipart/form-data` body (RFC 7578).
-    Multipart,
+pub enum BodyModel<'a> {
+    /// A JSON object.
+    Json(JsonModel<'a>),
+    /// This part of a `multipart/form-data` body (RFC 7578).
+    Multipart(&'a str),
     /// The field of a protobuf message that these numbers lead to, from the outside in.
-    Protobuf(&'static [u32]),
+    Protobuf(&'a [u32]),
+}
+
+/// Where a JSON object names its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonModel<'a> {
+    /// In this top-level member.
+    Member(&'a str),
+    /// In `model`, or in `name`, as Ollama has it where it is older.
+    ModelOrName,
 }
 
 /// The most segments that a table looks at: all there may be, as the names of artifacts and files have slashes of their own.
@@ -198,7 +203,7 @@ impl<'a> Route<'a> {
 
 impl<'a> ModelUse<'a> {
     /// The one that the member `model` of a JSON body names.
-    pub(crate) const IN_JSON: Self = Self::InBody(BodyModel::Json);
+    pub(crate) const IN_JSON: Self = Self::InBody(BodyModel::Json(JsonModel::Member(model::MODEL)));
 
     /// The model that a path segment names. An empty or undecodable name is no model.
     pub(crate) fn named(segment: &'a str) -> Option<Self> {
@@ -246,10 +251,11 @@ pub(crate) mod tests {
         let models = match &route.models {
             ModelUse::None => "-".to_owned(),
             ModelUse::Every => "*".to_owned(),
-            ModelUse::InBody(BodyModel::Json) => "in JSON".to_owned(),
-            ModelUse::InBody(BodyModel::JsonOrName) => "in JSON or name".to_owned(),
-            ModelUse::InBody(BodyModel::JsonMember(member)) => format!("in JSON {member}"),
-            ModelUse::InBody(BodyModel::Multipart) => "in multipart".to_owned(),
+            ModelUse::InBody(BodyModel::Json(JsonModel::Member(model::MODEL))) => "in JSON".to_owned(),
+            ModelUse::InBody(BodyModel::Json(JsonModel::ModelOrName)) => "in JSON or name".to_owned(),
+            ModelUse::InBody(BodyModel::Json(JsonModel::Member(member))) => format!("in JSON {member}"),
+            ModelUse::InBody(BodyModel::Multipart(model::MODEL)) => "in multipart".to_owned(),
+            ModelUse::InBody(BodyModel::Multipart(part)) => format!("in multipart {part}"),
             ModelUse::InBody(BodyModel::Protobuf(path)) => format!("in protobuf {path:?}"),
             ModelUse::InQuery(parameter) => format!("in query {parameter}"),
             ModelUse::One(name) => name.clone().into_owned(),

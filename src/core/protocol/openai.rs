@@ -6,8 +6,12 @@
 
 use std::borrow::Cow;
 
-use super::{BodyModel, ModelUse, Route, WEBSOCKET, Wire};
-use crate::core::{body::listing::Listing, path, permission::Permission};
+use super::{BodyModel, JsonModel, ModelUse, Route, WEBSOCKET, Wire};
+use crate::core::{
+    body::{listing::Listing, model},
+    path,
+    permission::Permission,
+};
 
 /// What the table can ask for.
 pub const PERMISSIONS: &[&str] =
@@ -65,7 +69,7 @@ fn inference<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
         return None;
     }
     if let Some(name) = form(segments) {
-        let models = ModelUse::InBody(BodyModel::Multipart);
+        let models = ModelUse::InBody(BodyModel::Multipart(model::MODEL));
         return Some(Route::new(name, Permission::PREDICT, models));
     }
     let name = match segments {
@@ -143,7 +147,9 @@ fn of_server<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
 /// Ollama's own API, below `/api`.
 fn of_ollama<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
     let in_json = |name, permission| Some(Route::new(name, permission, ModelUse::IN_JSON));
-    let or_name = |name, permission| Some(Route::new(name, permission, ModelUse::InBody(BodyModel::JsonOrName)));
+    let or_name = |name, permission| {
+        Some(Route::new(name, permission, ModelUse::InBody(BodyModel::Json(JsonModel::ModelOrName))))
+    };
     let listing = |name| Some(Route::new(name, Permission::READ, ModelUse::None).listing(Listing::Ollama));
     match (method, segments) {
         ("GET", ["version"]) => Some(Route::new("/api/version", Permission::READ, ModelUse::None)),

@@ -20,7 +20,8 @@ use crate::{
             rpc,
         },
         policy::compiled::CompiledPolicy,
-        protocol::{BodyModel, Dialect, ModelUse, Need, Route, a2a},
+        protocol::{BodyModel, Dialect, JsonModel, ModelUse, Need, Route, a2a},
+        query,
     },
     proxy::http::{
         answer::Refusal,
@@ -45,16 +46,36 @@ const OF_THE_WHOLE: [HeaderName; 6] = [
 /// Whether a body is what it will be read as, not compressed, and nothing in the head chooses another model than it.
 /// Another type could be read otherwise by the server.
 pub fn check_head(parts: &Parts, route: &Route<'_>) -> Result<(), Refusal> {
-    check_choice(parts, matches!(route.models, ModelUse::InBody(_)))?;
+    let names_model = match route.models {
+        ModelUse::InBody(place) => {
+            check_query(parts, place)?;
+            true
+        }
+        _ => false,
+    };
+    check_choice(parts, names_model)?;
     if route.need == Need::InBody(Dialect::GraphQl) {
         return graphql::check_head(parts);
     }
     let kind = content_type(&parts.headers).ok_or_else(|| refuse::content_type(wanted(route)))?;
     let fits = match route.models {
-        ModelUse::InBody(BodyModel::Multipart) => Form::of(kind).is_some(),
+        ModelUse::InBody(BodyModel::Multipart(_)) => Form::of(kind).is_some(),
         _ => is_of(kind, wanted(route)),
     };
     if fits { Ok(()) } else { Err(refuse::content_type(wanted(route))) }
+}
+
+/// Whether the query says nothing under the name that the body does: some servers look there first.
+fn check_query(parts: &Parts, place: BodyModel<'_>) -> Result<(), Refusal> {
+    let name = match place {
+        BodyModel::Json(place) => place.name(),
+        BodyModel::Multipart(part) => part,
+        BodyModel::Protobuf(_) => return Ok(()),
+    };
+    match parts.uri.query() {
+        Some(query) if query::mentions(query, name) => Err(refuse::model_in_head(name)),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a body that is read is not compressed, and, where it names the model, nothing but it does: some meshes and
@@ -64,7 +85,7 @@ pub fn check_choice(Parts { headers, uri, .. }: &Parts, names_model: bool) -> Re
         headers.keys().any(|name| model::may_choose(name.as_str())) || uri.query().is_some_and(model::query_may_choose)
     };
     if names_model && may_choose() {
-        return Err(refuse::model_in_head());
+        return Err(refuse::model_in_head(model::MODEL));
     }
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(refuse::content_encoding());
@@ -82,7 +103,7 @@ pub fn content_type(headers: &HeaderMap) -> Option<&str> {
 /// What a route's body has to be.
 fn wanted(route: &Route<'_>) -> &'static str {
     match route.models {
-        ModelUse::InBody(BodyModel::Multipart) => "multipart/form-data",
+        ModelUse::InBody(BodyModel::Multipart(_)) => "multipart/form-data",
         _ => "application/json",
     }
 }
@@ -90,7 +111,7 @@ fn wanted(route: &Route<'_>) -> &'static str {
 /// How large a route's body may be, in bytes: forms carry files.
 pub fn most(route: &Route<'_>) -> usize {
     match route.models {
-        ModelUse::InBody(BodyModel::Multipart) => MAX_FORM,
+        ModelUse::InBody(BodyModel::Multipart(_)) => MAX_FORM,
         _ => MAX_REQUEST,
     }
 }
@@ -127,8 +148,10 @@ pub fn read<'a>(
         (Need::InBody(Dialect::GraphQl), _) => Ok(Content { route: Some(graphql::read(parts, body)?), replaced: None }),
         (_, ModelUse::InBody(place)) => {
             let (name, replaced) = match place {
-                BodyModel::Multipart => in_form(&parts.headers, body, policy)?,
-                place => in_json(body, *place, policy)?,
+                BodyModel::Multipart(part) => in_form(&parts.headers, body, part, policy)?,
+                BodyModel::Json(place) => in_json(body, *place, policy)?,
+                // Read message by message, as they come.
+                BodyModel::Protobuf(_) => return Ok(Content { route: None, replaced: None }),
             };
             Ok(Content { route: Some(Route { models: ModelUse::One(name), ..route }), replaced })
         }
@@ -140,13 +163,13 @@ pub fn read<'a>(
 /// may have others, and a default of its own. Where there are more it is refused.
 fn in_json<'a>(
     body: &'a [u8],
-    place: BodyModel,
+    place: JsonModel<'a>,
     policy: &CompiledPolicy,
 ) -> Result<(Cow<'a, str>, Option<Bytes>), Refusal> {
     match model::named(body, place).map_err(|error| refuse::body(error.into(), &error))? {
         Named::Model(name) => Ok((name, None)),
         Named::Nothing(gap) => {
-            let only = policy.only_model().ok_or_else(refuse::no_model)?;
+            let only = policy.only_model().ok_or_else(|| refuse::no_model(place.name()))?;
             Ok((Cow::Owned(only.to_owned()), Some(gap.fill(only).into())))
         }
     }
@@ -156,21 +179,23 @@ fn in_json<'a>(
 fn in_form<'a>(
     headers: &HeaderMap,
     body: &'a [u8],
+    part: &str,
     policy: &CompiledPolicy,
 ) -> Result<(Cow<'a, str>, Option<Bytes>), Refusal> {
+    let no_model = || refuse::no_model(part);
     let form = content_type(headers).and_then(Form::of).ok_or_else(|| refuse::content_type("multipart/form-data"))?;
     let refused = |error: FormError| refuse::body(error.into(), &error);
     let form = form.map_err(refused)?;
-    match form.part(body, model::MODEL, model::may_choose).map_err(refused)? {
+    match form.part(body, part, model::rivals_of(part)).map_err(refused)? {
         Some(name) if name.len() > model::MAX_NAME => {
             let error = ModelError::NameTooLong;
             Err(refuse::body(error.into(), &error))
         }
         Some(name) if !name.is_empty() => Ok((name, None)),
-        Some(_) => Err(refuse::no_model()),
+        Some(_) => Err(no_model()),
         None => {
-            let only = policy.only_model().filter(|only| is_one_line(only)).ok_or_else(refuse::no_model)?;
-            Ok((Cow::Owned(only.to_owned()), Some(form.with_part(body, model::MODEL, only).into())))
+            let only = policy.only_model().filter(|only| is_one_line(only)).ok_or_else(no_model)?;
+            Ok((Cow::Owned(only.to_owned()), Some(form.with_part(body, part, only).into())))
         }
     }
 }

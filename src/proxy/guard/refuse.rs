@@ -158,8 +158,8 @@ pub fn body(reason: &'static str, error: &dyn std::error::Error) -> Refusal {
 }
 
 /// 400: the endpoint has more than one model, and the body names none.
-pub fn no_model() -> Refusal {
-    let message = "The request names no model; set the member \"model\" of its body.";
+pub fn no_model(name: &str) -> Refusal {
+    let message = format!("The request names no model; set {name:?} in its body.");
     Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", "model_missing", message)
 }
 
@@ -170,9 +170,8 @@ pub fn no_model_in_query(parameter: &str) -> Refusal {
 }
 
 /// 400: something in the head may choose another model than the body does.
-pub fn model_in_head() -> Refusal {
-    let message =
-        "Refused: the query or a header may choose a model; name it in the member \"model\" of the body alone.";
+pub fn model_in_head(name: &str) -> Refusal {
+    let message = format!("Refused: the query or a header may choose a model; name it in {name:?} of the body alone.");
     Refusal::ambiguous("model_in_head", message)
 }
 
