@@ -58,8 +58,7 @@ pub enum JsonError {
     RivalMember,
 }
 
-/// The top-level member `name` of an object. `name` is ASCII. One that `is_rival` may only be `null`; it is asked with the
-/// name in lower case.
+/// The top-level member `name` of an object. `name` is ASCII. One that `is_rival` may only be `null`.
 pub fn member<'a>(body: &'a [u8], name: &str, is_rival: fn(&str) -> bool) -> Result<Member<'a>, JsonError> {
     let mut scanner = Scanner::of(body)?;
     if scanner.peek() != Some(b'{') {
@@ -159,7 +158,7 @@ fn kind(key: &str, name: &str, is_rival: fn(&str) -> bool) -> Kind {
     match () {
         () if key == name => Kind::Asked,
         () if read.eq_ignore_ascii_case(name) => Kind::Lookalike,
-        () if is_rival(&read.to_ascii_lowercase()) => Kind::Rival,
+        () if is_rival(read) => Kind::Rival,
         () => Kind::Other,
     }
 }
@@ -433,7 +432,7 @@ mod tests {
     }
 
     fn model(body: &str) -> Result<Option<String>, JsonError> {
-        let found = member(body.as_bytes(), "model", |name| name == "rival")?;
+        let found = member(body.as_bytes(), "model", |name| name.eq_ignore_ascii_case("rival"))?;
         Ok(found.text.map(Cow::into_owned))
     }
 

@@ -91,11 +91,26 @@ impl Gap<'_> {
     }
 }
 
-/// Whether something of this name, in lower case, may choose a model beside or instead of `model`: LiteLLM takes
+/// Whether something of this name, in whatever letter case, may choose a model beside or instead of `model`: LiteLLM takes
 /// `fallbacks`, `deployment_id` and `user_config`, OpenRouter `models`, SGLang `lora_path`, llama.cpp `lora`.
+///
+/// Asked of each header and each member of each call: it takes nothing from the heap, and no search of its own for each part.
 pub fn may_choose(name: &str) -> bool {
-    ["model", "fallback", "lora", "adapter"].iter().any(|part| name.contains(part))
-        || matches!(name, "deployment_id" | "user_config")
+    let name = name.as_bytes();
+    (0..name.len()).any(|at| chooses_by(&name[at..]))
+        || [b"deployment_id".as_slice(), b"user_config"].iter().any(|whole| name.eq_ignore_ascii_case(whole))
+}
+
+/// Whether a name goes on with a part that is of a name that chooses.
+fn chooses_by(rest: &[u8]) -> bool {
+    let part: &[u8] = match rest.first().map(u8::to_ascii_lowercase) {
+        Some(b'm') => b"model",
+        Some(b'f') => b"fallback",
+        Some(b'l') => b"lora",
+        Some(b'a') => b"adapter",
+        _ => return false,
+    };
+    rest.get(..part.len()).is_some_and(|here| here.eq_ignore_ascii_case(part))
 }
 
 /// Whether a query may choose a model: LiteLLM takes `?model=` before what is in the body. Names and values alike are
@@ -157,6 +172,28 @@ mod tests {
             panic!("a gap")
         };
         assert_eq!(gap.fill("m"), br#"{"model":"m","name":""}"#);
+    }
+
+    #[test]
+    fn names_that_may_choose() {
+        for name in [
+            "model",
+            "Models",
+            "x-litellm-MODEL",
+            "fallbacks",
+            "xFallback",
+            "lora",
+            "xlora_path",
+            "adapter_id",
+            "User_Config",
+        ] {
+            assert!(may_choose(name), "{name}");
+        }
+        for name in
+            ["", "m", "mode", "modal", "ummm", "content-type", "deployment", "user_configs", "adapte", "fall-back"]
+        {
+            assert!(!may_choose(name), "{name}");
+        }
     }
 
     #[test]

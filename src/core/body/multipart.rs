@@ -71,8 +71,8 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// The text of the part `name`; `None`: no such part. `name` is ASCII. A part whose name `is_rival` (it is asked with the
-    /// name in lower case) may not be there.
+    /// The text of the part `name`; `None`: no such part. `name` is ASCII. A part whose name `is_rival` may not be
+    /// there.
     pub fn part<'b>(
         self,
         body: &'b [u8],
@@ -93,7 +93,7 @@ impl<'a> Form<'a> {
                 }
             } else if letters.eq_ignore_ascii_case(name) {
                 return Err(FormError::LookalikePart);
-            } else if is_rival(&own.to_ascii_lowercase()) {
+            } else if is_rival(own) {
                 return Err(FormError::RivalPart);
             }
         }
@@ -230,7 +230,7 @@ mod tests {
 
     fn model(body: &str) -> Result<Option<String>, FormError> {
         let Some(Ok(form)) = Form::of(TYPE) else { panic!("a form") };
-        let part = form.part(body.as_bytes(), "model", |name| name == "rival")?;
+        let part = form.part(body.as_bytes(), "model", |name| name.eq_ignore_ascii_case("rival"))?;
         Ok(part.map(Cow::into_owned))
     }
 

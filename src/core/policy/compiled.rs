@@ -1,14 +1,14 @@
 //! A guard policy made ready to decide: checked once, indexed by caller. Pure.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::core::{
     name::Ref,
     path::CanonicalPath,
-    permission::Permission,
     policy::{
         cors::{InvalidOrigin, Origins},
-        document::{Access, Audit, Grant, GuardPolicy, Introspection, Listener, Protocol, Subject, TrustedIssuer},
+        document::{Access, Audit, GuardPolicy, Introspection, Listener, Protocol, TrustedIssuer},
+        grants::{CompiledGrant, Index, Models},
         limits::{CompiledLimits, InvalidLimits},
         resource::{InvalidResource, Resource},
         rule::{CompiledRule, RuleError},
@@ -45,18 +45,7 @@ pub struct CompiledPolicy {
     pub introspection: Option<Introspection>,
     rules: Vec<CompiledRule>,
     models: Option<HashSet<Box<str>>>,
-    grants: HashMap<Box<str>, Vec<CompiledGrant>>,
-}
-
-/// A [`Grant`] of one caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompiledGrant {
-    /// The AccessGrant that this came from.
-    pub name: Box<str>,
-    pub(super) permissions: Box<[Permission]>,
-    pub(super) models: Option<HashSet<Box<str>>>,
-    /// Seconds since the epoch.
-    pub(super) expires_at: Option<i64>,
+    grants: Index,
 }
 
 /// Why a policy is refused. The last good one stays in force.
@@ -129,7 +118,7 @@ impl CompiledPolicy {
             audit,
             limits: limits.map(CompiledLimits::compile).transpose()?,
             cors: cors.as_ref().map(Origins::compile).transpose()?,
-            grants: index(grants),
+            grants: grants.into_iter().collect(),
         })
     }
 
@@ -164,7 +153,7 @@ impl CompiledPolicy {
 
     /// The grants of a client, in the document's order.
     pub fn grants_of(&self, client: &str) -> &[CompiledGrant] {
-        self.grants.get(client).map(Vec::as_slice).unwrap_or_default()
+        self.grants.of(client)
     }
 
     /// The endpoint's one model, where its list has just one: what a call means that names none.
@@ -176,10 +165,10 @@ impl CompiledPolicy {
 
     /// Every model that the policy names, once each and in order: those of the closed list, or else of the grants.
     pub fn named_models(&self) -> Vec<&str> {
-        let of_grants = || self.grants.values().flatten().filter_map(|grant| grant.models.as_ref()).flatten();
+        let of_grants = || self.grants.all().filter_map(|grant| grant.models.as_ref()).flat_map(Models::iter);
         let mut all: Vec<&str> = match &self.models {
             Some(closed) => closed.iter().map(|name| &**name).collect(),
-            None => of_grants().map(|name| &**name).collect(),
+            None => of_grants().collect(),
         };
         all.sort_unstable();
         all.dedup();
@@ -214,17 +203,6 @@ fn check_listeners(listeners: &[Listener]) -> Result<(), CompileError> {
         Some(bad) => Err(CompileError::InvalidListener(bad.listen)),
         None => Ok(()),
     }
-}
-
-fn index(grants: Vec<Grant>) -> HashMap<Box<str>, Vec<CompiledGrant>> {
-    let mut by_client: HashMap<Box<str>, Vec<CompiledGrant>> = HashMap::new();
-    for Grant { name, subject, permissions, models, expires_at } in grants {
-        let Subject::Client(client) = subject;
-        let grant =
-            CompiledGrant { name: name.into(), permissions: permissions.into(), models: models.map(set), expires_at };
-        by_client.entry(client.into()).or_default().push(grant);
-    }
-    by_client
 }
 
 fn set(names: Vec<String>) -> HashSet<Box<str>> {

@@ -2,10 +2,7 @@
 
 use crate::core::{
     permission::Permission,
-    policy::{
-        compiled::{CompiledGrant, CompiledPolicy},
-        roles::Roles,
-    },
+    policy::{compiled::CompiledPolicy, grants::CompiledGrant, roles::Roles},
     protocol::ModelUse,
 };
 
@@ -100,7 +97,7 @@ fn covers(grant: &CompiledGrant, permission: &str, models: &ModelUse<'_>, now: i
     }
     match (&grant.models, models) {
         (None, _) | (Some(_), ModelUse::None) => Ok(()),
-        (Some(granted), ModelUse::One(model)) if granted.contains(&**model) => Ok(()),
+        (Some(granted), ModelUse::One(model)) if granted.contains(model) => Ok(()),
         (Some(_), ModelUse::One(_)) => Err(Denial::ModelNotGranted),
         // One that was not read is any.
         (Some(_), ModelUse::Every | ModelUse::InBody(_) | ModelUse::InQuery(_)) => Err(Denial::EveryModelNotGranted),

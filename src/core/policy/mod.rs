@@ -6,6 +6,7 @@ pub mod compiled;
 pub mod cors;
 pub mod decide;
 pub mod document;
+pub mod grants;
 pub mod limits;
 pub mod resource;
 pub mod roles;
