@@ -22,6 +22,7 @@ mod models;
 mod onward;
 mod outside;
 mod rules;
+mod session;
 mod smuggling;
 mod standalone;
 mod tables;

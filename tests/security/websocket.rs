@@ -26,6 +26,7 @@ async fn scene(change: impl FnOnce(&mut Value)) -> Scene {
     let (issuer, app) = (Issuer::start().await, App::start().await);
     let proxy = Proxy::ready(&issuer, &app, |policy| {
         policy["protocol"] = json!("OpenAI");
+        policy["rules"] = json!([{"methods": ["WEBSOCKET"], "path": "/echo", "access": {"permission": "predict"}}]);
         let grant =
             json!({"name": "narrow", "subject": {"client": NARROWED}, "permissions": ["predict"], "models": ["iris"]});
         policy["grants"].as_array_mut().expect("grants").push(grant);
@@ -45,7 +46,7 @@ impl Scene {
         let mut connection = Connection::open(self.proxy.guard_address()).await;
         self.app.script(&accepted(ACCEPT));
         let token = format!("Authorization: Bearer {}\r\n", self.token(LABELER));
-        connection.send(handshake("/v1/realtime", &token).as_bytes()).await;
+        connection.send(handshake("/echo", &token).as_bytes()).await;
         let answer = connection.answer().await.expect("an answer");
         assert_eq!(answer.status, 101, "{answer:?}");
         connection.send(b"ping").await;
@@ -72,9 +73,15 @@ async fn who_may_open_one() {
     for (path, who, status, reason) in [
         ("/v1/realtime", LABELER, 101, ""),
         ("/v1/realtime?model=rose", LABELER, 101, ""),
-        // Whatever the query names: what goes over it may name another.
-        ("/v1/realtime?model=iris", NARROWED, 403, "every_model_not_granted"),
-        ("/v1/realtime", NARROWED, 403, "every_model_not_granted"),
+        ("/v1/realtime?model=iris", NARROWED, 101, ""),
+        ("/v1/realtime?model=rose", NARROWED, 403, "model_not_granted"),
+        ("/v1/realtime?model=iris&model=rose", NARROWED, 400, "duplicate_parameter"),
+        ("/v1/realtime?model=iris&Model=rose", NARROWED, 400, "lookalike_parameter"),
+        // Its first message names the model.
+        ("/v1/realtime", NARROWED, 101, ""),
+        // What goes over it is looked at by nobody.
+        ("/echo?model=iris", NARROWED, 403, "every_model_not_granted"),
+        ("/echo", LABELER, 101, ""),
         ("/v1/realtime?model=iris", "", 401, "token_missing"),
         ("/v1/realtime?model=iris", "stranger.agents.workload", 403, "no_grant"),
         // Routes of HTTP are none of websockets, whatever methods they take.

@@ -60,21 +60,14 @@ pub enum JsonError {
 
 /// The top-level member `name` of an object. `name` is ASCII. One that `is_rival` may only be `null`.
 pub fn member<'a>(body: &'a [u8], name: &str, is_rival: fn(&str) -> bool) -> Result<Member<'a>, JsonError> {
-    let mut scanner = Scanner::of(body)?;
-    if scanner.peek() != Some(b'{') {
-        scanner.value(0)?;
-        scanner.end()?;
-        return Err(JsonError::NotAnObject);
-    }
+    let mut scanner = Scanner::of_object(body)?;
     let (first, mut is_only, mut found) = (scanner.at + 1, true, None);
     scanner.object(0, &mut |scanner, key| {
         is_only = false;
-        match kind(key.as_deref().unwrap_or_default(), name, is_rival) {
-            Kind::Asked if found.is_some() => return Err(JsonError::DuplicateMember),
-            Kind::Asked => found = Some(scanner.text_or_null()?),
-            Kind::Lookalike => return Err(JsonError::LookalikeMember),
-            Kind::Rival if scanner.peek() != Some(b'n') => return Err(JsonError::RivalMember),
-            Kind::Rival | Kind::Other => scanner.value(1)?,
+        match scanner.meet(&key.decode()?, name, is_rival, found.is_some())? {
+            Met::Asked(member) => found = Some(member),
+            Met::Null => {}
+            Met::Other => scanner.value(1)?,
         }
         Ok(())
     })?;
@@ -100,15 +93,10 @@ impl Member<'_> {
 /// names are ASCII. One that is there twice, or looks like another one, is refused as in [`member`]; the others are only
 /// checked for being JSON.
 pub fn select<'a, const N: usize>(body: &'a [u8], names: [&str; N]) -> Result<[Option<&'a str>; N], JsonError> {
-    let mut scanner = Scanner::of(body)?;
-    if scanner.peek() != Some(b'{') {
-        scanner.value(0)?;
-        scanner.end()?;
-        return Err(JsonError::NotAnObject);
-    }
+    let mut scanner = Scanner::of_object(body)?;
     let (mut found, mut is_there) = ([None; N], [false; N]);
     scanner.object(0, &mut |scanner, key| {
-        let key = key.as_deref().unwrap_or_default();
+        let key = &*key.decode()?;
         let asked = names.iter().position(|name| !matches!(kind(key, name, |_| false), Kind::Other));
         let begin = scanner.at;
         scanner.value(1)?;
@@ -139,6 +127,62 @@ pub fn text(value: &str) -> Result<Cow<'_, str>, JsonError> {
     Ok(text)
 }
 
+/// What the members `name` say, at any depth of a body: an object within may choose as well as the outermost. Read as
+/// strictly as in [`member`] in each object. What lies below a member `beside` is data of others, and only checked for being
+/// JSON.
+pub fn everywhere<'a>(
+    body: &'a [u8],
+    name: &str,
+    is_rival: fn(&str) -> bool,
+    beside: &str,
+) -> Result<Vec<Cow<'a, str>>, JsonError> {
+    let mut scanner = Scanner::of_object(body)?;
+    let mut walk = Walk { name, is_rival, beside, found: Vec::new() };
+    walk.value(&mut scanner, 0)?;
+    scanner.end()?;
+    Ok(walk.found)
+}
+
+/// What is looked for in [`everywhere`], and what was found.
+struct Walk<'n, 'a> {
+    name: &'n str,
+    is_rival: fn(&str) -> bool,
+    beside: &'n str,
+    found: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Walk<'_, 'a> {
+    fn value(&mut self, scanner: &mut Scanner<'a>, depth: usize) -> Result<(), JsonError> {
+        match scanner.peek() {
+            Some(b'{') => {
+                let mut is_there = false;
+                scanner.object(depth, &mut |scanner, key| self.member(scanner, &key.decode()?, depth, &mut is_there))
+            }
+            Some(b'[') => scanner.array(depth, &mut |scanner| self.value(scanner, depth + 1)),
+            _ => scanner.value(depth),
+        }
+    }
+
+    fn member(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        key: &str,
+        depth: usize,
+        is_there: &mut bool,
+    ) -> Result<(), JsonError> {
+        match scanner.meet(key, self.name, self.is_rival, *is_there)? {
+            Met::Asked(member) => {
+                *is_there = true;
+                self.found.extend(member.text);
+            }
+            Met::Null => {}
+            Met::Other if key == self.beside => scanner.value(depth + 1)?,
+            Met::Other => self.value(scanner, depth + 1)?,
+        }
+        Ok(())
+    }
+}
+
 /// Whether a body is an array: a batch, to JSON-RPC.
 pub fn is_array(body: &[u8]) -> bool {
     body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
@@ -149,6 +193,15 @@ enum Kind {
     Asked,
     Lookalike,
     Rival,
+    Other,
+}
+
+/// What a member is, of which the name was read.
+enum Met<'a> {
+    Asked(Member<'a>),
+    /// One that could choose, and says nothing.
+    Null,
+    /// Its value is still to be read.
     Other,
 }
 
@@ -206,7 +259,8 @@ struct Raw<'a> {
     is_escaped: bool,
 }
 
-type OnMember<'f, 'a> = &'f mut dyn FnMut(&mut Scanner<'a>, Option<Cow<'a, str>>) -> Result<(), JsonError>;
+type OnMember<'f, 'a> = &'f mut dyn FnMut(&mut Scanner<'a>, Raw<'a>) -> Result<(), JsonError>;
+type OnItem<'f, 'a> = &'f mut dyn FnMut(&mut Scanner<'a>) -> Result<(), JsonError>;
 
 impl<'a> Scanner<'a> {
     /// Before the first token of a text.
@@ -218,6 +272,17 @@ impl<'a> Scanner<'a> {
         let mut scanner = Self { text, bytes: body, at: 0 };
         scanner.space();
         Ok(scanner)
+    }
+
+    /// The same of a text that is an object.
+    fn of_object(body: &'a [u8]) -> Result<Self, JsonError> {
+        let mut scanner = Self::of(body)?;
+        if scanner.peek() == Some(b'{') {
+            return Ok(scanner);
+        }
+        scanner.value(0)?;
+        scanner.end()?;
+        Err(JsonError::NotAnObject)
     }
 
     fn peek(&self) -> Option<u8> {
@@ -248,7 +313,7 @@ impl<'a> Scanner<'a> {
         match self.peek() {
             Some(b'"') => self.string().map(drop),
             Some(b'{') => self.object(depth, &mut |scanner, _| scanner.value(depth + 1)),
-            Some(b'[') => self.array(depth),
+            Some(b'[') => self.array(depth, &mut |scanner| scanner.value(depth + 1)),
             Some(b't') => self.word("true"),
             Some(b'f') => self.word("false"),
             Some(b'n') => self.word("null"),
@@ -263,8 +328,6 @@ impl<'a> Scanner<'a> {
         }
         loop {
             let key = self.string()?;
-            // Only at the top do names count.
-            let key = if depth == 0 { Some(key.decode()?) } else { None };
             self.space();
             self.expect(b':')?;
             self.space();
@@ -275,13 +338,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<(), JsonError> {
+    fn array(&mut self, depth: usize, on_item: OnItem<'_, 'a>) -> Result<(), JsonError> {
         self.open(depth, b'[')?;
         if self.close(b']') {
             return Ok(());
         }
         loop {
-            self.value(depth + 1)?;
+            on_item(self)?;
             if !self.more(b']')? {
                 return Ok(());
             }
@@ -320,6 +383,25 @@ impl<'a> Scanner<'a> {
         }
         self.at += word.len();
         Ok(())
+    }
+
+    /// Behind the name of a member: its value, if it is the one that is asked for, or one that says nothing where it could
+    /// choose. Any other is still to be read.
+    fn meet(
+        &mut self,
+        key: &str,
+        name: &str,
+        is_rival: fn(&str) -> bool,
+        is_there: bool,
+    ) -> Result<Met<'a>, JsonError> {
+        match kind(key, name, is_rival) {
+            Kind::Asked if is_there => Err(JsonError::DuplicateMember),
+            Kind::Asked => self.text_or_null().map(Met::Asked),
+            Kind::Lookalike => Err(JsonError::LookalikeMember),
+            Kind::Rival if self.peek() != Some(b'n') => Err(JsonError::RivalMember),
+            Kind::Rival => self.word("null").map(|()| Met::Null),
+            Kind::Other => Ok(Met::Other),
+        }
     }
 
     fn text_or_null(&mut self) -> Result<Member<'a>, JsonError> {
@@ -417,6 +499,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_member_is_found_at_any_depth() {
+        use JsonError::*;
+        for (body, expected) in [
+            (r#"{}"#, Ok(vec![])),
+            (r#"{"model":"a","x":{"model":"b","y":[{"model":"c"},[[{"model":null}]]]}}"#, Ok(vec!["a", "b", "c"])),
+            (r#"{"x":{"mod\u0065l":"b"}}"#, Ok(vec!["b"])),
+            (r#"{"beside":[{"model":{"MODEL":1,"rival":2}}],"x":"model"}"#, Ok(vec![])),
+            (r#"{"x":{"model":"a","model":"a"}}"#, Err(DuplicateMember)),
+            (r#"{"x":[{"MODEL":"a"}]}"#, Err(LookalikeMember)),
+            (r#"{"x":{"rival":"a"}}"#, Err(RivalMember)),
+            (r#"{"x":{"rival":null}}"#, Ok(vec![])),
+            (r#"{"x":{"model":["a"]}}"#, Err(NotText)),
+            (r#"[{"model":"a"}]"#, Err(NotAnObject)),
+            (r#"{"x":{"model":"a"}"#, Err(NotJson)),
+            (r#"{"x":{}} {}"#, Err(NotJson)),
+        ] {
+            let found = everywhere(body.as_bytes(), "model", |name| name == "rival", "beside");
+            assert_eq!(found, expected.map(|names| names.into_iter().map(Cow::Borrowed).collect()), "{body}");
+        }
+        let deep = |depth: usize| [r#"{"x":"#.repeat(depth), "1".to_owned(), "}".repeat(depth)].concat();
+        assert_eq!(everywhere(deep(MAX_DEPTH).as_bytes(), "model", |_| false, ""), Ok(vec![]));
+        assert_eq!(everywhere(deep(MAX_DEPTH + 1).as_bytes(), "model", |_| false, ""), Err(TooDeep));
+    }
 
     #[test]
     fn a_run_of_plain_characters_ends_at_the_first_special_one() {

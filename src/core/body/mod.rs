@@ -10,3 +10,4 @@ pub mod multipart;
 pub mod protobuf;
 pub mod rpc;
 pub mod rpc_listing;
+pub mod websocket;

@@ -49,6 +49,8 @@ pub enum Wire {
     Grpc(Messages),
     /// A websocket (RFC 6455): looked up by the method [`WEBSOCKET`].
     WebSocket,
+    /// A websocket whose client sends JSON texts, each decided by itself.
+    Session,
 }
 
 /// How many messages a gRPC call sends.
@@ -109,6 +111,8 @@ pub enum BodyModel<'a> {
     Multipart(&'a str),
     /// The field of a protobuf message that these numbers lead to, from the outside in.
     Protobuf(&'a [u32]),
+    /// This parameter of the query that opens a [`Wire::Session`], and the members of this name in its messages.
+    Session(&'a str),
 }
 
 /// Where a JSON object names its model.
@@ -257,6 +261,7 @@ pub(crate) mod tests {
             ModelUse::InBody(BodyModel::Multipart(model::MODEL)) => "in multipart".to_owned(),
             ModelUse::InBody(BodyModel::Multipart(part)) => format!("in multipart {part}"),
             ModelUse::InBody(BodyModel::Protobuf(path)) => format!("in protobuf {path:?}"),
+            ModelUse::InBody(BodyModel::Session(name)) => format!("in session {name}"),
             ModelUse::InQuery(parameter) => format!("in query {parameter}"),
             ModelUse::One(name) => name.clone().into_owned(),
         };

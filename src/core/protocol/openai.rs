@@ -43,9 +43,10 @@ fn of_openai<'a>(method: &str, segments: &[&'a str]) -> Option<Route<'a>> {
         ("GET" | "DELETE", ["videos", _]) | ("GET", ["videos", _, "content"]) | ("POST", ["videos", _, "remix"]) => {
             every("/v1/videos/{id}", Permission::PREDICT)
         }
-        // Whatever the query names, a message may choose another (vLLM's `session.update`), and messages are not read.
+        // Whatever the query names, a message may choose another: vLLM's `session.update`, who transcribes.
         (WEBSOCKET, ["realtime"]) => {
-            every("/v1/realtime", Permission::PREDICT).map(|route| route.over(Wire::WebSocket))
+            let models = ModelUse::InBody(BodyModel::Session(model::MODEL));
+            Some(Route::new("/v1/realtime", Permission::PREDICT, models).over(Wire::Session))
         }
         ("POST", ["batches"]) | ("GET", ["batches"] | ["batches", _]) | ("POST", ["batches", _, "cancel"]) => {
             every("/v1/batches", Permission::PREDICT)
@@ -216,7 +217,7 @@ mod tests {
             ("POST", "/v1/chat/completions/", None),
             ("POST", "/V1/chat/completions", None),
             ("GET", "/v1/realtime", None),
-            (WEBSOCKET, "/v1/realtime", Some(("predict", "*"))),
+            (WEBSOCKET, "/v1/realtime", Some(("predict", "in session model"))),
             (WEBSOCKET, "/v1/chat/completions", None),
             (WEBSOCKET, "/v1/responses/resp_1", None),
             ("POST", "/v1/batches", Some(("predict", "*"))),

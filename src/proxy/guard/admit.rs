@@ -17,7 +17,7 @@ use crate::{
         body::listing::Listing,
         path::{self, CanonicalPath},
         policy::{compiled::CompiledPolicy, decide, document::Protocol},
-        protocol::{ModelUse, Need, Route, Wire},
+        protocol::{BodyModel, ModelUse, Need, Route, Wire},
         query,
     },
     proxy::{
@@ -169,11 +169,18 @@ impl GuardConnection {
         let route = policy.route(travel.method(method), path);
         // What comes in another way than its route is served is none.
         let Some(route) = route.filter(|route| travel.fits(route.wire)) else { return Ok(None) };
-        let ModelUse::InQuery(parameter) = route.models else { return Ok(Some(route)) };
+        let (parameter, may_lack) = match route.models {
+            ModelUse::InQuery(parameter) => (parameter, false),
+            // Without it the first message has to name the model.
+            ModelUse::InBody(BodyModel::Session(parameter)) => (parameter, true),
+            _ => return Ok(Some(route)),
+        };
         let named = query::one(uri.query().unwrap_or_default(), parameter);
-        let named = named.map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))?;
-        let model = named.ok_or_else(|| self.stop("refused", refuse::no_model_in_query(parameter)))?;
-        Ok(Some(Route { models: ModelUse::One(model), ..route }))
+        match named.map_err(|error| self.stop("refused", ambiguous(error.into(), &error)))? {
+            Some(model) => Ok(Some(Route { models: ModelUse::One(model), ..route })),
+            None if may_lack => Ok(Some(route)),
+            None => Err(self.stop("refused", refuse::no_model_in_query(parameter))),
+        }
     }
 
     fn decide(&self, parts: &Parts, authorization: Option<&HeaderValue>, tried: Tried) -> Result<Admitted, Stop> {

@@ -70,7 +70,7 @@ fn check_query(parts: &Parts, place: BodyModel<'_>) -> Result<(), Refusal> {
     let name = match place {
         BodyModel::Json(place) => place.name(),
         BodyModel::Multipart(part) => part,
-        BodyModel::Protobuf(_) => return Ok(()),
+        BodyModel::Protobuf(_) | BodyModel::Session(_) => return Ok(()),
     };
     match parts.uri.query() {
         Some(query) if query::mentions(query, name) => Err(refuse::model_in_head(name)),
@@ -151,7 +151,7 @@ pub fn read<'a>(
                 BodyModel::Multipart(part) => in_form(&parts.headers, body, part, policy)?,
                 BodyModel::Json(place) => in_json(body, *place, policy)?,
                 // Read message by message, as they come.
-                BodyModel::Protobuf(_) => return Ok(Content { route: None, replaced: None }),
+                BodyModel::Protobuf(_) | BodyModel::Session(_) => return Ok(Content { route: None, replaced: None }),
             };
             Ok(Content { route: Some(Route { models: ModelUse::One(name), ..route }), replaced })
         }

@@ -17,6 +17,7 @@ pub mod read;
 pub mod recognise;
 pub mod refuse;
 pub mod serve;
+mod session;
 pub mod state;
 pub mod trace;
 pub mod travel;

@@ -110,7 +110,9 @@ impl GuardConnection {
             Wire::Grpc(messages) => {
                 return Box::pin(self.call(parts, body, admitted, messages, authorization)).await;
             }
-            Wire::WebSocket => return Box::pin(self.open(parts, &body, admitted, authorization)).await,
+            Wire::WebSocket | Wire::Session => {
+                return Box::pin(self.open(parts, &body, admitted, authorization)).await;
+            }
         }
         let body = if admitted.is_in_body {
             Box::pin(self.read(&mut parts, body, &mut admitted, authorization.as_ref())).await?

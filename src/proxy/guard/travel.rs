@@ -43,7 +43,7 @@ impl Travel {
         match wire {
             Wire::Http => self == Self::Http,
             Wire::Grpc(_) => self == Self::Grpc,
-            Wire::WebSocket => self == Self::WebSocket,
+            Wire::WebSocket | Wire::Session => self == Self::WebSocket,
         }
     }
 }

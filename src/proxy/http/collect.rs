@@ -116,7 +116,7 @@ impl Memory {
     }
 
     /// Makes a share as large as `length` bytes need.
-    fn share(&self, share: &mut Option<OwnedSemaphorePermit>, length: usize) -> Result<(), CollectError> {
+    pub fn share(&self, share: &mut Option<OwnedSemaphorePermit>, length: usize) -> Result<(), CollectError> {
         let has = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let more = length.div_ceil(GRAIN).saturating_sub(has);
         let more = u32::try_from(more).map_err(|_| CollectError::NoMemory)?;

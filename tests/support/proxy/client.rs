@@ -89,6 +89,11 @@ impl Connection {
         true
     }
 
+    /// What has come and was not taken yet.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.buffer).into_owned()
+    }
+
     /// Says that nothing more will be sent.
     pub async fn finish(&mut self) {
         self.stream.shutdown().await.expect("shuts down");
