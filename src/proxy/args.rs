@@ -139,7 +139,7 @@ pub enum ArgsError {
     #[error("nothing to do: give --guard DIR, --egress DIR, or both; or --config FILE")]
     NoHalf,
     /// A guard flag without a guard.
-    #[error("--guard-port, --guard-identity and --guard-tls need --guard DIR")]
+    #[error("--guard-port, --guard-identity and --guard-tls need --guard DIR, the last one or --config FILE")]
     NoGuard,
     /// An egress flag without an egress half.
     #[error("--egress-port and --egress-identity need --egress DIR")]
@@ -152,8 +152,9 @@ pub enum ArgsError {
 impl Args {
     /// Checks what clap cannot.
     pub fn validate(&self) -> Result<(), ArgsError> {
-        let has_guard_flag = !self.guard_port.is_empty() || self.guard_identity.is_some() || self.guard_tls.is_some();
-        if self.guard.is_none() && has_guard_flag {
+        let has_guard_flag = !self.guard_port.is_empty() || self.guard_identity.is_some();
+        let may_guard = self.guard.is_some() || self.config.is_some();
+        if (self.guard.is_none() && has_guard_flag) || (!may_guard && self.guard_tls.is_some()) {
             return Err(ArgsError::NoGuard);
         }
         if self.egress.is_none() && (!self.egress_port.is_empty() || self.egress_identity.is_some()) {
@@ -245,6 +246,11 @@ mod tests {
                 && args.guard_identity == Some(Ref::new("vision", "iris"))),
             "{args:?}"
         );
+    }
+
+    #[test]
+    fn a_file_and_a_certificate_go_together() {
+        assert!(parse("p --config f --guard-tls t").is_ok());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{
     auditlog::AuditLog,
     certificate::{self, GuardTls, Pair, PairError},
     clock::Clock,
-    config::{self, Config, ConfigError},
+    config::{self, ConfigError},
     control::Half,
     documents::{ApplyError, stream::StreamSource},
     egress::state::{EgressError, EgressState},
@@ -266,9 +266,7 @@ pub fn check(args: &Args) -> Result<(), CheckError> {
         let shown = path.display().to_string();
         fs::read(&path).map(|text| (shown.clone(), text)).map_err(|error| CheckError::Read(shown, error))
     };
-    if let Some(path) = &args.config {
-        Config::read(path)?;
-    }
+    let args = &config::settle(args)?;
     if let Some(directory) = &args.guard {
         let (shown, text) = read(directory, GUARD_FILE)?;
         check_guard(&text).map_err(|error| CheckError::Document(shown, error))?;

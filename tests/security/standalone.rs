@@ -7,9 +7,12 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use rustls::version;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::tls;
 use crate::support::{
     app::App,
     client::{call, raw},
@@ -46,13 +49,17 @@ fn write(path: &Path, text: &str) {
 
 impl Standalone {
     fn start(guard: &Value) -> Self {
-        let directory = tempfile::tempdir().expect("directory");
+        Self::start_with(guard, tempfile::tempdir().expect("directory"), |text, _| text)
+    }
+
+    /// With what is in this directory, and a file that is `changed`.
+    fn start_with(guard: &Value, directory: TempDir, changed: impl FnOnce(String, &Path) -> String) -> Self {
         let (admin, port) = (free_port(), free_port());
         let mut guard = guard.clone();
         guard["listeners"][0]["listen"] = json!(port);
         guard.as_object_mut().expect("object").remove("number");
         let path = directory.path().join("keywire.yaml");
-        write(&path, &file(admin, &guard));
+        write(&path, &changed(file(admin, &guard), directory.path()));
         let child = Command::new(BINARY)
             .env_clear()
             .args(["--config", &path.display().to_string()])
@@ -115,6 +122,25 @@ async fn a_file_is_put_in_force_followed_and_not_broken_by_a_typo() {
     assert!(process.metric("keywire_config_last_reload_successful 1").await);
     write(&process.path(), &good);
     until("the grant to be back", || async { infer().await == 200 }).await;
+}
+
+#[tokio::test]
+async fn a_file_may_name_a_certificate() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let (certificate, key) = tls::pair();
+    let directory = tempfile::tempdir().expect("directory");
+    for (name, text) in [("tls.crt", &certificate), ("tls.key", &key)] {
+        write(&directory.path().join(name), text);
+    }
+    let with_tls = |text: String, path: &Path| text.replace("workers: 1", &format!("guardTls: {}", path.display()));
+    let process = Standalone::start_with(&policy(&issuer, &app), directory, with_tls);
+    process.until_ready().await;
+    let mut stream = tls::connect(process.guard, &certificate, &[], &[&version::TLS13]).await.expect("a connection");
+    stream.write_all(b"GET /v2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.expect("sends");
+    let mut text = String::new();
+    let _ = stream.read_to_string(&mut text).await;
+    assert!(text.starts_with("HTTP/1.1 401 "), "{text}");
+    assert!(raw(process.guard, "GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n").await.is_none(), "nothing plain");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! TLS on the guard's port.
 
-use std::{io, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
@@ -25,7 +25,7 @@ struct Scene {
 }
 
 /// A certificate and its key, in PEM.
-fn pair() -> (String, String) {
+pub fn pair() -> (String, String) {
     let made = rcgen::generate_simple_self_signed(["iris.vision.svc".to_owned()]).expect("a certificate");
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
@@ -53,20 +53,30 @@ impl Scene {
         protocols: &[&[u8]],
         versions: &[&'static SupportedProtocolVersion],
     ) -> io::Result<TlsStream<TcpStream>> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(root.as_bytes()).expect("PEM")).expect("a root");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).expect("versions");
-        let mut config = config.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let stream = TcpStream::connect(self.proxy.guard_address()).await?;
-        let name = ServerName::try_from("iris.vision.svc").expect("a name");
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+        connect(self.proxy.guard_address(), root, protocols, versions).await
     }
 
     fn request(&self) -> String {
         format!("GET /v2 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n", self.token)
     }
+}
+
+/// A connection to a guard that shows a certificate under `root`, with these protocols in its offer.
+pub async fn connect(
+    address: SocketAddr,
+    root: &str,
+    protocols: &[&[u8]],
+    versions: &[&'static SupportedProtocolVersion],
+) -> io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(root.as_bytes()).expect("PEM")).expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).expect("versions");
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("iris.vision.svc").expect("a name");
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 #[tokio::test]

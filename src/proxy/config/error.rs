@@ -35,6 +35,9 @@ pub enum ConfigError {
     /// Nothing to do.
     #[error("{0:?} has neither \"guard\" nor \"egress\": give one of them, or both")]
     NoHalf(PathBuf),
+    /// A certificate, and nobody to show it.
+    #[error("{0:?} has \"process.guardTls\", but no \"guard\" that would serve with it")]
+    NoGuard(PathBuf),
     /// A guard policy that cannot be.
     #[error("{}: {}: {error}", path.display(), field(error))]
     Guard {

@@ -65,6 +65,9 @@ impl Config {
         if self.guard.is_none() && self.egress.is_none() {
             return Err(ConfigError::NoHalf(path.to_owned()));
         }
+        if self.guard.is_none() && self.process.guard_tls.is_some() {
+            return Err(ConfigError::NoGuard(path.to_owned()));
+        }
         if let Some(policy) = &self.guard {
             let refused = |error| ConfigError::Guard { path: path.to_owned(), error };
             CompiledPolicy::compile(policy.clone()).map_err(refused)?;
@@ -114,6 +117,12 @@ guard:
   - {name: g, subject: {client: c}, permissions: [read]}
 ";
 
+    /// JSON behind one key: good YAML by itself, good JSON in braces.
+    const EGRESS: &str = r#""egress": {"identity": {"namespace": "a", "name": "b"}, "clientId": "c",
+        "tokenSource": {"tokenUrl": "https://kc/token", "assertionAudience": "https://kc"},
+        "targets": [{"endpoint": {"namespace": "v", "name": "i"}, "listen": 15100, "upstream": "http://i:80", "audience": "i",
+            "scopes": ["i:read"]}]}"#;
+
     fn said(text: &str) -> String {
         Config::parse(Path::new("k.yaml"), text.as_bytes())
             .map(|_| ())
@@ -125,11 +134,8 @@ guard:
     #[test]
     fn yaml_and_json_are_read() {
         assert_eq!(said(GOOD), "");
-        let json = r#"{"egress": {"identity": {"namespace": "a", "name": "b"}, "clientId": "c",
-            "tokenSource": {"tokenUrl": "https://kc/token", "assertionAudience": "https://kc"},
-            "targets": [{"endpoint": {"namespace": "v", "name": "i"}, "listen": 15100, "upstream": "http://i:80", "audience": "i",
-                "scopes": ["i:read"]}]}}"#;
-        assert_eq!(said(json), "");
+        assert_eq!(said(EGRESS), "");
+        assert_eq!(said(&format!("{{{EGRESS}}}")), "");
     }
 
     /// Each says the file, the place, and what was expected.
@@ -158,5 +164,8 @@ guard:
         }
         assert!(unsaid.is_empty(), "{}", unsaid.join("\n"));
         assert!(said("{}").contains("neither"), "{}", said("{}"));
+        let tls = "process: {guardTls: /tls}\n";
+        assert_eq!(said(&GOOD.replace("process: {", "process: {guardTls: /tls, ")), "");
+        assert!(said(&[tls, EGRESS].concat()).contains("guardTls"));
     }
 }

@@ -159,10 +159,10 @@ impl GuardConnection {
                 Protocol::OpenAi => Shape::OpenAi,
                 Protocol::TensorFlowServing => Shape::TensorFlowServing,
                 Protocol::Mcp | Protocol::A2a => Shape::JsonRpc,
+                Protocol::MlFlow => Shape::MlFlow,
                 Protocol::OpenInference
                 | Protocol::TorchServe
                 | Protocol::Prefect
-                | Protocol::MlFlow
                 | Protocol::Ray
                 | Protocol::Dagster
                 | Protocol::Grpc

@@ -33,6 +33,8 @@ pub enum Shape {
     OpenAi,
     /// TensorFlow Serving's: `{"error": TEXT}`.
     TensorFlowServing,
+    /// MLflow's: `{"error_code": NAME, "message": TEXT}`, by a name of its `ErrorCode`.
+    MlFlow,
     /// JSON-RPC 2.0's, without the id of a message that need not have been read.
     JsonRpc,
     /// gRPC's: no body, but a status in the head ("Trailers-Only" in its `PROTOCOL-HTTP2.md`).
@@ -45,6 +47,7 @@ enum Body<'a> {
     Plain { error: &'a str, reason: &'a str, message: &'a str },
     OpenAi { error: OpenAiError<'a> },
     TensorFlowServing { error: &'a str },
+    MlFlow { error_code: &'a str, message: &'a str },
     JsonRpc { jsonrpc: &'a str, id: Option<&'a str>, error: RpcError<'a> },
 }
 
@@ -125,6 +128,7 @@ impl Refusal {
             Shape::Plain | Shape::Grpc => Body::Plain { error, reason, message },
             Shape::OpenAi => Body::OpenAi { error: OpenAiError { message, kind: error, param: None, code: reason } },
             Shape::TensorFlowServing => Body::TensorFlowServing { error: message },
+            Shape::MlFlow => Body::MlFlow { error_code: self.mlflow_code(), message },
             Shape::JsonRpc => {
                 let error = RpcError { code: self.rpc_code(), message, data: RpcData { error, reason } };
                 Body::JsonRpc { jsonrpc: "2.0", id: None, error }
@@ -140,6 +144,18 @@ impl Refusal {
             ("name_missing", _) => -32602,
             (_, StatusCode::BAD_REQUEST) => -32600,
             _ => -32000,
+        }
+    }
+
+    /// A name of `ErrorCode` in MLflow's `databricks.proto`: its client tells by it what may be tried again.
+    fn mlflow_code(&self) -> &'static str {
+        match self.status {
+            StatusCode::UNAUTHORIZED => "UNAUTHENTICATED",
+            StatusCode::FORBIDDEN => "PERMISSION_DENIED",
+            StatusCode::TOO_MANY_REQUESTS => "REQUEST_LIMIT_EXCEEDED",
+            StatusCode::SERVICE_UNAVAILABLE => "TEMPORARILY_UNAVAILABLE",
+            status if status.is_client_error() => "BAD_REQUEST",
+            _ => "INTERNAL_ERROR",
         }
     }
 
@@ -204,6 +220,7 @@ mod tests {
             (Shape::Plain, json!({"error": "access_denied", "reason": "no_grant", "message": "No."})),
             (Shape::OpenAi, openai),
             (Shape::TensorFlowServing, json!({"error": "No."})),
+            (Shape::MlFlow, json!({"error_code": "PERMISSION_DENIED", "message": "No."})),
         ] {
             let refusal = Refusal::new(StatusCode::FORBIDDEN, "access_denied", "no_grant", "No.").challenge("Bearer");
             let (head, body) = refusal.shaped(shape).into_response().into_parts();
