@@ -6,11 +6,13 @@ use std::{
     str::FromStr,
 };
 
-use clap::Parser;
+use clap::{Parser, ValueEnum, builder::PossibleValue};
 use url::{Host, Url};
 
-use super::guard::audit::Audit;
-use crate::{core::name::Ref, telemetry::logging::LogFormat};
+use crate::{
+    core::{name::Ref, policy::document::Audit},
+    telemetry::logging::LogFormat,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -172,6 +174,24 @@ impl Args {
             Some(pair) => Err(ArgsError::PortTwice(pair[0])),
             None => Ok(()),
         }
+    }
+}
+
+// The type is a document's, and the core knows of no command line.
+impl ValueEnum for Audit {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::All, Self::Denied, Self::Off]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::All => {
+                ("all", "Every decision. Costs a log line per request: a third of the call itself with --audit-file")
+            }
+            Self::Denied => ("denied", "What was not allowed. Allowed requests are counted in the metrics only"),
+            Self::Off => ("off", "Nothing"),
+        };
+        Some(PossibleValue::new(name).help(help))
     }
 }
 

@@ -27,13 +27,7 @@ use super::{
         serve::EgressConnection,
         state::{EgressState, EgressView, TargetState},
     },
-    guard::{
-        audit::{Audit, Auditor},
-        identity::Caller,
-        recognise::LastToken,
-        serve::GuardConnection,
-        state::GuardState,
-    },
+    guard::{audit::Auditor, identity::Caller, recognise::LastToken, serve::GuardConnection, state::GuardState},
     http::{
         arrive::{Arrived, arrive},
         collect::Memory,
@@ -47,6 +41,7 @@ use super::{
     metrics::Metrics,
     tokens::cache::TokenCache,
 };
+use crate::core::policy::document::Audit;
 
 /// Every so many requests the times of one are measured.
 const SAMPLED: u32 = 64;

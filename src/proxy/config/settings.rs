@@ -7,10 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{
-    proxy::{args::Args, guard::audit::Audit},
-    telemetry::logging::LogFormat,
-};
+use crate::{core::policy::document::Audit, proxy::args::Args, telemetry::logging::LogFormat};
 
 /// Settings of the process. They count from its next start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -11,27 +11,12 @@ use std::{
 
 use http::HeaderMap;
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use super::trace::{Random, TraceId};
 use crate::{
-    core::{policy::document, protocol::ModelUse},
+    core::{policy::document::Audit, protocol::ModelUse},
     proxy::{auditlog::Lines, tokens::principal::Principal},
 };
-
-/// Which decisions are recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Audit {
-    /// Every decision. Costs a log line per request: a third of the call itself with `--audit-file`, more without.
-    All,
-    /// What was not allowed. Allowed requests are counted in the metrics only.
-    #[default]
-    Denied,
-    /// Nothing.
-    Off,
-}
 
 /// What there is to say of one decision.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,27 +35,6 @@ pub struct Record<'a> {
     pub route: Option<&'a str>,
     /// The AccessGrant that allowed it.
     pub grant: Option<&'a str>,
-}
-
-impl From<document::Audit> for Audit {
-    fn from(audit: document::Audit) -> Self {
-        match audit {
-            document::Audit::All => Self::All,
-            document::Audit::Denied => Self::Denied,
-            document::Audit::Off => Self::Off,
-        }
-    }
-}
-
-impl Audit {
-    /// Whether records of this decision are wanted.
-    pub fn wants(self, decision: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Denied => decision != "allowed",
-            Self::Off => false,
-        }
-    }
 }
 
 /// One worker's way to the audit log.
@@ -110,8 +74,8 @@ impl Auditor {
 
     /// What is recorded of a request: as the endpoint's policy wants it, else what the process was started for. And the
     /// trace that it belongs to: one is begun only where its record is written in any case.
-    pub fn begin(&self, wanted: Option<document::Audit>, headers: &mut HeaderMap) -> Entry {
-        let audit = wanted.map_or(self.started_for, Audit::from);
+    pub fn begin(&self, wanted: Option<Audit>, headers: &mut HeaderMap) -> Entry {
+        let audit = wanted.unwrap_or(self.started_for);
         Entry { audit, trace: TraceId::of(headers, audit == Audit::All, &self.random) }
     }
 
@@ -318,8 +282,8 @@ mod tests {
         let auditor = Auditor::new(Audit::Denied, None);
         for (wanted, decision, expected) in [
             (None, "allowed", false),
-            (Some(document::Audit::All), "allowed", true),
-            (Some(document::Audit::Off), "denied", false),
+            (Some(Audit::All), "allowed", true),
+            (Some(Audit::Off), "denied", false),
             (None, "denied", true),
         ] {
             auditor.enter(auditor.begin(wanted, &mut HeaderMap::new()));

@@ -82,7 +82,7 @@ impl Connection {
     /// Reads until the bytes of a streamed body hold `text`.
     pub async fn read_until(&mut self, text: &str) -> bool {
         while !String::from_utf8_lossy(&self.buffer).contains(text) {
-            if self.more().await.is_none() {
+            if !matches!(timeout(PATIENCE, self.more()).await, Ok(Some(()))) {
                 return false;
             }
         }
