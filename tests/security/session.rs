@@ -92,6 +92,19 @@ async fn each_message_names_what_may_be_used() {
         (NARROWED, "", update(r#""model":"iris""#), None),
         (NARROWED, "", update(r#""voice":"ash""#), Some("every_model_not_granted")),
         (NARROWED, "", update(r#""model":"rose""#), Some("model_not_granted")),
+        // It names one that may be used, but not who answers.
+        (
+            NARROWED,
+            "",
+            update(r#""session":{"audio":{"input":{"transcription":{"model":"ear"}}}}"#),
+            Some("every_model_not_granted"),
+        ),
+        (
+            NARROWED,
+            "",
+            frame(TEXT, r#"{"type":"response.create","mark":1,"model":"iris"}"#),
+            Some("every_model_not_granted"),
+        ),
         (LABELER, "", update(r#""voice":"ash""#), None),
         (LABELER, "", update(r#""model":"rose""#), None),
         (LABELER, "", pieces, None),

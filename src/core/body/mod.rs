@@ -8,6 +8,7 @@ pub mod listing;
 pub mod model;
 pub mod multipart;
 pub mod protobuf;
+pub mod realtime;
 pub mod rpc;
 pub mod rpc_listing;
 pub mod websocket;

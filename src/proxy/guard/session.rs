@@ -12,8 +12,9 @@ use super::{refuse, websocket::Permit};
 use crate::{
     core::{
         body::{
-            json::{self, JsonError},
-            model::{self, MAX_NAME},
+            json::JsonError,
+            model::MAX_NAME,
+            realtime::{self, Message},
             websocket::{self, FrameError, Reader},
         },
         policy::{compiled::CompiledPolicy, decide},
@@ -24,8 +25,6 @@ use crate::{
 
 /// The most models that one session names.
 const MAX_MODELS: usize = 16;
-/// Where in a message the tools of a conversation are described, by schemas with members of any name.
-const TOOLS: &str = "tools";
 /// RFC 6455 §7.4.1: the payload is not what it should be, the policy is against it, and there is no room.
 const INVALID_PAYLOAD: u16 = 1007;
 pub(super) const POLICY_VIOLATION: u16 = 1008;
@@ -35,7 +34,9 @@ const TRY_LATER: u16 = 1013;
 #[derive(Debug, Default)]
 pub(super) struct Named {
     models: RefCell<BTreeSet<String>>,
-    /// One message named none, and its client may use every model.
+    /// The session's own model is one of them.
+    is_chosen: Cell<bool>,
+    /// It was not when a message went on: its client may use every model.
     is_any: Cell<bool>,
 }
 
@@ -82,6 +83,7 @@ impl Named {
         let named = Self::default();
         if let Some(ModelUse::One(model)) = models {
             named.models.borrow_mut().insert(model.clone().into_owned());
+            named.is_chosen.set(true);
         }
         named
     }
@@ -145,10 +147,11 @@ fn read(permit: &Permit, text: &[u8]) -> Result<(), End> {
         permit.refused(refuse::body(error.into(), &error));
         End::Noted(status, error.into())
     };
-    let models = json::everywhere(text, model::MODEL, model::may_choose, TOOLS);
-    let models = models.map_err(|error| unreadable(error.into(), INVALID_PAYLOAD))?;
-    let Named { models: named, is_any } = &permit.named;
-    if models.is_empty() && named.borrow().is_empty() && !is_any.get() {
+    let message = realtime::read(text).map_err(|error| unreadable(error.into(), INVALID_PAYLOAD))?;
+    let Message { models, chooses } = message;
+    let Named { models: named, is_chosen, is_any } = &permit.named;
+    // Whoever answers it is the server's choice.
+    if !chooses && !is_chosen.get() && !is_any.get() {
         permit.may(ModelUse::Every)?;
         is_any.set(true);
     }
@@ -163,5 +166,6 @@ fn read(permit: &Permit, text: &[u8]) -> Result<(), End> {
         permit.may(ModelUse::One(model.as_ref().into()))?;
         named.borrow_mut().insert(model.into_owned());
     }
+    is_chosen.set(is_chosen.get() || chooses);
     Ok(())
 }
