@@ -59,10 +59,18 @@ pub fn mutate(copy: &Path, all: &[Mutation]) -> Result<()> {
     for mutation in all {
         mutation.hunks.iter().for_each(|hunk| files.entry(&hunk.file).or_default().push((&mutation.name, hunk)));
     }
+    // Whoever moves code mends all of them at once.
+    let mut problems = Vec::new();
     for (name, hunks) in files {
         let path = copy.join(name);
-        let text = fs::read_to_string(&path).map_err(|error| format!("{name}: {error}"))?;
-        fs::write(&path, mutated(&text, name, &hunks)?).map_err(|error| format!("{name}: {error}"))?;
+        match fs::read_to_string(&path).map(|text| mutated(&text, name, &hunks)) {
+            Ok(Ok(text)) => fs::write(&path, text).map_err(|error| format!("{name}: {error}"))?,
+            Ok(Err(mut stale)) => problems.append(&mut stale),
+            Err(error) => problems.push(format!("{name}: {error}")),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems.join("\n"));
     }
     let library = copy.join("src/lib.rs");
     let text = fs::read_to_string(&library).map_err(|error| error.to_string())?;
@@ -70,19 +78,28 @@ pub fn mutate(copy: &Path, all: &[Mutation]) -> Result<()> {
 }
 
 /// A file with its mutations. Each finds its lines in the file as it was, once; no two the same ones.
-fn mutated(text: &str, file: &str, hunks: &[(&str, &Hunk)]) -> Result<String> {
+fn mutated(text: &str, file: &str, hunks: &[(&str, &Hunk)]) -> std::result::Result<String, Vec<String>> {
     let lines: Vec<&str> = text.lines().collect();
     let mut taken: Vec<Option<&str>> = vec![None; lines.len()];
     let mut put: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let mut problems = Vec::new();
     for (name, hunk) in hunks {
-        let at = place(&lines, hunk)
-            .map_err(|problem| format!("{name} is stale: {file} {problem}:\n{}", hunk.find.join("\n")))?;
+        let at = match place(&lines, hunk) {
+            Ok(at) => at,
+            Err(problem) => {
+                problems.push(format!("{name} is stale: {file} {problem}:\n{}", hunk.find.join("\n")));
+                continue;
+            }
+        };
         for owner in &mut taken[at..at + hunk.find.len()] {
             if let Some(other) = owner.replace(name) {
-                return Err(format!("{name} and {other} change the same line of {file}"));
+                problems.push(format!("{name} and {other} change the same line of {file}"));
             }
         }
         put.insert(at, hunk.put.iter().map(|line| switched(line, name)).collect());
+    }
+    if !problems.is_empty() {
+        return Err(problems);
     }
     let mut out = Vec::new();
     for (at, line) in lines.iter().enumerate() {

@@ -82,6 +82,12 @@ async fn each_message_names_what_may_be_used() {
         (NARROWED, "?model=iris", update(r#""session":{"tools":[{"parameters":{"model":{"type":"string"}}}]}"#), None),
         (NARROWED, "?model=iris", update(r#""model":{"name":"rose"}"#), Some("not_text")),
         (NARROWED, "?model=iris", update(r#""model":"iris","model":"rose""#), Some("duplicate_member")),
+        (
+            NARROWED,
+            "?model=iris",
+            update(r#""session":{"x":{"model":"ear","model":"rose"}}"#),
+            Some("duplicate_member"),
+        ),
         (NARROWED, "?model=iris", update(r#""session":{"Model":"rose"}"#), Some("lookalike_member")),
         (NARROWED, "?model=iris", update(r#""session":{"fallbacks":["rose"]}"#), Some("rival_member")),
         (NARROWED, "?model=iris", frame(TEXT, "mark"), Some("not_json")),
