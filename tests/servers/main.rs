@@ -13,6 +13,7 @@ mod a2a;
 mod dagster;
 mod kserve;
 mod litellm;
+mod llamacpp;
 mod mcp;
 mod mlflow;
 mod mlserver;

