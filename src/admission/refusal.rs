@@ -27,23 +27,43 @@ pub enum Refusal {
         second: Ref,
     },
     /// The audience of the pod's token is unknown.
-    #[error("Realm {realm} of WorkloadIdentity {identity} not found; create it or change spec.realm")]
+    #[error("Realm {realm} of {object} not found; create it or change spec.realm")]
     RealmNotFound {
         /// Its name.
         realm: String,
         /// Who asks for it.
-        identity: Ref,
+        object: String,
     },
     /// The audience of the pod's token is unknown.
-    #[error(
-        "KeycloakServer {server} of Realm {realm} not found; create it (WorkloadIdentity {identity} needs it for this pod's token)"
-    )]
+    #[error("KeycloakServer {server} of Realm {realm} not found; create it ({object} needs it for this pod's token)")]
     ServerNotFound {
         /// Its name.
         server: String,
         /// Who names it.
         realm: String,
         /// Who asks for it.
+        object: String,
+    },
+    /// The guard could not log in.
+    #[error(
+        "ModelEndpoint {endpoint} selects this pod, and its spec.introspection logs in with ServiceAccount {wanted:?}, but the pod runs with {found:?}: change one of them"
+    )]
+    OtherServiceAccount {
+        /// Whose guard.
+        endpoint: Ref,
+        /// The account of its `introspection`.
+        wanted: String,
+        /// The pod's.
+        found: String,
+    },
+    /// One token logs in at one realm.
+    #[error(
+        "ModelEndpoint {endpoint} and WorkloadIdentity {identity} select this pod and are of two realms, and the guard of the first logs in as well: use one realm, or leave out spec.introspection"
+    )]
+    TwoRealms {
+        /// Whose guard.
+        endpoint: Ref,
+        /// Who calls.
         identity: Ref,
     },
     /// The guard's ports would be the node's, and the application reachable around it.

@@ -15,6 +15,8 @@ use crate::{
 pub struct Selection {
     /// The endpoint that it serves.
     pub endpoint: Option<Arc<ModelEndpoint>>,
+    /// The issuer URL of the endpoint's realm, where its guard logs in there: the audience of the pod's Keycloak token.
+    pub guard_issuer: Option<String>,
     /// The identity that it calls with.
     pub identity: Option<SelectedIdentity>,
 }
@@ -59,7 +61,32 @@ pub fn select(
         return Ok(None);
     }
     let identity = identity.map(|object| with_issuer(catalog, object)).transpose()?;
-    Ok(Some(Selection { endpoint, identity }))
+    let guard_issuer = match &endpoint {
+        Some(endpoint) => guard_issuer(catalog, endpoint, service_account)?,
+        None => None,
+    };
+    match (&endpoint, &guard_issuer, &identity) {
+        (Some(endpoint), Some(guard), Some(identity)) if *guard != identity.issuer => Err(Refusal::TwoRealms {
+            endpoint: reference(endpoint.as_ref()),
+            identity: reference(identity.object.as_ref()),
+        }),
+        _ => Ok(Some(Selection { endpoint, guard_issuer, identity })),
+    }
+}
+
+/// Where the guard of an endpoint logs in, if it asks of tokens.
+fn guard_issuer(
+    catalog: &impl Catalog,
+    endpoint: &ModelEndpoint,
+    service_account: &str,
+) -> Result<Option<String>, Refusal> {
+    let Some(introspection) = &endpoint.spec.introspection else { return Ok(None) };
+    let wanted = &introspection.service_account_name;
+    if wanted != service_account {
+        let (endpoint, wanted, found) = (reference(endpoint), wanted.clone(), service_account.to_owned());
+        return Err(Refusal::OtherServiceAccount { endpoint, wanted, found });
+    }
+    issuer(catalog, &endpoint.spec.realm, || format!("ModelEndpoint {}", reference(endpoint))).map(Some)
 }
 
 fn at_most_one<K: ResourceExt>(
@@ -75,16 +102,21 @@ fn at_most_one<K: ResourceExt>(
 }
 
 fn with_issuer(catalog: &impl Catalog, object: Arc<WorkloadIdentity>) -> Result<SelectedIdentity, Refusal> {
-    let identity = reference(object.as_ref());
-    let name = &object.spec.realm;
+    let asks = || format!("WorkloadIdentity {}", reference(object.as_ref()));
+    let issuer = issuer(catalog, &object.spec.realm, asks)?;
+    Ok(SelectedIdentity { object, issuer })
+}
+
+/// The issuer URL of a realm: the audience of the tokens that pods log in with there.
+fn issuer(catalog: &impl Catalog, name: &str, asks: impl Fn() -> String) -> Result<String, Refusal> {
     let Some(realm) = catalog.realm(name) else {
-        return Err(Refusal::RealmNotFound { realm: name.clone(), identity });
+        return Err(Refusal::RealmNotFound { realm: name.to_owned(), object: asks() });
     };
     let Some(server) = catalog.server(&realm.spec.server) else {
-        return Err(Refusal::ServerNotFound { server: realm.spec.server.clone(), realm: name.clone(), identity });
+        let server = realm.spec.server.clone();
+        return Err(Refusal::ServerNotFound { server, realm: name.to_owned(), object: asks() });
     };
-    let issuer = format!("{}/realms/{}", server.spec.url, realm.spec.realm);
-    Ok(SelectedIdentity { object, issuer })
+    Ok(format!("{}/realms/{}", server.spec.url, realm.spec.realm))
 }
 
 /// The reference to a namespaced object.
@@ -135,6 +167,33 @@ mod tests {
         catalog.identities.push(Arc::new(twin));
         let refusal = chosen(&catalog, "agents", "labeler", "labeler").unwrap_err().to_string();
         assert!(refusal.contains("agents/labeler and agents/twin"), "{refusal}");
+    }
+
+    #[test]
+    fn a_guard_that_asks_of_tokens_logs_in_with_the_pods_account() {
+        let mut asking = endpoint("vision", "iris", "iris");
+        let introspection = crate::api::Introspection { service_account_name: "server".into() };
+        asking.spec.introspection = Some(introspection);
+        let mut catalog = Fixtures::demo();
+        catalog.endpoints = vec![Arc::new(asking)];
+        let found = |catalog: &Fixtures, account| select(catalog, "vision", &labels("iris"), account);
+        let selection = found(&catalog, "server").unwrap().unwrap();
+        assert_eq!(selection.guard_issuer.as_deref(), Some("http://kc/realms/ml"));
+        let refusal = found(&catalog, "default").unwrap_err().to_string();
+        assert!(refusal.contains("\"server\"") && refusal.contains("\"default\""), "{refusal}");
+        let mut other = identity("vision", "server", "iris");
+        other.spec.realm = "other".into();
+        catalog.identities.push(Arc::new(other));
+        let mut realm = (*catalog.realms[0]).clone();
+        realm.metadata.name = Some("other".into());
+        realm.spec.realm = "other".into();
+        catalog.realms.push(Arc::new(realm));
+        let refusal = found(&catalog, "server").unwrap_err();
+        assert!(matches!(refusal, Refusal::TwoRealms { .. }), "{refusal}");
+        catalog.realms.clear();
+        catalog.identities.clear();
+        let refusal = found(&catalog, "server").unwrap_err().to_string();
+        assert!(refusal.starts_with("Realm ml of ModelEndpoint vision/iris not found"), "{refusal}");
     }
 
     #[test]

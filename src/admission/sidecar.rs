@@ -140,7 +140,10 @@ fn tokens(wiring: &Wiring) -> Volume {
         }),
         ..VolumeProjection::default()
     };
-    let keycloak = wiring.egress.as_ref().map(|egress| token("keycloak", &egress.issuer));
+    // Both halves log in at one realm, with one token.
+    let of_guard = wiring.guard.as_ref().and_then(|guard| guard.issuer.as_ref());
+    let issuer = wiring.egress.as_ref().map(|egress| &egress.issuer).or(of_guard);
+    let keycloak = issuer.map(|issuer| token("keycloak", issuer));
     let sources = keycloak.into_iter().chain([token("policy", AUDIENCE)]).collect();
     let projected = ProjectedVolumeSource { sources: Some(sources), ..ProjectedVolumeSource::default() };
     Volume { name: TOKENS_VOLUME.into(), projected: Some(projected), ..Volume::default() }

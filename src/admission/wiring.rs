@@ -33,6 +33,8 @@ pub struct Guard {
     pub endpoint: Ref,
     /// Its ports.
     pub ports: Vec<GuardedPort>,
+    /// The audience of its Keycloak token, where it asks the realm of tokens.
+    pub issuer: Option<String>,
 }
 
 /// A guarded port.
@@ -69,7 +71,8 @@ pub struct Loopback {
 impl Wiring {
     /// Works out the ports of a selection, and refuses those that collide.
     pub fn new(selection: &Selection) -> Result<Self, Refusal> {
-        let guard = selection.endpoint.as_deref().map(guard).transpose()?;
+        let guard_of = |endpoint| guard(endpoint, selection.guard_issuer.as_deref());
+        let guard = selection.endpoint.as_deref().map(guard_of).transpose()?;
         let egress = match &selection.identity {
             Some(selected) => Some(egress(&selected.object, &selected.issuer)?),
             None => None,
@@ -141,7 +144,7 @@ impl Wiring {
     }
 }
 
-fn guard(endpoint: &ModelEndpoint) -> Result<Guard, Refusal> {
+fn guard(endpoint: &ModelEndpoint, issuer: Option<&str>) -> Result<Guard, Refusal> {
     let object = reference(endpoint);
     let port = |port: &crate::api::EndpointPort| {
         let missing = |field: &str| Refusal::NoPort {
@@ -153,7 +156,7 @@ fn guard(endpoint: &ModelEndpoint) -> Result<Guard, Refusal> {
         Ok(GuardedPort { name: port.name.clone(), guard, app })
     };
     let ports = endpoint.spec.ports.iter().map(port).collect::<Result<_, Refusal>>()?;
-    Ok(Guard { endpoint: object.clone(), ports })
+    Ok(Guard { endpoint: object.clone(), ports, issuer: issuer.map(str::to_owned) })
 }
 
 fn egress(identity: &WorkloadIdentity, issuer: &str) -> Result<Egress, Refusal> {
@@ -184,7 +187,7 @@ mod tests {
         let (mut endpoint, mut object) = (endpoint("vision", "iris", "x"), identity("vision", "caller", "x"));
         change(&mut endpoint, &mut object);
         let identity = SelectedIdentity { object: Arc::new(object), issuer: "i".into() };
-        let selection = Selection { endpoint: Some(Arc::new(endpoint)), identity: Some(identity) };
+        let selection = Selection { endpoint: Some(Arc::new(endpoint)), guard_issuer: None, identity: Some(identity) };
         Wiring::new(&selection).err().map(|refusal| refusal.to_string())
     }
 
@@ -205,7 +208,7 @@ mod tests {
 
     #[test]
     fn declared_ports_of_the_application_do_not_collide() {
-        let guard = guard(&endpoint("vision", "iris", "x")).unwrap();
+        let guard = guard(&endpoint("vision", "iris", "x"), None).unwrap();
         let wiring = Wiring { guard: Some(guard), egress: None };
         for (port, protocol, name, free) in [
             (8080, "TCP", "app", true),

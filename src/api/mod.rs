@@ -21,8 +21,8 @@ pub use keycloakserver::{
     SecretRef, Trust,
 };
 pub use modelendpoint::{
-    Cors, EndpointPort, Isolation, ModelEndpoint, ModelEndpointSpec, ModelEndpointStatus, ModelPlace, Protocol,
-    RouteRule, ServiceRef,
+    Cors, EndpointPort, Introspection, Isolation, ModelEndpoint, ModelEndpointSpec, ModelEndpointStatus, ModelPlace,
+    Protocol, RouteRule, ServiceRef,
 };
 pub use realm::{
     AdminEvents, AttributeRequired, BruteForce, ClientCondition, ClientPolicies, ClientPolicy, ClientProfile,

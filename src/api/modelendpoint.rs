@@ -69,6 +69,11 @@ pub struct ModelEndpointSpec {
     /// How much each client may ask for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<CallLimits>,
+    /// The realm is asked of each token whether it still counts (RFC 7662), for endpoints that cannot wait until it ends.
+    /// Without it a token counts until then, unless its grant, its client or all tokens of the realm are revoked. Restart
+    /// pods that run when it is set: their guards have nothing to log in with and refuse every call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<Introspection>,
     /// Which decisions the guards write into their log. Default: what was not allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Audit>,
@@ -232,6 +237,17 @@ pub struct ModelPlace {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 536_870_911)))]
     pub protobuf: Option<Vec<u32>>,
+}
+
+/// How the realm is asked whether a token still counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Introspection {
+    /// The ServiceAccount that the endpoint's pods run with. With its token the guard logs in as the endpoint's client, which
+    /// may do nothing but ask. It may be no WorkloadIdentity's and no other endpoint's in the realm: Keycloak tells clients
+    /// apart by it.
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub service_account_name: String,
 }
 
 /// Which pages of other origins may call.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use keywire::core::desired::{DesiredEndpoint, DesiredRealm, DesiredWorkload, Management};
+use keywire::core::desired::{Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management};
 use keywire::keycloak::{TokenAnswer, TokenError, TokenRequest};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -125,6 +125,46 @@ async fn a_rotated_key_takes_effect_at_once_and_the_old_one_loses_it() {
         scene.trust(&next).await;
         scene.token(&next, &[]).await.expect("the new key signs");
         assert!(scene.token(&scene.cluster, &[]).await.is_err(), "the old one no longer does");
+    })
+    .await;
+}
+
+/// What the guards of an endpoint do that asks of each token: its client logs in with their ServiceAccount, for that alone.
+#[tokio::test]
+async fn an_endpoints_guards_learn_what_became_of_a_token() {
+    in_realm(|test| async move {
+        let scene = Scene::set(test).await;
+        let subject = "system:serviceaccount:vision:resnet";
+        let login = Credential::Federated { issuer_alias: "cluster".into(), subject: subject.into() };
+        let asking = DesiredEndpoint { login: Some(login), ..scene.resnet.clone() };
+        assert_eq!(scene.test.realm.reconcile_endpoint(&asking).await.unwrap().len(), 1);
+        assert_eq!(scene.test.realm.reconcile_endpoint(&asking).await.unwrap(), []);
+        let answer = scene.token(&scene.cluster, &["resnet.vision.endpoint:predict"]).await.unwrap();
+        let token = answer.access_token.expose_secret();
+        let post = async |path: &str, subject: &str, form: &[(&str, &str)]| {
+            let assertion = scene.cluster.token(subject, &scene.audience);
+            let login = [
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+                ("client_assertion", assertion.expose_secret()),
+            ];
+            let url = scene.test.realm.token_url().to_string();
+            let url = url.strip_suffix("/token").map(|base| format!("{base}/{path}")).unwrap();
+            let answer = reqwest::Client::new().post(url).form(&[&login, form].concat()).send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<Value>().await.unwrap_or_default())
+        };
+        let ask = [("token", token)];
+        let (status, said) = post("token/introspect", subject, &ask).await;
+        assert_eq!((status, &said["active"]), (200, &json!(true)), "{said}");
+        let (status, said) = post("token", subject, &[("grant_type", "client_credentials")]).await;
+        assert!(status >= 400 && said.get("access_token").is_none(), "no token for it: {status} {said}");
+
+        let (status, said) = post("revoke", "system:serviceaccount:agents:labeler", &ask).await;
+        assert_eq!(status, 200, "{said}");
+        let (status, said) = post("token/introspect", subject, &ask).await;
+        assert_eq!((status, &said["active"]), (200, &json!(false)), "{said}");
+
+        assert_eq!(scene.test.realm.reconcile_endpoint(&scene.resnet).await.unwrap().len(), 1, "the binding goes");
+        assert_eq!(post("token/introspect", subject, &ask).await.0, 401);
     })
     .await;
 }

@@ -231,18 +231,9 @@ fn the_sidecars_volumes_are_its_own(labeler: &Pod) {
 }
 
 fn a_token_opens_its_own_endpoint_only(stage: &Stage, vision: &str, labeler: &Pod) {
-    let token = token_for(stage, labeler, &format!("first.{vision}.endpoint:read"));
+    let token = stage.token_of(labeler, &format!("first.{vision}.endpoint:read"));
     let hello = |name: &str| Request::get(&format!("http://{name}.{vision}.svc:8080/hello")).with_token(&token);
     assert_eq!(labeler.call(&hello("first")).status, 200, "its own endpoint");
     let answer = labeler.call(&hello("second"));
     assert_eq!((answer.status, answer.reason()), (401, "token_invalid"), "the other endpoint: {answer:?}");
-}
-
-/// A token of the pod's identity, got with its ServiceAccount as the sidecar gets it.
-fn token_for(stage: &Stage, pod: &Pod, scope: &str) -> String {
-    let assertion = stage.assertion(&pod.namespace, &pod.name);
-    let client_id = format!("{}.{}.workload", pod.name, pod.namespace);
-    let (status, answer) = stage.log_in(&assertion, &[("client_id", &client_id), ("scope", scope)]);
-    assert_eq!(status, 200, "a token for {scope}: {}", answer["error_description"]);
-    text(&answer["access_token"])
 }

@@ -72,8 +72,13 @@ impl Administrator {
 
     /// A token answer of a realm.
     pub fn token(&self, realm: &str, form: &[(&str, &str)]) -> (u16, Value) {
+        self.openid(realm, "token", form)
+    }
+
+    /// What a realm answers to a form at one of its endpoints of OpenID Connect.
+    pub fn openid(&self, realm: &str, endpoint: &str, form: &[(&str, &str)]) -> (u16, Value) {
         let base = self.keycloak.url.as_str().trim_end_matches('/');
-        let url = format!("{base}/realms/{realm}/protocol/openid-connect/token");
+        let url = format!("{base}/realms/{realm}/protocol/openid-connect/{endpoint}");
         self.runtime.block_on(async {
             let answer = reqwest::Client::new().post(url).form(form).send().await.expect("Keycloak answers");
             (answer.status().as_u16(), answer.json().await.unwrap_or_default())

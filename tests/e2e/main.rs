@@ -14,11 +14,13 @@ mod stage;
 
 mod admission;
 mod custody;
+mod introspection;
 mod journey;
 mod logins;
 mod operator;
 mod ownership;
 mod references;
+mod revocation;
 mod rotation;
 mod trouble;
 

@@ -12,12 +12,16 @@ use crate::{
     eventually::PATIENCE,
     keycloak::Administrator,
     objects::cluster_object,
+    pods::Pod,
 };
 
 /// Label on everything that a test makes in the cluster.
 const LABEL: &str = "e2e.example/stage";
 /// The kinds of ours, as `kubectl` takes them.
 const KINDS: &str = "accessgrants,workloadidentities,modelendpoints,realms,keycloakservers";
+
+/// How a client says that it logs in with an assertion (RFC 7523, section 2.2).
+const ASSERTION: (&str, &str) = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
 
 /// Names of a test's own, and what was made under them.
 pub struct Stage {
@@ -118,12 +122,23 @@ impl Stage {
 
     /// What the realm answers to it, as to a sidecar (RFC 7523, section 2.2).
     pub fn log_in(&self, assertion: &str, more: &[(&str, &str)]) -> (u16, Value) {
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-            ("client_assertion", assertion),
-        ];
+        let form = [("grant_type", "client_credentials"), ASSERTION, ("client_assertion", assertion)];
         self.keycloak.token(&self.id, &[&form, more].concat())
+    }
+
+    /// Takes a token back, as the client that it was given to (RFC 7009).
+    pub fn revoke(&self, assertion: &str, token: &str) -> (u16, Value) {
+        let form = [ASSERTION, ("client_assertion", assertion), ("token", token)];
+        self.keycloak.openid(&self.id, "revoke", &form)
+    }
+
+    /// A token of a pod's identity, got with its ServiceAccount as the sidecar gets it.
+    pub fn token_of(&self, pod: &Pod, scope: &str) -> String {
+        let assertion = self.assertion(&pod.namespace, &pod.name);
+        let client_id = format!("{}.{}.workload", pod.name, pod.namespace);
+        let (status, answer) = self.log_in(&assertion, &[("client_id", &client_id), ("scope", scope)]);
+        assert_eq!(status, 200, "a token for {scope}: {}", answer["error_description"]);
+        text(&answer["access_token"])
     }
 
     /// What an administrator gives the operator in a realm that it did not make.

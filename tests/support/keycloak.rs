@@ -269,6 +269,7 @@ pub fn endpoint(realm: &str, name: &str, permissions: &[&str]) -> DesiredEndpoin
         roles: permissions.iter().map(role).collect(),
         scopes: permissions.iter().map(|name| PermissionScope::new(id, &client_id, &client_id, name)).collect(),
         client_id,
+        login: None,
         adopt: false,
     }
 }

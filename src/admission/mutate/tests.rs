@@ -21,6 +21,7 @@ fn selection(guard: bool, egress: bool) -> Selection {
     let object = Arc::new(identity("agents", "labeler", "x"));
     Selection {
         endpoint: guard.then(|| Arc::new(endpoint("vision", "iris", "x"))),
+        guard_issuer: None,
         identity: egress.then(|| SelectedIdentity { object, issuer: "http://kc/realms/ml".into() }),
     }
 }

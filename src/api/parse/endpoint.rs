@@ -56,6 +56,7 @@ impl ModelEndpoint {
             cors,
             limits,
             audit: self.spec.audit.map(document::Audit::from),
+            introspects_as: self.spec.introspection.as_ref().map(|asked| asked.service_account_name.clone()),
             network_policy: self.spec.isolation == Isolation::NetworkPolicy,
             adopt: self.spec.adopt,
         })
@@ -158,6 +159,7 @@ mod tests {
             external_url: None,
             cors: None,
             limits: None,
+            introspection: None,
             audit: None,
             isolation: Isolation::NetworkPolicy,
             adopt: false,

@@ -20,13 +20,14 @@ use super::{
     ledger::{Recorded, Traced},
     servers::{RealmLink, link},
     sync::{Synced, settle},
+    watch::{Claim, is_older},
 };
 use crate::{
     api::{ModelEndpoint, parse::name_of},
     core::{
         build::{desired_endpoint, kind},
         desired::DesiredEndpoint,
-        graph::{Edge, Endpoint, Problem, in_force, next_expiry},
+        graph::{Edge, Endpoint, Problem, ProblemReason, in_force, next_expiry},
     },
 };
 
@@ -76,11 +77,40 @@ fn trace(object: &ModelEndpoint) -> Trace<'_> {
 fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem>> {
     let endpoint = object.parse()?;
     let realm = link(ctx, &endpoint.realm, &endpoint.name.namespace).map_err(|problem| vec![problem])?;
+    if let Some(account) = &endpoint.introspects_as {
+        may_introspect(object, account, &realm, ctx).map_err(|problem| vec![problem])?;
+    }
     let now = Timestamp::now().as_second();
     let grants = ctx.caches.grants_on(&endpoint.name);
     let edges = in_force(&grants, |_| Some(endpoint.clone()), |name| ctx.caches.workload(name), now);
     let expiry = next_expiry(&grants, now).map(|at| Duration::from_secs(at.abs_diff(now)));
     Ok(Gathered { endpoint, realm, edges, expiry })
+}
+
+/// Whether Keycloak can tell the guards' login by their ServiceAccount: it takes two clients of one without a word, and lets
+/// either win.
+fn may_introspect(object: &ModelEndpoint, account: &str, realm: &RealmLink, ctx: &Context) -> Result<(), Problem> {
+    if realm.issuer_alias.is_none() {
+        let message = format!(
+            "Realm {:?} does not trust this cluster's ServiceAccount tokens, and spec.introspection needs them; ask the platform team to set its spec.workloadIssuer",
+            object.spec.realm
+        );
+        return Err(Problem::new(ProblemReason::NoWorkloadIssuer, message));
+    }
+    let Some(claim) = Claim::of_guards(object) else { return Ok(()) };
+    let (identities, endpoints) = (ctx.caches.claimants(&claim), ctx.caches.introspecting(&claim));
+    let identity = identities.iter().find(|other| is_older(other.as_ref(), object));
+    let endpoint = endpoints.iter().find(|other| is_older(other.as_ref(), object));
+    let taken = match (identity, endpoint) {
+        (Some(identity), _) => format!("WorkloadIdentity {}", name_of(identity.as_ref())),
+        (None, Some(other)) => format!("ModelEndpoint {}", name_of(other.as_ref())),
+        (None, None) => return Ok(()),
+    };
+    let message = format!(
+        "{taken} logs in with ServiceAccount {account:?} in realm {:?} already, and spec.introspection needs it alone; run this endpoint's pods with a ServiceAccount of their own",
+        object.spec.realm
+    );
+    Err(Problem::new(ProblemReason::Conflict, message))
 }
 
 /// What the status remembers of earlier runs.
@@ -91,11 +121,16 @@ pub fn recorded(object: &ModelEndpoint) -> Recorded {
 
 /// What Keycloak should hold of an endpoint; `None` while the endpoint is not valid.
 pub fn desired(ctx: &Context, object: &ModelEndpoint) -> Option<DesiredEndpoint> {
-    gather(object, ctx).ok().map(|gathered| desired_endpoint(gathered.realm.site(ctx), &gathered.endpoint))
+    gather(object, ctx).ok().map(|gathered| build(ctx, &gathered))
+}
+
+fn build(ctx: &Context, gathered: &Gathered) -> DesiredEndpoint {
+    let realm = &gathered.realm;
+    desired_endpoint(realm.site(ctx), &gathered.endpoint, realm.issuer_alias.as_deref())
 }
 
 /// Makes Keycloak hold what it should.
 async fn sync(ctx: &Context, object: &ModelEndpoint, gathered: &Gathered) -> Synced {
-    let desired = desired_endpoint(gathered.realm.site(ctx), &gathered.endpoint);
+    let desired = build(ctx, gathered);
     settle(ctx, object, trace(object).of, recorded(object), &gathered.realm, &desired).await
 }

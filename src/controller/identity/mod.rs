@@ -17,7 +17,7 @@ use super::{
     objects::ObjectError,
     servers::{RealmLink, link},
     sync::{Synced, settle},
-    watch::{Caches, Claim},
+    watch::{Caches, Claim, is_older},
 };
 use crate::{
     api::{WorkloadIdentity, parse::name_of},
@@ -76,7 +76,7 @@ fn trace(object: &WorkloadIdentity) -> Trace<'_> {
 fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Problem>> {
     let workload = object.parse()?;
     let realm = link(ctx, &workload.realm, &workload.name.namespace).map_err(|problem| vec![problem])?;
-    alone(object, ctx).map_err(|problem| vec![problem])?;
+    alone(object, ctx).and_then(|()| beside_guards(object, ctx)).map_err(|problem| vec![problem])?;
     let issuer_alias = realm.issuer_alias.clone().ok_or_else(|| vec![no_issuer(&workload)])?;
     let now = Timestamp::now().as_second();
     let grants = ctx.caches.grants_to(&workload.name);
@@ -107,6 +107,21 @@ fn alone(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem> {
         )),
         _ => Ok(()),
     }
+}
+
+/// The guards of an endpoint log in with a ServiceAccount too, where they ask of tokens.
+fn beside_guards(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem> {
+    let asking = ctx.caches.introspecting(&Claim::of(object));
+    let Some(endpoint) = asking.iter().find(|endpoint| is_older(endpoint.as_ref(), object)) else { return Ok(()) };
+    Err(Problem::new(
+        ProblemReason::Conflict,
+        format!(
+            "the guards of ModelEndpoint {} log in with ServiceAccount {:?} in realm {:?} already (its spec.introspection); use another ServiceAccount",
+            name_of(endpoint.as_ref()),
+            object.spec.service_account_name,
+            object.spec.realm,
+        ),
+    ))
 }
 
 /// Whether Keycloak holds an identity, as its status or this run says.

@@ -34,10 +34,23 @@ impl Claim {
         Self { realm: identity.spec.realm.clone(), account: Ref::new(namespace, &identity.spec.service_account_name) }
     }
 
+    /// What an endpoint claims whose guards log in.
+    pub fn of_guards(endpoint: &ModelEndpoint) -> Option<Self> {
+        let account = &endpoint.spec.introspection.as_ref()?.service_account_name;
+        let account = Ref::new(endpoint.namespace().unwrap_or_default(), account);
+        Some(Self { realm: endpoint.spec.realm.clone(), account })
+    }
+
     /// Stands for it in an index, where ten thousand of them are. Two that have the same are told apart by who asks.
     pub(super) fn key(&self) -> u64 {
         fingerprint::number(self)
     }
+}
+
+/// Whether an object was there before another: it keeps what both claim.
+pub fn is_older(one: &impl ResourceExt, other: &impl ResourceExt) -> bool {
+    let (one_created, other_created) = (one.creation_timestamp(), other.creation_timestamp());
+    (one_created.map(|at| at.0), one.uid()) < (other_created.map(|at| at.0), other.uid())
 }
 
 /// Every cache, and the indexes over them.
@@ -101,6 +114,12 @@ impl Caches {
 
     fn parsed_grants(&self, names: Vec<Ref>) -> Vec<Grant> {
         names.iter().filter_map(|name| alive(Self::namespaced(&self.grants, name)?)?.parse().ok()).collect()
+    }
+
+    /// The endpoints whose guards log in with a ServiceAccount in a realm. Looked for among all: few do.
+    pub fn introspecting(&self, claim: &Claim) -> Vec<Arc<ModelEndpoint>> {
+        let asks = |endpoint: &ModelEndpoint| Claim::of_guards(endpoint).as_ref() == Some(claim);
+        self.endpoints.state_filter(asks).into_iter().filter_map(alive).collect()
     }
 
     /// The identities that claim a ServiceAccount in a realm.

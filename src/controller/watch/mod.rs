@@ -8,6 +8,6 @@ pub mod rounds;
 mod triggers;
 mod watches;
 
-pub use caches::{Caches, Claim};
+pub use caches::{Caches, Claim, is_older};
 pub use triggers::{Queues, Receivers, queues};
 pub use watches::Watches;

@@ -164,6 +164,8 @@ impl Queues {
         let Some(name) = reference(change) else { return };
         if asks_anew(change) {
             self.endpoint(&name);
+            let claims = [&change.old, &change.new].into_iter().flatten().filter_map(|found| Claim::of_guards(found));
+            claims.for_each(|claim| self.claimants(caches, &claim));
         }
         self.realms_left(change, |endpoint| (&endpoint.spec.realm, endpoint.held_in()));
         let is_readier = readiness(change, |endpoint| endpoint.status.as_ref().map(|status| &*status.conditions));
@@ -197,8 +199,14 @@ impl Queues {
         }
         self.identity_and_grants(caches, &name);
         for claim in claims(&change.old).into_iter().chain(claims(&change.new)) {
-            caches.claimants(&claim).iter().for_each(|other| self.identity(&name_of(other.as_ref())));
+            self.claimants(caches, &claim);
         }
+    }
+
+    /// Whoever logs in with a ServiceAccount, or would.
+    fn claimants(&self, caches: &Caches, claim: &Claim) {
+        caches.claimants(claim).iter().for_each(|other| self.identity(&name_of(other.as_ref())));
+        caches.introspecting(claim).iter().for_each(|other| self.endpoint(&name_of(other.as_ref())));
     }
 
     /// An AccessGrant changed.

@@ -2,12 +2,14 @@
 
 use super::{Site, kind, owner};
 use crate::core::{
-    desired::{ClientRole, DesiredEndpoint, PermissionScope},
+    desired::{ClientRole, Credential, DesiredEndpoint, PermissionScope},
     graph::Endpoint,
+    name::service_account_subject,
 };
 
-/// What an endpoint is in Keycloak.
-pub fn desired_endpoint(site: Site<'_>, endpoint: &Endpoint) -> DesiredEndpoint {
+/// What an endpoint is in Keycloak. `issuer_alias` is that of the identity provider with the cluster's keys; without it
+/// nobody can log in as the endpoint.
+pub fn desired_endpoint(site: Site<'_>, endpoint: &Endpoint, issuer_alias: Option<&str>) -> DesiredEndpoint {
     let id = site.client_id(kind::ENDPOINT, &endpoint.name);
     let client_id = endpoint.name.endpoint_client_id();
     let permissions = || endpoint.permissions.iter().map(|permission| permission.as_str());
@@ -22,6 +24,10 @@ pub fn desired_endpoint(site: Site<'_>, endpoint: &Endpoint) -> DesiredEndpoint 
             })
             .collect(),
         scopes: permissions().map(|permission| PermissionScope::new(id, &client_id, &client_id, permission)).collect(),
+        login: endpoint.introspects_as.as_ref().zip(issuer_alias).map(|(account, alias)| Credential::Federated {
+            issuer_alias: alias.to_owned(),
+            subject: service_account_subject(&endpoint.name.namespace, account),
+        }),
         adopt: endpoint.adopt,
         client_id,
     }
@@ -36,7 +42,7 @@ mod tests {
 
     #[test]
     fn each_permission_is_a_role_and_a_scope() {
-        let desired = desired_endpoint(EAST, &endpoint());
+        let desired = desired_endpoint(EAST, &endpoint(), None);
         let roles: Vec<_> = desired.roles.iter().map(|role| role.name.as_str()).collect();
         let scopes: Vec<_> = desired.scopes.iter().map(|scope| scope.name.as_str()).collect();
         assert_eq!(roles, ["admin", "deploy", "predict", "read"]);
@@ -46,8 +52,21 @@ mod tests {
 
     #[test]
     fn clusters_and_realms_do_not_share_ids() {
-        let here = desired_endpoint(EAST, &endpoint()).id;
-        assert_ne!(here, desired_endpoint(Site { cluster: "west", ..EAST }, &endpoint()).id);
-        assert_ne!(here, desired_endpoint(Site { realm: "other", ..EAST }, &endpoint()).id);
+        let id = |site| desired_endpoint(site, &endpoint(), None).id;
+        assert_ne!(id(EAST), id(Site { cluster: "west", ..EAST }));
+        assert_ne!(id(EAST), id(Site { realm: "other", ..EAST }));
+    }
+
+    #[test]
+    fn guards_log_in_where_they_ask_and_nowhere_else() {
+        let asking = Endpoint { introspects_as: Some("server".into()), ..endpoint() };
+        let bound = |endpoint: &Endpoint, alias| {
+            let attributes = desired_endpoint(EAST, endpoint, alias).settings().attributes;
+            (attributes["jwt.credential.issuer"].clone(), attributes["jwt.credential.sub"].clone())
+        };
+        let subject = "system:serviceaccount:vision:server".to_owned();
+        assert_eq!(bound(&asking, Some("keywire-east")), ("keywire-east".into(), subject));
+        assert_eq!(bound(&asking, None), (String::new(), String::new()));
+        assert_eq!(bound(&endpoint(), Some("keywire-east")), (String::new(), String::new()));
     }
 }

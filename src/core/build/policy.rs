@@ -4,7 +4,9 @@ use crate::core::{
     graph::{Edge, Endpoint, Workload},
     name::{Ref, permission_scope},
     permission::Permission,
-    policy::document::{EgressConfig, Grant, GuardPolicy, Listener, Subject, Target, TokenSource, TrustedIssuer},
+    policy::document::{
+        EgressConfig, Grant, GuardPolicy, Introspection, Listener, Subject, Target, TokenSource, TrustedIssuer,
+    },
 };
 
 /// A realm, as tokens and pods know it.
@@ -45,6 +47,11 @@ impl RealmUrls {
         }
     }
 
+    fn introspection(&self) -> Introspection {
+        let url = format!("{}/protocol/openid-connect/token/introspect", self.reachable);
+        Introspection { url, ca: self.ca.clone() }
+    }
+
     fn token_source(&self) -> TokenSource {
         TokenSource {
             token_url: format!("{}/protocol/openid-connect/token", self.reachable),
@@ -83,8 +90,7 @@ pub fn guard_policy(
         cors: endpoint.cors.clone(),
         limits: endpoint.limits,
         audit: endpoint.audit,
-        // The endpoint's client cannot log in with its pods' tokens yet.
-        introspection: None,
+        introspection: endpoint.introspects_as.as_ref().map(|_| realm.introspection()),
         grants: grants.map(grant).collect(),
     }
 }
@@ -206,7 +212,7 @@ mod tests {
         let egress = |endpoint: Endpoint| egress_config(&workload(), &realm(), |_| Some(endpoint.clone()));
         assert_eq!(egress(outside()), egress(endpoint()));
         let site = Site { cluster: "east", realm: "ml" };
-        assert_eq!(desired_endpoint(site, &outside()), desired_endpoint(site, &endpoint()));
+        assert_eq!(desired_endpoint(site, &outside(), None), desired_endpoint(site, &endpoint(), None));
     }
 
     #[test]

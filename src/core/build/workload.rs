@@ -90,8 +90,11 @@ mod tests {
 
     #[test]
     fn the_scopes_are_the_endpoints_own() {
-        let made: BTreeSet<_> =
-            super::super::desired_endpoint(EAST, &endpoint()).scopes.iter().map(PermissionScope::reference).collect();
+        let made: BTreeSet<_> = super::super::desired_endpoint(EAST, &endpoint(), None)
+            .scopes
+            .iter()
+            .map(PermissionScope::reference)
+            .collect();
         assert_eq!(build(&workload(), true).optional_scopes, made);
     }
 

@@ -11,6 +11,7 @@ use super::representation::{
     ClientRepresentation, ClientScopeRepresentation, ClientScopeSettings, ClientSettings, ProtocolMapperRepresentation,
     RoleRepresentation,
 };
+use super::workload::{Credential, bound_to};
 use super::{mapper_id, permission_scope_id};
 
 /// The ending of the client id of every endpoint that has no URL of its own, and of its scopes' names before the colon.
@@ -33,6 +34,8 @@ pub struct DesiredEndpoint {
     pub roles: Vec<ClientRole>,
     /// One client scope per permission.
     pub scopes: Vec<PermissionScope>,
+    /// How its guards log in to ask of tokens; `None`: nobody logs in as it.
+    pub login: Option<Credential>,
     /// Whether a client or scope of the same name that is not ours is taken over instead of being a conflict.
     pub adopt: bool,
 }
@@ -122,7 +125,7 @@ impl DesiredEndpoint {
         ClientRef::new(self.id, &self.client_id)
     }
 
-    /// The client as Keycloak is to create it: no flow, and no way to log in as it.
+    /// The client as Keycloak is to create it: no flow, so that a login is good for introspection and nothing else.
     #[must_use]
     pub fn client(&self) -> ClientRepresentation {
         ClientRepresentation {
@@ -136,10 +139,10 @@ impl DesiredEndpoint {
     /// The client's fields that are ours.
     #[must_use]
     pub fn settings(&self) -> ClientSettings {
-        ClientSettings {
-            attributes: text_map([(OWNER_ATTRIBUTE, self.owner.to_attribute().as_str()), (MANAGED_ATTRIBUTE, "true")]),
-            ..ClientSettings::closed(&self.client_id, &self.display_name)
-        }
+        let mut attributes = self.login.as_ref().map_or_else(|| bound_to("", ""), Credential::attributes);
+        attributes.insert(OWNER_ATTRIBUTE.to_owned(), self.owner.to_attribute());
+        attributes.insert(MANAGED_ATTRIBUTE.to_owned(), "true".to_owned());
+        ClientSettings { attributes, ..ClientSettings::closed(&self.client_id, &self.display_name) }
     }
 
     /// One of the endpoint's roles as Keycloak is to hold it.

@@ -55,13 +55,16 @@ impl Credential {
         }
     }
 
-    fn attributes(&self) -> BTreeMap<String, String> {
+    pub(super) fn attributes(&self) -> BTreeMap<String, String> {
         match self {
-            Self::Federated { issuer_alias, subject } => {
-                text_map([("jwt.credential.issuer", issuer_alias.as_str()), ("jwt.credential.sub", subject.as_str())])
-            }
+            Self::Federated { issuer_alias, subject } => bound_to(issuer_alias, subject),
         }
     }
+}
+
+/// The attributes that bind a client to a subject of an issuer. Empty ones bind it to none.
+pub(super) fn bound_to(issuer_alias: &str, subject: &str) -> BTreeMap<String, String> {
+    text_map([("jwt.credential.issuer", issuer_alias), ("jwt.credential.sub", subject)])
 }
 
 impl DesiredWorkload {

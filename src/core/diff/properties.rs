@@ -37,6 +37,7 @@ prop_compose! {
         description in select(vec!["", "what it does"]),
         client_id in select(vec!["resnet.vision.endpoint", "https://resnet.example"]),
         uid in select(vec!["1", "2"]),
+        subject in select(vec![None, Some("system:serviceaccount:vision:a"), Some("system:serviceaccount:vision:b")]),
     ) -> DesiredEndpoint {
         let id = object_id("main", "ml", "ModelEndpoint", "vision", "resnet");
         let prefix = "resnet.vision.endpoint";
@@ -50,6 +51,7 @@ prop_compose! {
                 .map(|name| ClientRole { name: (*name).into(), description: description.into() })
                 .collect(),
             scopes: permissions.iter().map(|name| PermissionScope::new(id, client_id, prefix, name)).collect(),
+            login: subject.map(|subject| Credential::Federated { issuer_alias: "keywire-main".into(), subject: subject.into() }),
             adopt: false,
         }
     }

@@ -46,6 +46,8 @@ pub struct Endpoint {
     pub limits: Option<Limits>,
     /// Which decisions are written down.
     pub audit: Option<Audit>,
+    /// The ServiceAccount with which its guards ask the realm of each token; `None`: they do not ask.
+    pub introspects_as: Option<String>,
     /// Whether a NetworkPolicy closes the way around the guard.
     pub network_policy: bool,
     /// Whether a client that is not ours may be taken over.

@@ -24,6 +24,7 @@ pub(crate) fn endpoint() -> Endpoint {
         cors: None,
         limits: None,
         audit: None,
+        introspects_as: None,
         network_policy: true,
         adopt: false,
     }
