@@ -25,6 +25,8 @@ pub struct Flow {
     phase: Cell<Phase>,
     /// Bytes of a head have come, but not all.
     in_head: Cell<bool>,
+    /// The message that comes in is not at its end.
+    in_message: Cell<bool>,
     violation: Cell<Option<Violation>>,
     overdue: Cell<bool>,
     /// All that was to be sent has been.
@@ -51,6 +53,7 @@ impl Flow {
         Rc::new(Self {
             phase: Cell::new(Phase::Idle(Instant::now())),
             in_head: Cell::new(false),
+            in_message: Cell::new(false),
             violation: Cell::new(None),
             overdue: Cell::new(false),
             flushed: Cell::new(true),
@@ -73,16 +76,23 @@ impl Flow {
     }
 
     pub(super) fn violate(&self, violation: Violation) {
+        self.in_message.set(true);
         self.violation.set(Some(violation));
     }
 
-    /// What the gate saw last: a head that is not complete, or not. A head's
+    /// What the gate saw last: a head that is not complete, or not; and whether it is between two messages. A head's
     /// time runs from its first byte, or from the end of the answer before it.
-    pub(super) fn in_head(&self, in_head: bool) {
+    pub(super) fn saw(&self, in_head: bool, is_between: bool) {
         self.in_head.set(in_head);
+        self.in_message.set(!is_between);
         if let (true, Phase::Idle(_)) = (in_head, self.phase.get()) {
             self.phase.set(Phase::Head(Instant::now()));
         }
+    }
+
+    /// Whether more of the last message has to come, as far as the gate has read.
+    pub fn in_message(&self) -> bool {
+        self.in_message.get()
     }
 
     /// A request is being served, and wants its answer's head by `deadline`.

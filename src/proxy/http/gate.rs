@@ -34,7 +34,7 @@ impl<S> Gate<S> {
     /// flow's mark and answers 400. (A malformed chunk hyper refuses itself.)
     fn inspect(&mut self, bytes: &[u8]) {
         match self.scanner.feed(bytes) {
-            Ok(()) => self.flow.in_head(self.scanner.in_head()),
+            Ok(()) => self.flow.saw(self.scanner.in_head(), self.scanner.is_between()),
             Err(violation) => self.flow.violate(violation),
         }
     }

@@ -11,6 +11,7 @@ pub mod gate;
 pub mod grpc;
 pub mod h2;
 pub mod hygiene;
+pub mod linger;
 pub mod links;
 pub mod local;
 pub mod messages;

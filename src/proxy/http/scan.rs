@@ -93,6 +93,11 @@ impl Scanner {
         matches!(&self.state, State::Head(head) if head.bytes > 0)
     }
 
+    /// A message has ended, or none has begun: nothing more need come.
+    pub fn is_between(&self) -> bool {
+        matches!(&self.state, State::Head(head) if head.bytes == 0)
+    }
+
     fn walk(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
         while !bytes.is_empty() {
             match &mut self.state {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -22,10 +22,11 @@ use tokio::{
 };
 
 use super::{
-    answer::Refusal,
+    answer::{REASON, Refusal},
     body::AnswerBody,
     flow::{Expiry, Flow},
     gate::Gate,
+    linger::linger,
     rewind::Rewind,
     scan::MAX_HEAD,
 };
@@ -133,23 +134,23 @@ where
                 None => return Poll::Pending,
                 Some(Expiry::Told) => {}
                 Some(Expiry::Rest) => return Poll::Ready(Ended::Idle),
-                Some(Expiry::End) => return Poll::Ready(Ended::Broken),
+                Some(Expiry::End) => return Poll::Ready(Ended::Overdue),
             }
         }
     })
     .await;
-    match (ended, flow.take_tunnel()) {
-        (Ended::Idle, _) => {
-            let parts = connection.into_parts();
-            // Copied: even where they are none they would hold the memory of hyper's whole buffer.
-            return Pause::Rest(parts.io.into_inner().into_inner(), Bytes::copy_from_slice(&parts.read_buf));
-        }
-        (Ended::Well, Some(tunnel)) => {
-            let parts = connection.into_parts();
-            // On the heap: the many that never become one need not be larger for it.
-            Box::pin(tunnel.run(parts.io.into_inner().into_inner().into_inner(), parts.read_buf)).await;
-        }
-        (Ended::Well, None) | (Ended::Broken, _) => {}
+    if matches!(ended, Ended::Overdue) {
+        return Pause::End;
+    }
+    let (parts, tunnel) = (connection.into_parts(), flow.take_tunnel());
+    let gate = parts.io.into_inner().into_inner();
+    // On the heap: the many that come to neither need not be larger for it.
+    match (ended, tunnel) {
+        // Copied: even where they are none they would hold the memory of hyper's whole buffer.
+        (Ended::Idle, _) => return Pause::Rest(gate, Bytes::copy_from_slice(&parts.read_buf)),
+        (Ended::Well, Some(tunnel)) => Box::pin(tunnel.run(gate.into_inner(), parts.read_buf)).await,
+        _ if flow.in_message() => Box::pin(linger(gate.into_inner())).await,
+        _ => {}
     }
     Pause::End
 }
@@ -158,6 +159,7 @@ enum Ended {
     Well,
     Broken,
     Idle,
+    Overdue,
 }
 
 /// Waits for the next request behind what was `seen`. `None`: none comes in time, or the process is to end.
@@ -193,7 +195,15 @@ async fn answer<H: Handler>(
     })
     .await;
     in_flight.answered();
-    Ok(response.map(|body| body.during(in_flight)))
+    Ok(honest(&flow, response).map(|body| body.during(in_flight)))
+}
+
+/// Says that the connection ends where a refusal comes before the request's end: hyper reads no more of it.
+fn honest(flow: &Flow, mut response: Response<AnswerBody>) -> Response<AnswerBody> {
+    if flow.in_message() && response.headers().contains_key(REASON) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// One timer for all limits of a connection, moved only when it must ring earlier.
@@ -241,6 +251,7 @@ mod tests {
     use http::StatusCode;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        net::{TcpListener, TcpStream},
         task::LocalSet,
     };
 
@@ -249,16 +260,17 @@ mod tests {
         *,
     };
 
-    /// Answers `/fast` at once, anything else never. Counts how often it was told to rest.
+    /// Answers `/fast` at once, refuses `/no`, anything else never. Counts how often it was told to rest.
     #[derive(Default)]
     struct Probe(Cell<usize>);
 
     impl Handler for Probe {
         async fn handle(&self, request: Request<Incoming>, _: Instant) -> Response<AnswerBody> {
-            if request.uri().path() != "/fast" {
-                std::future::pending::<()>().await;
+            match request.uri().path() {
+                "/fast" => Response::new(AnswerBody::full(Bytes::from_static(b"ok"))),
+                "/no" => Refusal::new(StatusCode::FORBIDDEN, "access_denied", "no_grant", "No.").into_response(),
+                _ => std::future::pending().await,
             }
-            Response::new(AnswerBody::full(Bytes::from_static(b"ok")))
         }
 
         fn too_slow(&self) -> Refusal {
@@ -323,6 +335,40 @@ mod tests {
         for bytes in ["", FAST] {
             let (_, after) = exchange(bytes, None).await;
             assert!(about(after, IDLE_TIMEOUT), "{bytes:?} {after:?}");
+        }
+    }
+
+    /// A client's library that finds its connection reset while it sends throws away the answer that is there already.
+    #[tokio::test]
+    async fn an_early_refusal_is_not_lost_on_who_still_sends() {
+        let Ok(listener) = TcpListener::bind("127.0.0.1:0").await else { panic!("a port") };
+        let Ok(address) = listener.local_addr() else { panic!("its address") };
+        let all = LocalSet::new();
+        all.spawn_local(async move {
+            let Ok((stream, _)) = listener.accept().await else { panic!("a client") };
+            serve(stream, Flow::new(), Rc::<Probe>::default(), &Drain::default()).await;
+        });
+        let client = async {
+            let mut client = TcpStream::connect(address).await?;
+            client.write_all(b"POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n").await?;
+            let mut text = String::new();
+            client.read_to_string(&mut text).await?;
+            for _ in 0..100 {
+                client.write_all(&[b' '; 10_000]).await?;
+            }
+            std::io::Result::Ok(text)
+        };
+        let text = all.run_until(client).await;
+        assert!(matches!(&text, Ok(text) if text.starts_with("HTTP/1.1 403")), "{text:?}");
+        assert!(matches!(&text, Ok(text) if text.contains("connection: close\r\n")), "{text:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_after_the_whole_request_leaves_the_connection_open() {
+        for (length, after) in [("5\r\n\r\nwhole", IDLE_TIMEOUT), ("6\r\n\r\npart", Duration::ZERO)] {
+            let request = format!("POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: {length}");
+            let (text, took) = exchange(request.leak(), None).await;
+            assert!(text.starts_with("HTTP/1.1 403") && about(took, after), "{length:?} {took:?} {text}");
         }
     }
 
