@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::json;
 
-use super::select::Catalog;
+use super::{InjectSettings, select::Catalog};
 use crate::api::{KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity};
 
 /// A catalog of plain lists.
@@ -48,6 +48,15 @@ pub fn identity(namespace: &str, name: &str, app: &str) -> WorkloadIdentity {
     let spec = json!({"realm": "ml", "serviceAccountName": name, "workload": {"matchLabels": {"app": app}},
         "targets": [{"endpoint": target, "env": "IRIS_URL"}, {"endpoint": target, "env": "SECOND_URL", "port": 16000}]});
     object("WorkloadIdentity", json!({"metadata": {"namespace": namespace, "name": name}, "spec": spec}))
+}
+
+pub fn settings() -> InjectSettings {
+    InjectSettings {
+        image: "keywire/proxy:1".into(),
+        image_pull_policy: "IfNotPresent".into(),
+        policy_url: "https://keywire-policy.keywire-system.svc:8443".into(),
+        resources: serde_json::from_value(json!({"requests": {"cpu": "10m"}})).unwrap(),
+    }
 }
 
 pub fn labels(app: &str) -> BTreeMap<String, String> {

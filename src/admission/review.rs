@@ -102,16 +102,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::admission::fixtures::Fixtures;
-
-    fn settings() -> InjectSettings {
-        InjectSettings {
-            image: "proxy:1".into(),
-            image_pull_policy: "Always".into(),
-            policy_url: "https://p".into(),
-            resources: Default::default(),
-        }
-    }
+    use crate::admission::fixtures::{Fixtures, settings};
 
     fn request(namespace: &str, pod: Value) -> AdmissionRequest<DynamicObject> {
         let review: AdmissionReview<DynamicObject> = serde_json::from_value(json!({

@@ -9,14 +9,17 @@ use k8s_openapi::{
     apimachinery::pkg::util::intstr::IntOrString,
 };
 
-use super::wiring::{ADMIN_PORT, SIDECAR, Wiring};
+use super::wiring::{ADMIN_PORT, Egress, Guard, SIDECAR, Wiring};
 use crate::policy::{AUDIENCE, DocumentKind};
 
 /// The volumes that are the sidecar's alone.
 pub const VOLUMES: [&str; 3] = [GUARD_VOLUME, EGRESS_VOLUME, TOKENS_VOLUME];
 const GUARD_VOLUME: &str = "keywire-guard";
 const EGRESS_VOLUME: &str = "keywire-egress";
-const TOKENS_VOLUME: &str = "keywire-tokens";
+/// The one with the tokens that it shows.
+pub const TOKENS_VOLUME: &str = "keywire-tokens";
+/// The file of the token that Keycloak takes.
+pub const LOGIN_TOKEN: &str = "keycloak";
 const GUARD_PATH: &str = "/etc/keywire/guard";
 const EGRESS_PATH: &str = "/etc/keywire/egress";
 const TOKENS_PATH: &str = "/var/run/keywire/tokens";
@@ -57,18 +60,23 @@ pub fn container(wiring: &Wiring, settings: &InjectSettings) -> Container {
     }
 }
 
+/// What the inbound half is told. Everything begins with `--guard`.
+pub fn guard_arguments(guard: &Guard) -> Vec<String> {
+    let ports = guard.ports.iter().map(|port| format!("--guard-port={}:{}", port.guard, port.app));
+    let identity = format!("--guard-identity={}", guard.endpoint);
+    [format!("--guard={GUARD_PATH}"), identity].into_iter().chain(ports).collect()
+}
+
+/// What the outbound half is told. Everything begins with `--egress`.
+pub fn egress_arguments(egress: &Egress) -> Vec<String> {
+    let ports = egress.targets.iter().map(|target| format!("--egress-port={}", target.listen));
+    let identity = format!("--egress-identity={}", egress.identity);
+    [format!("--egress={EGRESS_PATH}"), identity].into_iter().chain(ports).collect()
+}
+
 fn arguments(wiring: &Wiring, settings: &InjectSettings) -> Vec<String> {
-    let mut arguments = Vec::new();
-    if let Some(guard) = &wiring.guard {
-        arguments.push(format!("--guard={GUARD_PATH}"));
-        arguments.push(format!("--guard-identity={}", guard.endpoint));
-        arguments.extend(guard.ports.iter().map(|port| format!("--guard-port={}:{}", port.guard, port.app)));
-    }
-    if let Some(egress) = &wiring.egress {
-        arguments.push(format!("--egress={EGRESS_PATH}"));
-        arguments.push(format!("--egress-identity={}", egress.identity));
-        arguments.extend(egress.targets.iter().map(|target| format!("--egress-port={}", target.listen)));
-    }
+    let guard = wiring.guard.iter().flat_map(guard_arguments);
+    let mut arguments: Vec<_> = guard.chain(wiring.egress.iter().flat_map(egress_arguments)).collect();
     arguments.push(format!("--tokens={TOKENS_PATH}"));
     arguments.push(format!("--stream={}", settings.policy_url));
     arguments.push(format!("--admin=0.0.0.0:{ADMIN_PORT}"));
@@ -143,7 +151,7 @@ fn tokens(wiring: &Wiring) -> Volume {
     // Both halves log in at one realm, with one token.
     let of_guard = wiring.guard.as_ref().and_then(|guard| guard.issuer.as_ref());
     let issuer = wiring.egress.as_ref().map(|egress| &egress.issuer).or(of_guard);
-    let keycloak = issuer.map(|issuer| token("keycloak", issuer));
+    let keycloak = issuer.map(|issuer| token(LOGIN_TOKEN, issuer));
     let sources = keycloak.into_iter().chain([token("policy", AUDIENCE)]).collect();
     let projected = ProjectedVolumeSource { sources: Some(sources), ..ProjectedVolumeSource::default() };
     Volume { name: TOKENS_VOLUME.into(), projected: Some(projected), ..Volume::default() }

@@ -144,7 +144,8 @@ impl Wiring {
     }
 }
 
-fn guard(endpoint: &ModelEndpoint, issuer: Option<&str>) -> Result<Guard, Refusal> {
+/// The inbound half of an endpoint's pods. `issuer`: where it logs in.
+pub fn guard(endpoint: &ModelEndpoint, issuer: Option<&str>) -> Result<Guard, Refusal> {
     let object = reference(endpoint);
     let port = |port: &crate::api::EndpointPort| {
         let missing = |field: &str| Refusal::NoPort {
@@ -159,7 +160,8 @@ fn guard(endpoint: &ModelEndpoint, issuer: Option<&str>) -> Result<Guard, Refusa
     Ok(Guard { endpoint: object.clone(), ports, issuer: issuer.map(str::to_owned) })
 }
 
-fn egress(identity: &WorkloadIdentity, issuer: &str) -> Result<Egress, Refusal> {
+/// The outbound half of an identity's pods, which logs in at `issuer`.
+pub fn egress(identity: &WorkloadIdentity, issuer: &str) -> Result<Egress, Refusal> {
     let loopback = |(index, target): (usize, &crate::api::Target)| {
         let listen = target.listen(index).filter(|port| *port > 0).ok_or_else(|| Refusal::NoPort {
             field: format!("spec.targets[{index}].port"),

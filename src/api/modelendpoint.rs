@@ -340,7 +340,7 @@ pub struct ModelEndpointStatus {
     /// What Keycloak was last made to hold, as a fingerprint: so that a restart need not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, `Published`.
+    /// `Ready`, `Accepted`, `Synced`, `Published`, `Injected` (no selected pod runs without this guard).
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -129,7 +129,7 @@ pub struct WorkloadIdentityStatus {
     /// What Keycloak was last made to hold, as a fingerprint: so that a restart need not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, `Granted`.
+    /// `Ready`, `Accepted`, `Synced`, `Granted`, `Injected` (no selected pod runs without this sidecar).
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

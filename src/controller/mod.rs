@@ -10,6 +10,7 @@ mod error;
 mod finalizer;
 mod grant;
 mod identity;
+mod injected;
 mod leader;
 mod ledger;
 mod login;

@@ -19,6 +19,7 @@ mod journey;
 mod logins;
 mod operator;
 mod ownership;
+mod predating;
 mod references;
 mod revocation;
 mod rotation;

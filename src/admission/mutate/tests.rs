@@ -4,18 +4,9 @@ use serde_json::json;
 
 use super::*;
 use crate::admission::{
-    fixtures::{endpoint, identity},
+    fixtures::{endpoint, identity, settings},
     select::SelectedIdentity,
 };
-
-fn settings() -> InjectSettings {
-    InjectSettings {
-        image: "keywire/proxy:1".into(),
-        image_pull_policy: "IfNotPresent".into(),
-        policy_url: "https://keywire-policy.keywire-system.svc:8443".into(),
-        resources: serde_json::from_value(json!({"requests": {"cpu": "10m"}})).unwrap(),
-    }
-}
 
 fn selection(guard: bool, egress: bool) -> Selection {
     let object = Arc::new(identity("agents", "labeler", "x"));

@@ -10,6 +10,7 @@ use crate::{
         condition::{ACCEPTED, SYNCED, Verdict, conditions},
         context::Context,
         error::Error,
+        injected,
         objects::ObjectError,
         status,
         sync::Synced,
@@ -56,6 +57,7 @@ pub async fn accepted(
     let mut verdicts = vec![
         Verdict::good(ACCEPTED, "Valid", "the endpoint is valid and its realm admits it"),
         publication(published, kept),
+        injected::guards(&ctx.caches.unguarded(object)),
         synced.verdict.clone(),
     ];
     verdicts.extend(synced.drift.clone());

@@ -10,6 +10,7 @@ use crate::{
         condition::{ACCEPTED, SYNCED, Verdict, conditions},
         context::Context,
         error::Error,
+        injected,
         objects::ObjectError,
         status,
         sync::Synced,
@@ -62,6 +63,7 @@ pub async fn accepted(
     let mut verdicts = vec![
         Verdict::good(ACCEPTED, "Valid", "the identity is valid and its realm admits it"),
         targets(gathered, published),
+        injected::outbound(&ctx.caches.unwired(object)),
         synced.verdict.clone(),
     ];
     verdicts.extend(granted);

@@ -10,6 +10,7 @@ use kube::{
 
 use super::index::Index;
 use crate::{
+    admission::RunningPod,
     api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
     core::{
         fingerprint,
@@ -30,8 +31,7 @@ pub struct Claim {
 impl Claim {
     /// What an identity claims.
     pub fn of(identity: &WorkloadIdentity) -> Self {
-        let namespace = identity.namespace().unwrap_or_default();
-        Self { realm: identity.spec.realm.clone(), account: Ref::new(namespace, &identity.spec.service_account_name) }
+        Self { realm: identity.spec.realm.clone(), account: account_of(identity) }
     }
 
     /// What an endpoint claims whose guards log in.
@@ -40,11 +40,21 @@ impl Claim {
         let account = Ref::new(endpoint.namespace().unwrap_or_default(), account);
         Some(Self { realm: endpoint.spec.realm.clone(), account })
     }
+}
 
-    /// Stands for it in an index, where ten thousand of them are. Two that have the same are told apart by who asks.
-    pub(super) fn key(&self) -> u64 {
-        fingerprint::number(self)
-    }
+/// Stands for a ServiceAccount in an index, where ten thousand of them are. Two that have the same are told apart by who asks.
+pub(super) fn account_key(account: &Ref) -> u64 {
+    fingerprint::number(account)
+}
+
+/// The ServiceAccount of an identity.
+pub(super) fn account_of(identity: &WorkloadIdentity) -> Ref {
+    Ref::new(identity.namespace().unwrap_or_default(), &identity.spec.service_account_name)
+}
+
+/// The ServiceAccount of a pod.
+pub(super) fn account_of_pod(pod: &RunningPod) -> Ref {
+    Ref::new(pod.namespace().unwrap_or_default(), pod.service_account())
 }
 
 /// Whether an object was there before another: it keeps what both claim.
@@ -67,10 +77,15 @@ pub struct Caches {
     pub grants: Store<AccessGrant>,
     /// Namespaces, for their labels.
     pub namespaces: Store<Namespace>,
+    /// Pods, as far as they matter.
+    pub pods: Store<RunningPod>,
+    pub(super) endpoints_by_namespace: Index<String>,
     pub(super) grants_by_endpoint: Index<Ref>,
     pub(super) grants_by_subject: Index<Ref>,
     pub(super) identities_by_target: Index<Ref>,
-    pub(super) identities_by_claim: Index<u64>,
+    pub(super) identities_by_account: Index<u64>,
+    pub(super) pods_by_namespace: Index<String>,
+    pub(super) pods_by_account: Index<u64>,
 }
 
 impl Caches {
@@ -124,9 +139,32 @@ impl Caches {
 
     /// The identities that claim a ServiceAccount in a realm.
     pub fn claimants(&self, claim: &Claim) -> Vec<Arc<WorkloadIdentity>> {
-        let names = self.identities_by_claim.get(&claim.key());
-        let found = names.iter().filter_map(|name| alive(Self::namespaced(&self.identities, name)?));
+        let found = self.of_account(&claim.account).into_iter();
         found.filter(|identity| Claim::of(identity) == *claim).collect()
+    }
+
+    /// The identities of a ServiceAccount, of whatever realm.
+    pub(super) fn of_account(&self, account: &Ref) -> Vec<Arc<WorkloadIdentity>> {
+        let names = self.identities_by_account.get(&account_key(account));
+        let found = names.iter().filter_map(|name| alive(Self::namespaced(&self.identities, name)?));
+        found.filter(|identity| account_of(identity) == *account).collect()
+    }
+
+    /// The pods of an endpoint's namespace that run without its guard.
+    pub fn unguarded(&self, endpoint: &ModelEndpoint) -> Vec<String> {
+        let names = self.pods_by_namespace.get(&endpoint.namespace().unwrap_or_default());
+        self.pods_that(&names, |pod| pod.lacks_guard(endpoint))
+    }
+
+    /// The pods of an identity's ServiceAccount that run without its outbound half.
+    pub fn unwired(&self, identity: &WorkloadIdentity) -> Vec<String> {
+        let names = self.pods_by_account.get(&account_key(&account_of(identity)));
+        self.pods_that(&names, |pod| pod.lacks_egress(identity))
+    }
+
+    fn pods_that(&self, names: &[Ref], lacks: impl Fn(&RunningPod) -> bool) -> Vec<String> {
+        let found = names.iter().filter_map(|name| Self::namespaced(&self.pods, name));
+        found.filter(|pod| lacks(pod)).map(|pod| pod.name_any()).collect()
     }
 
     /// The labels of a namespace; empty when there is no such namespace.

@@ -10,10 +10,11 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use super::{
-    caches::{Caches, Claim},
+    caches::{Caches, Claim, account_key, account_of, account_of_pod},
     kind::Change,
 };
 use crate::{
+    admission::RunningPod,
     api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity, condition::Condition, parse::name_of},
     controller::condition::{READY, SYNCED, is_true},
     core::name::Ref,
@@ -162,6 +163,8 @@ impl Queues {
     /// A ModelEndpoint changed.
     pub(super) fn on_endpoint(&self, caches: &Caches, change: &Change<ModelEndpoint>) {
         let Some(name) = reference(change) else { return };
+        let namespace = |endpoint: &Option<Arc<ModelEndpoint>>| endpoint.as_ref().and_then(|found| found.namespace());
+        caches.endpoints_by_namespace.replace(&name, namespace(&change.old), namespace(&change.new));
         if asks_anew(change) {
             self.endpoint(&name);
             let claims = [&change.old, &change.new].into_iter().flatten().filter_map(|found| Claim::of_guards(found));
@@ -190,9 +193,10 @@ impl Queues {
                 .collect()
         };
         let claims = |identity: &Option<Arc<WorkloadIdentity>>| identity.as_deref().map(Claim::of);
-        let keys = |identity: &Option<Arc<WorkloadIdentity>>| claims(identity).map(|claim| claim.key());
+        let keys =
+            |identity: &Option<Arc<WorkloadIdentity>>| identity.as_deref().map(account_of).map(|of| account_key(&of));
         caches.identities_by_target.replace(&name, targets(&change.old), targets(&change.new));
-        caches.identities_by_claim.replace(&name, keys(&change.old), keys(&change.new));
+        caches.identities_by_account.replace(&name, keys(&change.old), keys(&change.new));
         self.realms_left(change, |identity| (&identity.spec.realm, identity.held_in()));
         if !asks_anew(change) {
             return;
@@ -200,6 +204,32 @@ impl Queues {
         self.identity_and_grants(caches, &name);
         for claim in claims(&change.old).into_iter().chain(claims(&change.new)) {
             self.claimants(caches, &claim);
+        }
+    }
+
+    /// A Pod changed.
+    pub(super) fn on_pod(&self, caches: &Caches, change: &Change<RunningPod>) {
+        let Some(name) = reference(change) else { return };
+        let account = |pod: &Option<Arc<RunningPod>>| pod.as_deref().map(account_of_pod);
+        let keys = |pod: &Option<Arc<RunningPod>>| account(pod).map(|of| account_key(&of));
+        let namespace = |pod: &Option<Arc<RunningPod>>| pod.as_ref().and_then(|pod| pod.namespace());
+        caches.pods_by_namespace.replace(&name, namespace(&change.old), namespace(&change.new));
+        caches.pods_by_account.replace(&name, keys(&change.old), keys(&change.new));
+        match (&change.old, &change.new) {
+            (Some(old), Some(new)) if old.is_wired_like(new) => return,
+            _ => {}
+        }
+        let pods: Vec<_> = change.old.iter().chain(&change.new).collect();
+        for endpoint in caches.endpoints_by_namespace.get(&name.namespace) {
+            let Some(found) = Caches::namespaced(&caches.endpoints, &endpoint) else { continue };
+            if pods.iter().any(|pod| pod.lacks_guard(&found)) {
+                self.endpoint(&endpoint);
+            }
+        }
+        for account in account(&change.old).into_iter().chain(account(&change.new)) {
+            let identities = caches.of_account(&account);
+            let concerned = identities.iter().filter(|found| pods.iter().any(|pod| pod.lacks_egress(found)));
+            concerned.for_each(|identity| self.identity(&name_of(identity.as_ref())));
         }
     }
 

@@ -13,7 +13,10 @@ use super::{
     kind::{Change, Watch, Watched},
     triggers::Queues,
 };
-use crate::api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity};
+use crate::{
+    admission::RunningPod,
+    api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
+};
 
 /// One watch per kind, and the caches that they keep.
 pub struct Watches {
@@ -24,6 +27,7 @@ pub struct Watches {
     identities: Watch<WorkloadIdentity>,
     grants: Watch<AccessGrant>,
     namespaces: Watch<Namespace>,
+    pods: Watch<RunningPod>,
 }
 
 fn everywhere<K: Watched>(client: &Client) -> Watch<K> {
@@ -39,6 +43,7 @@ impl Watches {
         let identities = everywhere(client);
         let grants = everywhere(client);
         let namespaces = everywhere(client);
+        let pods = everywhere(client);
         let caches = Caches {
             servers: servers.store(),
             realms: realms.store(),
@@ -46,12 +51,16 @@ impl Watches {
             identities: identities.store(),
             grants: grants.store(),
             namespaces: namespaces.store(),
+            pods: pods.store(),
+            endpoints_by_namespace: Index::default(),
             grants_by_endpoint: Index::default(),
             grants_by_subject: Index::default(),
             identities_by_target: Index::default(),
-            identities_by_claim: Index::default(),
+            identities_by_account: Index::default(),
+            pods_by_namespace: Index::default(),
+            pods_by_account: Index::default(),
         };
-        Self { caches: Arc::new(caches), servers, realms, endpoints, identities, grants, namespaces }
+        Self { caches: Arc::new(caches), servers, realms, endpoints, identities, grants, namespaces, pods }
     }
 
     /// The caches that the watches keep.
@@ -61,7 +70,7 @@ impl Watches {
 
     /// Watches for ever and queues what has to be looked at. `listed` is told once every kind was listed.
     pub async fn run(self, queues: Queues, listed: oneshot::Sender<()>) {
-        let Self { caches, servers, realms, endpoints, identities, grants, namespaces } = self;
+        let Self { caches, servers, realms, endpoints, identities, grants, namespaces, pods } = self;
         let queues = Arc::new(queues);
         let mut all = Vec::new();
         let mut told = Vec::new();
@@ -79,6 +88,7 @@ impl Watches {
         watch!(identities, on_identity);
         watch!(grants, on_grant);
         watch!(namespaces, on_namespace);
+        watch!(pods, on_pod);
         let tell = async {
             if future::join_all(told).await.into_iter().all(|told| told.is_ok()) {
                 let _ = listed.send(());

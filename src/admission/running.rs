@@ -1,0 +1,312 @@
+//! Pods that run, and whether they have what they would be given now. Pure.
+//!
+//! Admission sees a pod once. One that was there before the object that selects it, or while there was no admission, runs
+//! on without its sidecar: no call is guarded, none has a token.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::Resource;
+use serde::{Deserialize, Deserializer};
+
+use super::{
+    sidecar::{LOGIN_TOKEN, TOKENS_VOLUME, egress_arguments, guard_arguments},
+    wiring::{SIDECAR, egress, guard},
+};
+use crate::api::{ModelEndpoint, WorkloadIdentity};
+
+/// What counts of a pod here. The rest of it is not kept: a cluster has many.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunningPod {
+    metadata: ObjectMeta,
+    service_account: String,
+    /// The sidecar's arguments; `None`: it has none.
+    sidecar: Option<Vec<String>>,
+    /// It has a token that Keycloak takes.
+    may_log_in: bool,
+    /// All its containers have ended for good.
+    is_over: bool,
+}
+
+impl RunningPod {
+    /// Whether it runs, or will.
+    pub fn is_alive(&self) -> bool {
+        !self.is_over && self.metadata.deletion_timestamp.is_none()
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> Cow<'_, BTreeMap<String, String>> {
+        self.metadata.labels.as_ref().map_or_else(Cow::default, Cow::Borrowed)
+    }
+
+    /// Its ServiceAccount.
+    pub fn service_account(&self) -> &str {
+        &self.service_account
+    }
+
+    /// Whether another pod is the same to whatever selects them.
+    pub fn is_wired_like(&self, other: &Self) -> bool {
+        let wiring = |pod: &Self| (pod.is_alive(), pod.may_log_in, pod.metadata.labels.clone());
+        wiring(self) == wiring(other) && self.sidecar == other.sidecar
+    }
+
+    /// An endpoint selects it, and it has not the guard that this endpoint's pods are given.
+    pub fn lacks_guard(&self, endpoint: &ModelEndpoint) -> bool {
+        let is_selected = self.is_alive() && endpoint.spec.workload.matches(&self.labels());
+        let logs_in = endpoint.spec.introspection.is_some();
+        // An endpoint whose ports cannot be used says so by itself.
+        let Ok(guard) = guard(endpoint, None) else { return false };
+        is_selected && (!self.has("--guard", &guard_arguments(&guard)) || logs_in && !self.may_log_in)
+    }
+
+    /// An identity selects it, and it has not the outbound half that this identity's pods are given.
+    pub fn lacks_egress(&self, identity: &WorkloadIdentity) -> bool {
+        let spec = &identity.spec;
+        let is_selected = self.is_alive()
+            && self.service_account == spec.service_account_name
+            && spec.workload.matches(&self.labels());
+        let Ok(egress) = egress(identity, "") else { return false };
+        is_selected && !(self.has("--egress", &egress_arguments(&egress)) && self.may_log_in)
+    }
+
+    /// Whether these are all the sidecar's arguments that begin so.
+    fn has(&self, beginning: &str, wanted: &[String]) -> bool {
+        let Some(arguments) = &self.sidecar else { return false };
+        arguments.iter().filter(|argument| argument.starts_with(beginning)).eq(wanted)
+    }
+}
+
+impl Resource for RunningPod {
+    type DynamicType = ();
+    type Scope = <Pod as Resource>::Scope;
+
+    fn kind(_: &()) -> Cow<'_, str> {
+        Pod::kind(&())
+    }
+    fn group(_: &()) -> Cow<'_, str> {
+        Pod::group(&())
+    }
+    fn version(_: &()) -> Cow<'_, str> {
+        Pod::version(&())
+    }
+    fn plural(_: &()) -> Cow<'_, str> {
+        Pod::plural(&())
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl<'de> Deserialize<'de> for RunningPod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::from(Written::deserialize(deserializer)?))
+    }
+}
+
+/// A pod as the API server writes it, as far as it is read.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Written {
+    metadata: Metadata,
+    spec: Spec,
+    status: Status,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    deletion_timestamp: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Spec {
+    service_account_name: String,
+    init_containers: Vec<Container>,
+    volumes: Vec<Volume>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    phase: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    name: String,
+    args: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Volume {
+    name: String,
+    projected: Option<Projected>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Projected {
+    sources: Vec<Source>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Source {
+    service_account_token: Option<Token>,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    path: String,
+}
+
+impl Volume {
+    fn has_login_token(&self) -> bool {
+        let tokens = self.projected.iter().flat_map(|projected| &projected.sources);
+        let is_login = |source: &Source| source.service_account_token.as_ref().is_some_and(|t| t.path == LOGIN_TOKEN);
+        self.name == TOKENS_VOLUME && tokens.into_iter().any(is_login)
+    }
+}
+
+impl From<Written> for RunningPod {
+    fn from(pod: Written) -> Self {
+        let Written { metadata, spec, status } = pod;
+        let Metadata { name, namespace, uid, resource_version, labels, deletion_timestamp } = metadata;
+        Self {
+            metadata: ObjectMeta {
+                name,
+                namespace,
+                uid,
+                resource_version,
+                labels,
+                deletion_timestamp,
+                ..ObjectMeta::default()
+            },
+            service_account: spec.service_account_name,
+            may_log_in: spec.volumes.iter().any(Volume::has_login_token),
+            sidecar: spec
+                .init_containers
+                .into_iter()
+                .find(|container| container.name == SIDECAR)
+                .map(|container| container.args),
+            is_over: matches!(status.phase.as_str(), "Succeeded" | "Failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::ResourceExt;
+    use serde_json::{Value, json};
+
+    use super::{
+        super::{
+            fixtures::{Fixtures, endpoint, identity, settings},
+            inject, select,
+        },
+        *,
+    };
+
+    /// A pod of vision/iris and of agents/labeler as the API server has it.
+    fn pod(namespace: &str, app: &str, account: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "a", "namespace": namespace, "labels": {"app": app}, "annotations": {"x": "y"}},
+            "spec": {"serviceAccountName": account, "containers": [{"name": "app", "image": "x"}]},
+            "status": {"phase": "Running"}})
+    }
+
+    fn injected(mut pod: Value, catalog: &Fixtures) -> Value {
+        let read: Pod = serde_json::from_value(pod.clone()).expect("a pod");
+        let namespace = read.namespace().unwrap_or_default();
+        let account = read.spec.as_ref().and_then(|spec| spec.service_account_name.clone()).unwrap_or_default();
+        let selection = select(catalog, &namespace, read.labels(), &account).expect("no refusal").expect("selected");
+        inject(&read, &selection, &settings()).expect("an injection").apply(&mut pod);
+        pod
+    }
+
+    fn running(pod: &Value) -> RunningPod {
+        serde_json::from_value(pod.clone()).expect("a pod")
+    }
+
+    #[test]
+    fn a_pod_that_predates_its_endpoint_lacks_the_guard() {
+        let (before, catalog) = (pod("vision", "iris", "default"), Fixtures::demo());
+        let after = injected(before.clone(), &catalog);
+        let asked = endpoint("vision", "iris", "iris");
+        assert!(running(&before).lacks_guard(&asked));
+        assert!(!running(&after).lacks_guard(&asked));
+        assert!(!running(&pod("vision", "other", "default")).lacks_guard(&asked), "not selected");
+
+        let mut moved = asked.clone();
+        moved.spec.ports[0].port = 8081;
+        assert!(running(&after).lacks_guard(&moved), "the guard leads to another port");
+        let mut fewer = asked.clone();
+        fewer.spec.ports.pop();
+        assert!(running(&after).lacks_guard(&fewer), "a port too many is guarded");
+        assert!(running(&after).lacks_guard(&endpoint("vision", "renamed", "iris")), "another's guard");
+        let mut asking = asked.clone();
+        asking.spec.introspection = Some(crate::api::Introspection { service_account_name: "default".into() });
+        assert!(running(&after).lacks_guard(&asking), "it cannot log in");
+        let both = Fixtures { endpoints: vec![asking.clone().into()], ..Fixtures::demo() };
+        assert!(!running(&injected(before.clone(), &both)).lacks_guard(&asking));
+
+        for (field, value) in [
+            ("/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")),
+            ("/status/phase", json!("Succeeded")),
+            ("/status/phase", json!("Failed")),
+        ] {
+            let mut gone = before.clone();
+            let (parent, name) = field.rsplit_once('/').expect("a field of something");
+            gone.pointer_mut(parent).expect("its parent")[name] = value;
+            assert!(!running(&gone).lacks_guard(&asked), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_pod_that_predates_its_identity_lacks_the_outbound_half() {
+        let (before, catalog) = (pod("agents", "labeler", "labeler"), Fixtures::demo());
+        let after = injected(before.clone(), &catalog);
+        let asked = identity("agents", "labeler", "labeler");
+        assert!(running(&before).lacks_egress(&asked));
+        assert!(!running(&after).lacks_egress(&asked));
+        assert!(!running(&pod("agents", "labeler", "other")).lacks_egress(&asked), "another ServiceAccount");
+        let mut fewer = asked.clone();
+        fewer.spec.targets.pop();
+        assert!(running(&after).lacks_egress(&fewer));
+        let mut blind = after;
+        blind["spec"]["volumes"] = json!([]);
+        assert!(running(&blind).lacks_egress(&asked), "it cannot log in");
+    }
+
+    #[test]
+    fn what_changes_in_a_running_pod_counts_only_sometimes() {
+        let before = pod("vision", "iris", "default");
+        let guarded = running(&injected(before.clone(), &Fixtures::demo()));
+        let mut other = before.clone();
+        other["metadata"]["annotations"]["x"] = json!("z");
+        assert!(running(&before).is_wired_like(&running(&other)));
+        other["metadata"]["labels"]["app"] = json!("z");
+        assert!(!running(&before).is_wired_like(&running(&other)));
+        assert!(!running(&before).is_wired_like(&guarded));
+        let mut gone = before.clone();
+        gone["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        assert!(!running(&before).is_wired_like(&running(&gone)));
+    }
+
+    #[test]
+    fn a_pod_is_read_whatever_it_lacks() {
+        let nothing = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {}});
+        assert!(running(&nothing).is_alive());
+    }
+}
