@@ -9,6 +9,7 @@ pub mod certificates;
 mod fixtures;
 mod metrics;
 mod mutate;
+mod probes;
 mod refusal;
 mod review;
 mod running;

@@ -4,11 +4,12 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, PodSpec};
 use serde_json::{Value, json};
 
 use super::{
-    InjectSettings, Refusal,
+    InjectSettings, Refusal, probes,
     select::Selection,
     sidecar::{self, VOLUMES},
     wiring::{SIDECAR, Wiring},
 };
+use crate::core::app_probe::AppProbe;
 
 /// The annotation that tells that, and with which image, a pod was injected.
 pub const INJECTED: &str = "keywire.dev/injected";
@@ -19,6 +20,7 @@ pub struct Injection {
     sidecar: Value,
     volumes: Vec<Value>,
     env: Vec<Value>,
+    probes: Vec<AppProbe>,
     image: String,
 }
 
@@ -41,11 +43,17 @@ pub fn inject(pod: &Pod, selection: &Selection, settings: &InjectSettings) -> Re
     if let Some(spec) = &pod.spec {
         check(spec, &wiring, &env)?;
     }
+    let on_loopback = wiring.guard.as_ref().filter(|guard| guard.on_loopback);
+    let probes = match (&pod.spec, on_loopback) {
+        (Some(spec), Some(guard)) => probes::gather(spec, guard)?,
+        _ => Vec::new(),
+    };
     let volumes = sidecar::volumes(&wiring);
     Ok(Injection {
-        sidecar: serde_json::to_value(sidecar::container(&wiring, settings))?,
+        sidecar: serde_json::to_value(sidecar::container(&wiring, probes::arguments(&probes)?, settings))?,
         volumes: volumes.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
         env: env.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
+        probes,
         image: settings.image.clone(),
     })
 }
@@ -102,6 +110,7 @@ impl Injection {
         for list in ["containers", "initContainers"] {
             for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
                 self.apply_env(container);
+                probes::redirect(container, &self.probes);
             }
         }
         edit_list(spec, "initContainers", |containers| {

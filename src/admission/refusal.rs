@@ -66,6 +66,34 @@ pub enum Refusal {
         /// Who calls.
         identity: Ref,
     },
+    /// The guard speaks plain HTTP to the application, and so do the probes that it makes for it.
+    #[error(
+        "ModelEndpoint {endpoint} has spec.isolation Loopback, and the {probe} of container {container:?} calls its port {port} with scheme HTTPS, which the guard does not: use HTTP or exec"
+    )]
+    TlsProbe {
+        /// The container.
+        container: String,
+        /// The field of the probe.
+        probe: &'static str,
+        /// The port that it calls.
+        port: u16,
+        /// Whose port that is.
+        endpoint: Ref,
+    },
+    /// The kubelet calls hooks at the pod's address.
+    #[error(
+        "ModelEndpoint {endpoint} has spec.isolation Loopback, so lifecycle.{hook}.httpGet of container {container:?} cannot reach its port {port}: use exec"
+    )]
+    HookOnLoopback {
+        /// The container.
+        container: String,
+        /// The hook.
+        hook: &'static str,
+        /// The port that it calls.
+        port: u16,
+        /// Whose port that is.
+        endpoint: Ref,
+    },
     /// The guard's ports would be the node's, and the application reachable around it.
     #[error(
         "spec.hostNetwork is true, and {selected_by} selects this pod: its guard would share the node's ports; remove hostNetwork or the label"

@@ -3,7 +3,7 @@
 //! Admission sees a pod once. One that was there before the object that selects it, or while there was no admission, runs
 //! on without its sidecar: no call is guarded, none has a token.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
 
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
@@ -26,6 +26,8 @@ pub struct RunningPod {
     may_log_in: bool,
     /// All its containers have ended for good.
     is_over: bool,
+    /// Its address, from when it is ready.
+    ready_at: Option<IpAddr>,
 }
 
 impl RunningPod {
@@ -46,8 +48,9 @@ impl RunningPod {
 
     /// Whether another pod is the same to whatever selects them.
     pub fn is_wired_like(&self, other: &Self) -> bool {
-        let wiring = |pod: &Self| (pod.is_alive(), pod.may_log_in, pod.metadata.labels.clone());
-        wiring(self) == wiring(other) && self.sidecar == other.sidecar
+        let state = |pod: &Self| (pod.is_alive(), pod.may_log_in, pod.ready_at);
+        let lists = |pod: &Self| (pod.metadata.labels.clone(), pod.sidecar.clone());
+        state(self) == state(other) && lists(self) == lists(other)
     }
 
     /// An endpoint selects it, and it has not the guard that this endpoint's pods are given.
@@ -57,6 +60,13 @@ impl RunningPod {
         // An endpoint whose ports cannot be used says so by itself.
         let Ok(guard) = guard(endpoint, None) else { return false };
         is_selected && (!self.has("--guard", &guard_arguments(&guard)) || logs_in && !self.may_log_in)
+    }
+
+    /// Its address, where it is ready and an endpoint's guard is in front of it.
+    pub fn serves(&self, endpoint: &ModelEndpoint) -> Option<IpAddr> {
+        let is_selected = self.is_alive() && endpoint.spec.workload.matches(&self.labels());
+        let guard = guard(endpoint, None).ok()?;
+        self.ready_at.filter(|_| is_selected && self.has("--guard", &guard_arguments(&guard)))
     }
 
     /// An identity selects it, and it has not the outbound half that this identity's pods are given.
@@ -138,6 +148,24 @@ struct Spec {
 #[serde(default)]
 struct Status {
     phase: String,
+    #[serde(rename = "podIP")]
+    pod_ip: String,
+    conditions: Vec<PodCondition>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PodCondition {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
+}
+
+impl Status {
+    fn ready_at(&self) -> Option<IpAddr> {
+        let is_ready = self.conditions.iter().any(|found| found.type_ == "Ready" && found.status == "True");
+        self.pod_ip.parse().ok().filter(|_| is_ready)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -200,6 +228,7 @@ impl From<Written> for RunningPod {
                 .into_iter()
                 .find(|container| container.name == SIDECAR)
                 .map(|container| container.args),
+            ready_at: status.ready_at(),
             is_over: matches!(status.phase.as_str(), "Succeeded" | "Failed"),
         }
     }
@@ -302,6 +331,22 @@ mod tests {
         let mut gone = before.clone();
         gone["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         assert!(!running(&before).is_wired_like(&running(&gone)));
+    }
+
+    #[test]
+    fn a_pod_serves_once_it_is_ready_and_guarded() {
+        let (asked, catalog) = (endpoint("vision", "iris", "iris"), Fixtures::demo());
+        let mut ready = injected(pod("vision", "iris", "default"), &catalog);
+        assert_eq!(running(&ready).serves(&asked), None);
+        ready["status"]["podIP"] = json!("10.0.0.7");
+        let before = running(&ready);
+        assert_eq!(before.serves(&asked), None);
+        ready["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
+        assert_eq!(running(&ready).serves(&asked), Some([10, 0, 0, 7].into()));
+        assert!(!running(&ready).is_wired_like(&before));
+        assert_eq!(running(&ready).serves(&endpoint("vision", "other", "iris")), None, "another's guard");
+        ready["metadata"]["labels"]["app"] = json!("other");
+        assert_eq!(running(&ready).serves(&asked), None);
     }
 
     #[test]

@@ -41,13 +41,14 @@ pub struct InjectSettings {
 }
 
 /// The native sidecar: an init container that keeps running.
-pub fn container(wiring: &Wiring, settings: &InjectSettings) -> Container {
+/// `probes` are the arguments for those of the application that it makes itself.
+pub fn container(wiring: &Wiring, probes: Vec<String>, settings: &InjectSettings) -> Container {
     Container {
         name: SIDECAR.into(),
         image: Some(settings.image.clone()),
         image_pull_policy: Some(settings.image_pull_policy.clone()),
         restart_policy: Some("Always".into()),
-        args: Some(arguments(wiring, settings)),
+        args: Some(arguments(wiring, probes, settings)),
         // Containers of the application start once the sidecar's sockets are bound.
         startup_probe: Some(probe("/livez", 1, 60)),
         readiness_probe: Some(probe("/readyz", 5, 3)),
@@ -74,12 +75,13 @@ pub fn egress_arguments(egress: &Egress) -> Vec<String> {
     [format!("--egress={EGRESS_PATH}"), identity].into_iter().chain(ports).collect()
 }
 
-fn arguments(wiring: &Wiring, settings: &InjectSettings) -> Vec<String> {
+fn arguments(wiring: &Wiring, probes: Vec<String>, settings: &InjectSettings) -> Vec<String> {
     let guard = wiring.guard.iter().flat_map(guard_arguments);
     let mut arguments: Vec<_> = guard.chain(wiring.egress.iter().flat_map(egress_arguments)).collect();
     arguments.push(format!("--tokens={TOKENS_PATH}"));
     arguments.push(format!("--stream={}", settings.policy_url));
     arguments.push(format!("--admin=0.0.0.0:{ADMIN_PORT}"));
+    arguments.extend(probes);
     arguments
 }
 

@@ -8,7 +8,7 @@ use super::{
     select::{Selection, reference},
 };
 use crate::{
-    api::{ModelEndpoint, WorkloadIdentity},
+    api::{Isolation, ModelEndpoint, WorkloadIdentity},
     core::name::Ref,
 };
 
@@ -35,6 +35,8 @@ pub struct Guard {
     pub ports: Vec<GuardedPort>,
     /// The audience of its Keycloak token, where it asks the realm of tokens.
     pub issuer: Option<String>,
+    /// The application listens on loopback alone.
+    pub on_loopback: bool,
 }
 
 /// A guarded port.
@@ -157,7 +159,8 @@ pub fn guard(endpoint: &ModelEndpoint, issuer: Option<&str>) -> Result<Guard, Re
         Ok(GuardedPort { name: port.name.clone(), guard, app })
     };
     let ports = endpoint.spec.ports.iter().map(port).collect::<Result<_, Refusal>>()?;
-    Ok(Guard { endpoint: object.clone(), ports, issuer: issuer.map(str::to_owned) })
+    let on_loopback = endpoint.spec.isolation == Isolation::Loopback;
+    Ok(Guard { endpoint: object.clone(), ports, issuer: issuer.map(str::to_owned), on_loopback })
 }
 
 /// The outbound half of an identity's pods, which logs in at `issuer`.

@@ -300,6 +300,8 @@ pub enum Isolation {
     /// A NetworkPolicy lets only the guard's ports in. The cluster's network must enforce it.
     #[default]
     NetworkPolicy,
+    /// The server binds 127.0.0.1, as its own settings say; its probes then go through the sidecar. Holds in any network.
+    Loopback,
     /// Nothing: the platform closes it by other means.
     None,
 }
@@ -340,7 +342,8 @@ pub struct ModelEndpointStatus {
     /// What Keycloak was last made to hold, as a fingerprint: so that a restart need not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, `Published`, `Injected` (no selected pod runs without this guard).
+    /// `Ready`, `Accepted`, `Synced`, `Published`, `Injected` (no selected pod runs without this guard), `Isolated` (the
+    /// operator tried the application's ports and reached none).
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

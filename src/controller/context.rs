@@ -10,6 +10,7 @@ use crate::admission::certificates::CaBundle;
 use super::{
     documents::Published,
     drift::Feeds,
+    isolation::Isolation,
     ledger::Ledger,
     metrics::Metrics,
     pace::Pace,
@@ -39,6 +40,8 @@ pub struct Context {
     pub published: Published,
     /// How the admin events of each realm are followed.
     pub feeds: Feeds,
+    /// Whether the ways around the guards are closed.
+    pub isolation: Isolation,
     /// When to look again.
     pub pace: Pace,
     /// How many passes have ended.

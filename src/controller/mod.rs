@@ -11,6 +11,7 @@ mod finalizer;
 mod grant;
 mod identity;
 mod injected;
+mod isolation;
 mod leader;
 mod ledger;
 mod login;

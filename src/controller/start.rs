@@ -14,7 +14,9 @@ use super::{
     context::Context,
     documents::Published,
     drift::{self, Feeds, Intervals},
-    endpoint, grant, identity, leader,
+    endpoint, grant, identity,
+    isolation::{self, Isolation},
+    leader,
     ledger::Ledger,
     metrics::Metrics,
     pace::Pace,
@@ -129,6 +131,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
     let watches = Watches::new(&client);
     let (queues, receivers) = queues();
     let (servers, mut turned) = Servers::new();
+    let (isolation, to_be_tried) = Isolation::new();
     let ctx = Arc::new(Context {
         caches: watches.caches(),
         client: client.clone(),
@@ -140,6 +143,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
         ledger: Ledger::default(),
         published: Published::default(),
         feeds: Feeds::default(),
+        isolation,
         pace: Pace::default(),
         progress: Progress::default(),
         metrics,
@@ -177,6 +181,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
             rounds::go(&ctx.caches, &queues, &ctx.progress),
             trust::follow(&ctx, &queues),
             drift::watch(&ctx, &queues, intervals),
+            isolation::watch(&ctx, &queues, to_be_tried),
         )
     };
     tokio::select! {

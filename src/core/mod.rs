@@ -4,6 +4,7 @@
 //! argument, the world is a value. The same functions serve the controllers,
 //! the admission webhook, the proxy and the command line.
 
+pub mod app_probe;
 pub mod body;
 pub mod build;
 pub mod desired;

@@ -10,8 +10,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{egress::state::EgressView, guard::state::PolicyState, worker::Shared};
-use crate::{core::policy::cors::Origins, telemetry::metrics};
+use super::{app_probes::AppProbes, egress::state::EgressView, guard::state::PolicyState, worker::Shared};
+use crate::{
+    core::{app_probe, policy::cors::Origins},
+    telemetry::metrics,
+};
 
 /// How long a scraper may take for its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,6 +27,8 @@ pub struct Admin {
     pub guard: bool,
     /// Whether the egress half was.
     pub egress: bool,
+    /// Probes of the application that are made here.
+    pub probes: AppProbes,
 }
 
 impl Admin {
@@ -43,8 +48,8 @@ impl Admin {
             };
             let admin = Arc::clone(&self);
             let service = service_fn(move |request| {
-                let response = admin.answer(&request);
-                async move { Ok::<_, Infallible>(response) }
+                let admin = Arc::clone(&admin);
+                async move { Ok::<_, Infallible>(admin.answer(&request).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -55,7 +60,7 @@ impl Admin {
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET is served here\n".to_owned());
         }
@@ -70,6 +75,10 @@ impl Admin {
                 text(StatusCode::OK, metrics::CONTENT_TYPE, metrics::render(self.shared.metrics.registry()))
             }
             "/config" => text(StatusCode::OK, "application/json", format!("{}\n", self.config())),
+            path if path.starts_with(app_probe::PREFIX) => match self.probes.answer(path).await {
+                Some((status, words)) => text(status, "text/plain", words),
+                None => text(StatusCode::NOT_FOUND, "text/plain", "no such probe of the application's\n".to_owned()),
+            },
             _ => text(StatusCode::NOT_FOUND, "text/plain", "try /livez, /readyz, /metrics or /config\n".to_owned()),
         }
     }

@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum, builder::PossibleValue};
 use url::{Host, Url};
 
 use crate::{
-    core::{name::Ref, policy::document::Audit},
+    core::{app_probe::AppProbe, name::Ref, policy::document::Audit},
     telemetry::logging::LogFormat,
 };
 
@@ -76,6 +76,11 @@ pub struct Args {
     /// Address of the admin port (/livez, /readyz, /metrics, /config)
     #[arg(long, value_name = "ADDRESS", env = "KEYWIRE_ADMIN", default_value = "0.0.0.0:15090")]
     pub admin: SocketAddr,
+
+    /// A probe of an application on loopback, answered for at /app-health/CONTAINER/{livez,readyz,startupz} of the admin port;
+    /// JSON, as the admission webhook writes it. May be given more than once
+    #[arg(long, value_name = "JSON", env = "KEYWIRE_APP_PROBE")]
+    pub app_probe: Vec<AppProbe>,
 
     /// Address that the guard listens on
     #[arg(long, value_name = "IP", env = "KEYWIRE_BIND", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]

@@ -6,6 +6,7 @@
 //! so that a request crosses no lock. A connection stays with its worker.
 
 pub mod admin;
+pub mod app_probes;
 pub mod args;
 pub mod auditlog;
 pub mod certificate;

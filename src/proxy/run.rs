@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     admin::Admin,
+    app_probes::AppProbes,
     args::Args,
     auditlog::AuditLog,
     certificate::{self, GuardTls, Pair, PairError},
@@ -172,7 +173,8 @@ async fn bind(args: &Args, shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> 
     if let Some(path) = &args.config {
         (has_guard, has_egress) = config::start(path.clone(), shared, listeners)?.present();
     }
-    let admin = Admin { shared: Arc::clone(shared), guard: has_guard, egress: has_egress };
+    let probes = AppProbes::new(&args.app_probe);
+    let admin = Admin { shared: Arc::clone(shared), guard: has_guard, egress: has_egress, probes };
     let address = args.admin;
     let admin = admin.start(address).await.map_err(|error| StartError::Admin { address, error })?;
     Ok(Bound { admin, guard, egress })

@@ -15,6 +15,7 @@ mod stage;
 mod admission;
 mod custody;
 mod introspection;
+mod isolation;
 mod journey;
 mod logins;
 mod operator;

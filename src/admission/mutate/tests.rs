@@ -7,6 +7,7 @@ use crate::admission::{
     fixtures::{endpoint, identity, settings},
     select::SelectedIdentity,
 };
+use crate::api::Isolation;
 
 fn selection(guard: bool, egress: bool) -> Selection {
     let object = Arc::new(identity("agents", "labeler", "x"));
@@ -47,14 +48,27 @@ fn pods() -> Vec<(&'static str, Value)> {
             "initContainers": [{"name": "first"}, {"name": SIDECAR, "image": "evil", "command": ["sh"]}],
             "volumes": [{"name": "keywire-guard", "emptyDir": {}}, {"name": "data", "emptyDir": {}}]}}),
         ),
+        (
+            "probed",
+            json!({"metadata": {}, "spec": {"containers": [{"name": "app",
+                "ports": [{"name": "web", "containerPort": 8080}],
+                "livenessProbe": {"httpGet": {"path": "/live", "port": "web"}, "periodSeconds": 3},
+                "readinessProbe": {"exec": {"command": ["true"]}}}]}}),
+        ),
         ("many", json!({"metadata": {}, "spec": {"containers": containers}})),
     ]
 }
 
 #[test]
 fn mutation_is_idempotent() {
-    for (guard, egress) in [(true, false), (false, true), (true, true)] {
-        let selection = selection(guard, egress);
+    for (guard, egress, isolation) in [
+        (true, false, Isolation::NetworkPolicy),
+        (false, true, Isolation::NetworkPolicy),
+        (true, true, Isolation::NetworkPolicy),
+        (true, true, Isolation::Loopback),
+    ] {
+        let mut selection = selection(guard, egress);
+        selection.endpoint.iter_mut().for_each(|endpoint| Arc::make_mut(endpoint).spec.isolation = isolation);
         for (name, pod) in pods() {
             let once = mutated(&pod, &selection).unwrap();
             assert_eq!(mutated(&once, &selection).unwrap(), once, "{name} {guard} {egress}");
@@ -65,6 +79,23 @@ fn mutation_is_idempotent() {
             let _: Pod = serde_json::from_value(once).unwrap();
         }
     }
+}
+
+#[test]
+fn probes_lead_to_the_sidecar_where_the_application_is_on_loopback() {
+    let (_, pod) = pods().into_iter().find(|(name, _)| *name == "probed").unwrap();
+    let mut selection = selection(true, false);
+    let before = mutated(&pod, &selection).unwrap();
+    assert_eq!(before["spec"]["containers"], pod["spec"]["containers"], "only what it must");
+    selection.endpoint.iter_mut().for_each(|endpoint| Arc::make_mut(endpoint).spec.isolation = Isolation::Loopback);
+    let pod = mutated(&pod, &selection).unwrap();
+    let app = &pod["spec"]["containers"][0];
+    assert_eq!(app["livenessProbe"]["httpGet"]["path"], "/app-health/app/livez");
+    assert_eq!(app["livenessProbe"]["httpGet"]["port"], 15090);
+    assert_eq!(app["livenessProbe"]["periodSeconds"], 3);
+    assert_eq!(app["readinessProbe"], json!({"exec": {"command": ["true"]}}));
+    let told = pod["spec"]["initContainers"][0]["args"].as_array().unwrap();
+    assert!(told.iter().any(|told| told.as_str().unwrap().contains("\"path\":\"/live\"")), "{told:?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::{Api, Resource, ResourceExt};
 
+use self::status::Outcome;
 use super::{
     cleanup::{self, Trace},
     context::Context,
@@ -44,6 +45,7 @@ struct Gathered {
 pub async fn reconcile(object: Arc<ModelEndpoint>, ctx: Arc<Context>) -> Result<Option<Duration>, Error> {
     let api = Api::<ModelEndpoint>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
     if object.meta().deletion_timestamp.is_some() {
+        ctx.isolation.forget(&name_of(object.as_ref()));
         return cleanup::run(&ctx, &api, object.as_ref(), trace(&object)).await.map(|()| None);
     }
     match gather(&object, &ctx) {
@@ -58,11 +60,13 @@ pub async fn reconcile(object: Arc<ModelEndpoint>, ctx: Arc<Context>) -> Result<
             let kept = children::keep(&ctx, &object, &gathered.endpoint).await;
             cleanup::moved(&ctx, object.as_ref(), &trace(&object), &object.spec.realm).await?;
             let synced = sync(&ctx, &object, &gathered).await;
-            status::accepted(&ctx, &api, &object, &gathered, &published, &kept, &synced).await?;
-            published?;
-            kept?;
-            synced.result()?;
-            Ok(gathered.expiry)
+            let (isolated, try_again) = ctx.isolation.verdict(&ctx.caches, &object);
+            let outcome = Outcome { published, kept, synced, isolated };
+            status::accepted(&ctx, &api, &object, &gathered, &outcome).await?;
+            outcome.published?;
+            outcome.kept?;
+            outcome.synced.result()?;
+            Ok(gathered.expiry.into_iter().chain(try_again).min())
         }
     }
 }

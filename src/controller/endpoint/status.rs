@@ -43,21 +43,33 @@ pub async fn rejected(
     write(ctx, api, object, &new).await
 }
 
-/// The endpoint is valid; how far it came is in the three results.
+/// How far an endpoint came.
+pub struct Outcome {
+    /// Its policy.
+    pub published: Result<GuardPolicy, ObjectError>,
+    /// Its Service and NetworkPolicy.
+    pub kept: Result<(), ObjectError>,
+    /// Keycloak.
+    pub synced: Synced,
+    /// Whether there is a way around its guards.
+    pub isolated: Verdict,
+}
+
+/// The endpoint is valid.
 pub async fn accepted(
     ctx: &Context,
     api: &Api<ModelEndpoint>,
     object: &ModelEndpoint,
     gathered: &Gathered,
-    published: &Result<GuardPolicy, ObjectError>,
-    kept: &Result<(), ObjectError>,
-    synced: &Synced,
+    outcome: &Outcome,
 ) -> Result<(), Error> {
+    let Outcome { published, kept, synced, isolated } = outcome;
     let before = object.status.clone().unwrap_or_default();
     let mut verdicts = vec![
         Verdict::good(ACCEPTED, "Valid", "the endpoint is valid and its realm admits it"),
         publication(published, kept),
         injected::guards(&ctx.caches.unguarded(object)),
+        isolated.clone(),
         synced.verdict.clone(),
     ];
     verdicts.extend(synced.drift.clone());

@@ -1,6 +1,6 @@
 //! The caches, and the access graph as they hold it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -154,6 +154,13 @@ impl Caches {
     pub fn unguarded(&self, endpoint: &ModelEndpoint) -> Vec<String> {
         let names = self.pods_by_namespace.get(&endpoint.namespace().unwrap_or_default());
         self.pods_that(&names, |pod| pod.lacks_guard(endpoint))
+    }
+
+    /// The pods that an endpoint selects and that its guard serves, by name, with their addresses.
+    pub fn guarded(&self, endpoint: &ModelEndpoint) -> Vec<(String, IpAddr)> {
+        let names = self.pods_by_namespace.get(&endpoint.namespace().unwrap_or_default());
+        let found = names.iter().filter_map(|name| Self::namespaced(&self.pods, name));
+        found.filter_map(|pod| Some((pod.name_any(), pod.serves(endpoint)?))).collect()
     }
 
     /// The pods of an identity's ServiceAccount that run without its outbound half.

@@ -222,7 +222,7 @@ impl Queues {
         let pods: Vec<_> = change.old.iter().chain(&change.new).collect();
         for endpoint in caches.endpoints_by_namespace.get(&name.namespace) {
             let Some(found) = Caches::namespaced(&caches.endpoints, &endpoint) else { continue };
-            if pods.iter().any(|pod| pod.lacks_guard(&found)) {
+            if pods.iter().any(|pod| pod.lacks_guard(&found) || pod.serves(&found).is_some()) {
                 self.endpoint(&endpoint);
             }
         }
