@@ -1,5 +1,7 @@
 //! What injection changes in a pod. Pure: `apply(apply(pod)) == apply(pod)`.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, PodSpec};
 use serde_json::{Value, json};
 
@@ -7,9 +9,12 @@ use super::{
     InjectSettings, Refusal, probes,
     select::Selection,
     sidecar::{self, VOLUMES},
-    wiring::{SIDECAR, Wiring},
+    wiring::{Loopback, SIDECAR, Wiring},
 };
-use crate::core::app_probe::AppProbe;
+use crate::core::{
+    app_probe::AppProbe,
+    client_env::{self, PLACEHOLDER},
+};
 
 /// The annotation that tells that, and with which image, a pod was injected.
 pub const INJECTED: &str = "keywire.dev/injected";
@@ -39,7 +44,7 @@ pub enum InjectError {
 /// What goes into a selected pod, or why it may not start.
 pub fn inject(pod: &Pod, selection: &Selection, settings: &InjectSettings) -> Result<Injection, InjectError> {
     let wiring = Wiring::new(selection)?;
-    let env = variables(&wiring);
+    let (env, placeholders) = (variables(&wiring), placeholders(&wiring));
     if let Some(spec) = &pod.spec {
         check(spec, &wiring, &env)?;
     }
@@ -52,21 +57,29 @@ pub fn inject(pod: &Pod, selection: &Selection, settings: &InjectSettings) -> Re
     Ok(Injection {
         sidecar: serde_json::to_value(sidecar::container(&wiring, probes::arguments(&probes)?, settings))?,
         volumes: volumes.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
-        env: env.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
+        env: env.iter().chain(&placeholders).map(serde_json::to_value).collect::<Result<_, _>>()?,
         probes,
         image: settings.image.clone(),
     })
 }
 
+/// The targets' URLs.
 fn variables(wiring: &Wiring) -> Vec<EnvVar> {
     let targets = wiring.egress.iter().flat_map(|egress| &egress.targets);
-    targets
-        .map(|target| EnvVar {
-            name: target.env.clone(),
-            value: Some(format!("http://127.0.0.1:{}", target.listen)),
-            value_from: None,
-        })
-        .collect()
+    let url = |target: &Loopback| format!("http://127.0.0.1:{}{}", target.listen, target.path);
+    targets.map(|target| variable(&target.env, url(target))).collect()
+}
+
+/// What their client libraries want besides. A container that has its own keeps it: nobody looks at either.
+fn placeholders(wiring: &Wiring) -> Vec<EnvVar> {
+    let targets = wiring.egress.iter().flat_map(|egress| &egress.targets);
+    let is_target = |key: &str| wiring.egress.iter().flat_map(|egress| &egress.targets).any(|target| target.env == key);
+    let keys: BTreeSet<_> = targets.filter_map(|target| client_env::of(&target.env).key).collect();
+    keys.into_iter().filter(|key| !is_target(key)).map(|key| variable(key, PLACEHOLDER.to_owned())).collect()
+}
+
+fn variable(name: &str, value: String) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value), value_from: None }
 }
 
 fn check(spec: &PodSpec, wiring: &Wiring, env: &[EnvVar]) -> Result<(), Refusal> {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{Isolation, ModelEndpoint, WorkloadIdentity},
-    core::name::Ref,
+    core::{client_env, name::Ref},
 };
 
 /// The name of the sidecar's container.
@@ -66,6 +66,8 @@ pub struct Egress {
 pub struct Loopback {
     /// The variable that holds its URL.
     pub env: String,
+    /// The URL's path.
+    pub path: String,
     /// Where the egress listens on loopback.
     pub listen: u16,
 }
@@ -170,7 +172,8 @@ pub fn egress(identity: &WorkloadIdentity, issuer: &str) -> Result<Egress, Refus
             field: format!("spec.targets[{index}].port"),
             object: format!("WorkloadIdentity {}/{}", identity.namespace().unwrap_or_default(), identity.name_any()),
         })?;
-        Ok(Loopback { env: target.env.clone(), listen })
+        let path = target.path.clone().unwrap_or_else(|| client_env::of(&target.env).path.to_owned());
+        Ok(Loopback { env: target.env.clone(), path, listen })
     };
     let targets = identity.spec.targets.iter().enumerate().map(loopback).collect::<Result<_, Refusal>>()?;
     Ok(Egress { identity: reference(identity), issuer: issuer.to_owned(), targets })

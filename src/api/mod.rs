@@ -34,7 +34,9 @@ pub use realm::{
     User, UserEvents, UserFederation, UserProfile, WorkloadIssuer,
 };
 pub use secret::SecretKeyRef;
-pub use workloadidentity::{Credential, Target, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus};
+pub use workloadidentity::{
+    Credential, Egress, Target, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus,
+};
 
 /// The API group of every kind.
 pub const GROUP: &str = "keywire.dev";

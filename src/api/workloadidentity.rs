@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DeletionPolicy,
-    common::{LABEL_PATTERN, ObjectRef, PodSelector, conditions_schema},
+    common::{LABEL_PATTERN, ObjectRef, PodSelector, Seconds, conditions_schema},
     condition::Condition,
 };
 
@@ -52,9 +52,16 @@ pub struct WorkloadIdentitySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub targets: Vec<Target>,
+    /// What the pods may reach.
+    #[serde(default)]
+    pub egress: Egress,
     /// Refused everywhere, now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
+    /// How long after its creation the identity ends, with all that it was granted and all that it left in Keycloak: this object
+    /// is deleted then. For short-lived agents. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Seconds>,
     /// Take over a Keycloak client of this id that is not ours yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
@@ -71,6 +78,17 @@ pub enum Credential {
     KubernetesToken,
 }
 
+/// What the pods of an identity may reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Egress {
+    /// Whatever the network lets them.
+    #[default]
+    Open,
+    /// Keycloak, DNS, the policy stream and the targets, by a NetworkPolicy that the cluster's network must enforce. It holds
+    /// for every pod with the labels of `workload`, whatever its ServiceAccount.
+    Restricted,
+}
+
 /// An endpoint that the workload calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -81,9 +99,15 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), regex(pattern = LABEL_PATTERN))]
     pub endpoint_port: Option<String>,
-    /// The variable that holds the base URL (`http://127.0.0.1:PORT`) in every container of the pod.
+    /// The variable that holds the base URL (`http://127.0.0.1:PORT`) in every container of the pod. Those that client libraries
+    /// read get what these expect: `OPENAI_BASE_URL` ends in `/v1` and has a placeholder in `OPENAI_API_KEY` beside it,
+    /// `PREFECT_API_URL` ends in `/api`.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
     pub env: String,
+    /// What follows the port in the URL, such as `/mcp`. Default: what the readers of the variable expect, mostly nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), regex(pattern = "^(/[^?# ]*)?$"))]
+    pub path: Option<String>,
     /// Loopback TCP port in the pod. Default: 15100 and counting, in the order of the targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1024, max = 65535))]

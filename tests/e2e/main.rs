@@ -17,6 +17,7 @@ mod custody;
 mod introspection;
 mod isolation;
 mod journey;
+mod lifetime;
 mod logins;
 mod operator;
 mod ownership;

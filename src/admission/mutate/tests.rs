@@ -195,3 +195,22 @@ fn what_cannot_work_is_refused_with_its_names() {
         assert!(parts.iter().all(|part| refusal.contains(part)), "{refusal}");
     }
 }
+
+#[test]
+fn client_libraries_find_what_they_read() {
+    let mut selection = selection(false, true);
+    let identity = selection.identity.as_mut().unwrap();
+    let object = Arc::make_mut(&mut identity.object);
+    object.spec.targets[0].env = "OPENAI_BASE_URL".into();
+    object.spec.targets[1].env = "TOOLS_URL".into();
+    object.spec.targets[1].path = Some("/mcp".into());
+    let own = json!({"name": "OPENAI_API_KEY", "value": "own"});
+    let pod = json!({"metadata": {}, "spec": {"containers": [{"name": "app"}, {"name": "second", "env": [own]}]}});
+    let pod = mutated(&pod, &selection).unwrap();
+    let url = json!({"name": "OPENAI_BASE_URL", "value": "http://127.0.0.1:15100/v1"});
+    let tools = json!({"name": "TOOLS_URL", "value": "http://127.0.0.1:16000/mcp"});
+    let key = json!({"name": "OPENAI_API_KEY", "value": "keywire"});
+    assert_eq!(pod["spec"]["containers"][0]["env"], json!([url, tools, key]));
+    assert_eq!(pod["spec"]["containers"][1]["env"], json!([url, tools, own]), "a key of its own is no conflict");
+    assert_eq!(mutated(&pod, &selection).unwrap(), pod);
+}

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::{Problems, invalid, name_of};
 use crate::{
-    api::{Credential, WorkloadIdentity, parse::ADMIN_PORT},
+    api::{Credential, WorkloadIdentity, common::Seconds, parse::ADMIN_PORT},
     core::graph::{Target, Workload},
 };
 
@@ -15,6 +15,9 @@ impl WorkloadIdentity {
     pub fn parse(&self) -> Result<Workload, Problems> {
         let mut problems = Problems::new();
         let targets = self.targets(&mut problems);
+        if self.spec.ttl == Some(Seconds(0)) {
+            problems.push(invalid("spec.ttl", "must be longer than 0s"));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -26,8 +29,15 @@ impl WorkloadIdentity {
             service_account: self.spec.service_account_name.clone(),
             targets,
             suspended: self.spec.suspended,
+            expires_at: self.expires_at(),
             adopt: self.spec.adopt,
         })
+    }
+
+    /// When it ends, in seconds since the epoch.
+    pub fn expires_at(&self) -> Option<i64> {
+        let (Seconds(ttl), created) = (self.spec.ttl?, self.creation_timestamp()?.0.as_second());
+        Some(created.saturating_add(ttl.into()))
     }
 
     fn targets(&self, problems: &mut Problems) -> Vec<Target> {
@@ -73,6 +83,8 @@ mod tests {
             credential: Credential::KubernetesToken,
             targets,
             suspended: false,
+            egress: crate::api::Egress::Open,
+            ttl: None,
             adopt: false,
             deletion_policy: crate::api::DeletionPolicy::Delete,
         };
@@ -83,13 +95,25 @@ mod tests {
 
     fn target(env: &str, port: Option<i32>) -> Written {
         let endpoint = ObjectRef { namespace: "vision".into(), name: "iris".into() };
-        Written { endpoint, endpoint_port: None, env: env.into(), port }
+        Written { endpoint, endpoint_port: None, env: env.into(), path: None, port }
     }
 
     #[test]
     fn targets_count_up_from_15100() {
         let parsed = identity(vec![target("A", None), target("B", Some(9000)), target("C", None)]).parse().unwrap();
         assert_eq!(parsed.targets.iter().map(|target| target.listen).collect::<Vec<_>>(), [15100, 9000, 15102]);
+    }
+
+    #[test]
+    fn a_lifetime_counts_from_the_creation() {
+        let mut identity = identity(Vec::new());
+        identity.metadata.creation_timestamp =
+            serde_json::from_value(serde_json::json!("1970-01-01T00:01:40Z")).expect("a time");
+        assert_eq!(identity.parse().expect("valid").expires_at, None);
+        identity.spec.ttl = Some(Seconds(60));
+        assert_eq!(identity.parse().expect("valid").expires_at, Some(160));
+        identity.spec.ttl = Some(Seconds(0));
+        assert!(identity.parse().expect_err("no time at all")[0].message.contains("spec.ttl"));
     }
 
     #[test]

@@ -87,7 +87,9 @@ fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem
     let now = Timestamp::now().as_second();
     let grants = ctx.caches.grants_on(&endpoint.name);
     let edges = in_force(&grants, |_| Some(endpoint.clone()), |name| ctx.caches.workload(name), now);
-    let expiry = next_expiry(&grants, now).map(|at| Duration::from_secs(at.abs_diff(now)));
+    let ends = edges.iter().filter_map(|edge| edge.expires_at);
+    let expiry = next_expiry(&grants, now).into_iter().chain(ends).min();
+    let expiry = expiry.map(|at| Duration::from_secs(at.abs_diff(now)));
     Ok(Gathered { endpoint, realm, edges, expiry })
 }
 

@@ -52,8 +52,12 @@ fn rejected(problems: &[Problem]) -> Vec<Verdict> {
 }
 
 fn accepted(grant: &Grant, state: &EdgeState, ctx: &Context) -> Vec<Verdict> {
-    let unsound =
-        |problem: &&Problem| !matches!(problem.reason, ProblemReason::SubjectNotFound | ProblemReason::RealmMismatch);
+    let unsound = |problem: &&Problem| {
+        !matches!(
+            problem.reason,
+            ProblemReason::SubjectNotFound | ProblemReason::SubjectExpired | ProblemReason::RealmMismatch
+        )
+    };
     let problems: Vec<_> = state.problems.iter().filter(unsound).cloned().collect();
     let missing: Vec<_> = state.problems.iter().filter(|problem| !unsound(problem)).cloned().collect();
     let accepted = if problems.is_empty() {

@@ -1,5 +1,7 @@
 //! WorkloadIdentity: gather → validate → publish (egress) → Keycloak → status.
 
+mod expiry;
+mod network;
 mod status;
 
 use std::{sync::Arc, time::Duration};
@@ -38,7 +40,7 @@ struct Gathered {
     edges: Vec<Edge>,
     /// What is wrong with its targets; the others work all the same.
     targets: Vec<Problem>,
-    /// When the next grant ends.
+    /// When the next grant ends, or the identity itself.
     expiry: Option<Duration>,
 }
 
@@ -48,6 +50,9 @@ pub async fn reconcile(object: Arc<WorkloadIdentity>, ctx: Arc<Context>) -> Resu
     if object.meta().deletion_timestamp.is_some() {
         return cleanup::run(&ctx, &api, object.as_ref(), trace(&object)).await.map(|()| None);
     }
+    if expiry::end(&ctx, &api, &object).await? {
+        return Ok(None);
+    }
     match gather(&object, &ctx) {
         Err(problems) => {
             status::rejected(&ctx, &api, &object, &problems).await?;
@@ -56,6 +61,7 @@ pub async fn reconcile(object: Arc<WorkloadIdentity>, ctx: Arc<Context>) -> Resu
         Ok(gathered) => {
             finalizer::hold(&api, object.as_ref()).await?;
             let published = publish(&ctx, &object, &gathered).await;
+            let published = published.and(network::keep(&ctx, &object, &gathered).await);
             cleanup::moved(&ctx, object.as_ref(), &trace(&object), &object.spec.realm).await?;
             let synced = sync(&ctx, &object, &gathered).await;
             status::accepted(&ctx, &api, &object, &gathered, &published, &synced).await?;
@@ -82,7 +88,8 @@ fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Prob
     let grants = ctx.caches.grants_to(&workload.name);
     let this = |name: &Ref| (*name == workload.name).then(|| workload.clone());
     let edges = in_force(&grants, |name| ctx.caches.endpoint(name), this, now);
-    let expiry = next_expiry(&grants, now).map(|at| Duration::from_secs(at.abs_diff(now)));
+    let expiry = next_expiry(&grants, now).into_iter().chain(workload.expires_at).min();
+    let expiry = expiry.map(|at| Duration::from_secs(at.abs_diff(now)));
     let targets = workload.targets.iter().filter_map(|target| target_problem(ctx, &workload, target)).collect();
     Ok(Gathered { workload, realm, issuer_alias, edges, targets, expiry })
 }

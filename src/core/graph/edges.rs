@@ -54,11 +54,11 @@ pub fn edges(
             "the grant has expired; set a later spec.expiresAt or delete it",
         ));
     }
-    let subjects = known_subjects(grant, endpoint, workload, &mut problems);
+    let subjects = known_subjects(grant, endpoint, workload, now, &mut problems);
     let edges = if expired || permissions.is_empty() {
         Vec::new()
     } else {
-        subjects.into_iter().map(|subject| edge(grant, subject, &permissions)).collect()
+        subjects.into_iter().map(|(subject, ends)| edge(grant, subject, ends, &permissions)).collect()
     };
     EdgeState { edges, problems }
 }
@@ -84,14 +84,15 @@ pub fn next_expiry<'a>(grants: impl IntoIterator<Item = &'a Grant>, now: i64) ->
     grants.into_iter().filter_map(|grant| grant.expires_at).filter(|at| *at > now).min()
 }
 
-fn edge(grant: &Grant, workload: Ref, permissions: &BTreeSet<Permission>) -> Edge {
+/// `ends`: when the subject itself does.
+fn edge(grant: &Grant, workload: Ref, ends: Option<i64>, permissions: &BTreeSet<Permission>) -> Edge {
     Edge {
         grant: grant.name.clone(),
         endpoint: grant.endpoint.clone(),
         workload,
         permissions: permissions.clone(),
         models: grant.models.clone(),
-        expires_at: grant.expires_at,
+        expires_at: grant.expires_at.into_iter().chain(ends).min(),
     }
 }
 
@@ -138,9 +139,10 @@ fn known_subjects(
     grant: &Grant,
     endpoint: &Endpoint,
     workload: impl Fn(&Ref) -> Option<Workload>,
+    now: i64,
     problems: &mut Vec<Problem>,
-) -> BTreeSet<Ref> {
-    let mut known = BTreeSet::new();
+) -> BTreeMap<Ref, Option<i64>> {
+    let mut known = BTreeMap::new();
     for subject in &grant.subjects {
         match workload(subject) {
             None => problems.push(Problem::new(
@@ -154,8 +156,12 @@ fn known_subjects(
                     found.realm, endpoint.name, endpoint.realm
                 ),
             )),
-            Some(_) => {
-                known.insert(subject.clone());
+            Some(found) if found.expires_at.is_some_and(|at| at <= now) => problems.push(Problem::new(
+                ProblemReason::SubjectExpired,
+                format!("WorkloadIdentity {subject} has reached the end of its spec.ttl"),
+            )),
+            Some(found) => {
+                known.insert(subject.clone(), found.expires_at);
             }
         }
     }
@@ -213,6 +219,23 @@ mod tests {
         assert_eq!(reasons(&evaluate(&grant, 100)), [ProblemReason::Expired]);
         assert_eq!(next_expiry([&grant], 99), Some(100));
         assert_eq!(next_expiry([&grant], 100), None);
+    }
+
+    #[test]
+    fn a_subject_that_ends_takes_its_grants_along() {
+        let ends = |at| move |_: &Ref| Some(Workload { expires_at: Some(at), ..workload() });
+        for (granted, ending, now, expected) in [
+            (None, 100, 99, Some(Some(100))),
+            (Some(50), 100, 1, Some(Some(50))),
+            (Some(200), 100, 1, Some(Some(100))),
+            (None, 100, 100, None),
+        ] {
+            let grant = Grant { expires_at: granted, ..grant() };
+            let state = edges(&grant, Some(&endpoint()), ends(ending), now);
+            assert_eq!(state.edges.first().map(|edge| edge.expires_at), expected, "{granted:?} {ending} {now}");
+            let told = expected.is_none().then_some(ProblemReason::SubjectExpired);
+            assert_eq!(reasons(&state), told.into_iter().collect::<Vec<_>>());
+        }
     }
 
     #[test]

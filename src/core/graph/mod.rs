@@ -100,6 +100,8 @@ pub struct Workload {
     pub targets: Vec<Target>,
     /// Refused everywhere.
     pub suspended: bool,
+    /// When it ends, in seconds since the epoch.
+    pub expires_at: Option<i64>,
     /// Whether a client that is not ours may be taken over.
     pub adopt: bool,
 }

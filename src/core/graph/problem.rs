@@ -30,6 +30,8 @@ pub enum ProblemReason {
     PortNotFound,
     /// A subject does not exist.
     SubjectNotFound,
+    /// A subject has reached the end of its life.
+    SubjectExpired,
     /// Subject and endpoint belong to different realms.
     RealmMismatch,
     /// The endpoint has no such permission.

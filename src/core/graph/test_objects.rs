@@ -43,6 +43,7 @@ pub(crate) fn workload() -> Workload {
             env: "IRIS_URL".into(),
         }],
         suspended: false,
+        expires_at: None,
         adopt: false,
     }
 }
