@@ -112,6 +112,20 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1024, max = 65535))]
     pub port: Option<i32>,
+    /// Whether the application may have the token itself, where it cannot call through the loopback port.
+    #[serde(default)]
+    pub token: TokenUse,
+}
+
+/// Whether an application may have its token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TokenUse {
+    /// Nobody but the sidecar sees it.
+    #[default]
+    Hidden,
+    /// The sidecar gives it to the application: `GET /.keywire/token` at the target's port, with the header
+    /// `X-Keywire-Token: request`.
+    Offered,
 }
 
 /// The first loopback port that is given to targets.

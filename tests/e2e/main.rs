@@ -26,6 +26,7 @@ mod references;
 mod revocation;
 mod rotation;
 mod trouble;
+mod workloads;
 
 #[path = "../support/tls.rs"]
 mod front;

@@ -278,3 +278,36 @@ async fn a_deleted_identity_makes_no_calls() {
     assert_eq!(out(&proxy).await.status, 403);
     assert_eq!(app.heads().len(), before);
 }
+
+/// The token for whoever must hold it: asked for in a way that only the application itself can.
+#[tokio::test]
+async fn the_application_may_have_its_token_where_that_is_offered() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    issuer.set_answer(grant(&["predict"]));
+    let mut proxy = Proxy::prepare();
+    let mut document = proxy.with_ports(&egress(&issuer, app.address));
+    document["targets"][0]["offersToken"] = json!(true);
+    proxy.write("egress/egress.json", &document.to_string());
+    proxy.start(&Setup { egress: true, ..Setup::default() });
+    proxy.until_ready().await;
+    let ask = async |path: &str, fields: &str| {
+        let bytes = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:15100\r\n{fields}\r\n");
+        raw(proxy.egress_address(), &bytes).await.expect("an answer")
+    };
+    let given = ask("/.keywire/token", "X-Keywire-Token: request\r\n").await;
+    assert_eq!((given.status, given.header("cache-control")), (200, Some("no-store")), "{given:?}");
+    let token = given.json()["access_token"].as_str().expect("a token").to_owned();
+    assert!(token.starts_with("eyJ") && given.json()["token_type"] == "Bearer", "a bearer token");
+    let lasts = given.json()["expires_in"].as_i64().expect("seconds");
+    assert!((1..=300).contains(&lasts), "{lasts}");
+    for fields in ["", "X-Keywire-Token: request\r\nOrigin: http://a.example\r\n"] {
+        let refused = ask("/.keywire/token", fields).await;
+        assert_eq!((refused.status, refused.header("x-keywire-reason")), (403, Some("token_request")), "{fields}");
+    }
+    assert!(app.heads().is_empty(), "none of it reaches the endpoint");
+    issuer.set_answer(grant(&[]));
+    let bare = bare(&issuer, &app).await;
+    let bytes = "GET /.keywire/token HTTP/1.1\r\nHost: 127.0.0.1:15100\r\nX-Keywire-Token: request\r\n\r\n";
+    let refused = raw(bare.egress_address(), bytes).await.expect("an answer");
+    assert_eq!((refused.status, refused.header("x-keywire-reason")), (403, Some("token_not_offered")));
+}

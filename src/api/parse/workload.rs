@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::{Problems, invalid, name_of};
 use crate::{
-    api::{Credential, WorkloadIdentity, common::Seconds, parse::ADMIN_PORT},
+    api::{Credential, TokenUse, WorkloadIdentity, common::Seconds, parse::ADMIN_PORT},
     core::graph::{Target, Workload},
 };
 
@@ -55,6 +55,7 @@ impl WorkloadIdentity {
                     port: target.endpoint_port.clone(),
                     listen,
                     env: target.env.clone(),
+                    offers_token: target.token == TokenUse::Offered,
                 }),
                 Some(listen) => {
                     problems
@@ -95,7 +96,7 @@ mod tests {
 
     fn target(env: &str, port: Option<i32>) -> Written {
         let endpoint = ObjectRef { namespace: "vision".into(), name: "iris".into() };
-        Written { endpoint, endpoint_port: None, env: env.into(), path: None, port }
+        Written { endpoint, endpoint_port: None, env: env.into(), path: None, port, token: TokenUse::Hidden }
     }
 
     #[test]

@@ -120,6 +120,7 @@ pub fn egress_config(
             listen: wanted.listen,
             upstream: endpoint.url(port),
             scopes: scopes(&audience, &endpoint.permissions),
+            offers_token: wanted.offers_token,
             audience,
             endpoint: endpoint.name,
         })

@@ -117,6 +117,8 @@ pub struct Target {
     pub listen: u16,
     /// Variable that holds the base URL.
     pub env: String,
+    /// The application may have the token itself.
+    pub offers_token: bool,
 }
 
 /// A grant, as written: its subjects and its endpoint may not exist.

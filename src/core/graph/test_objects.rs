@@ -41,6 +41,7 @@ pub(crate) fn workload() -> Workload {
             port: None,
             listen: 15100,
             env: "IRIS_URL".into(),
+            offers_token: false,
         }],
         suspended: false,
         expires_at: None,

@@ -338,4 +338,7 @@ pub struct Target {
     pub audience: String,
     /// Scopes to ask for; those without a role behind them vanish from the answer.
     pub scopes: Vec<String>,
+    /// The application may have the token itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offers_token: bool,
 }

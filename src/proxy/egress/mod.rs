@@ -7,3 +7,4 @@ pub mod refuse;
 pub mod serve;
 pub mod slot;
 pub mod state;
+mod token;

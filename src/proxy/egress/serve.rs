@@ -12,6 +12,7 @@ use super::{
     refuse,
     slot::Held,
     state::{EgressState, EgressView, TargetState},
+    token,
 };
 use crate::{
     core::{name::Ref, policy::decide::Denial},
@@ -114,6 +115,9 @@ impl EgressConnection {
         request: Request<Incoming>,
         started: Instant,
     ) -> Result<Response<AnswerBody>, Refusal> {
+        if token::is_asked(&request) {
+            return self.give_token(target, identity, &request).await;
+        }
         let mut call = self.prepare(target, request).await?;
         let token = target.slot().get().await.map_err(|error| refuse::no_token(error, identity, target))?;
         let response = self.send(target, &mut call, &token, started).await?;
@@ -126,6 +130,23 @@ impl EgressConnection {
             CallBody::Once(_) | CallBody::Call(_) => Ok(response),
             CallBody::Replayable(_) | CallBody::Websocket(..) => self.send(target, &mut call, &fresh, started).await,
         }
+    }
+
+    /// The token itself, to the application that asks for it in the way that only it can.
+    async fn give_token(
+        &self,
+        target: &TargetState,
+        identity: &Ref,
+        request: &Request<Incoming>,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        if let Some(violation) = self.flow.violation() {
+            return Err(Refusal::ambiguous(violation.into(), format!("Refused: {violation}.")));
+        }
+        token::check(request, target.target().offers_token)?;
+        let slot = target.slot();
+        let held = slot.get().await.map_err(|error| refuse::no_token(error, identity, target))?;
+        // What Keycloak gave is text.
+        token::answer(&held.authorization, slot.lasts(&held)).ok_or_else(refuse::not_configured)
     }
 
     /// The application's own `Authorization` goes: it is a placeholder that a

@@ -85,6 +85,11 @@ impl Slot {
         }
     }
 
+    /// For how long a token is used from now on, in seconds.
+    pub fn lasts(&self, held: &Held) -> i64 {
+        held.expires_at.saturating_sub(self.clock.now())
+    }
+
     /// A token other than `rejected`, which an upstream did not take. `None`:
     /// one was replaced for that reason a moment ago, and it did not help.
     pub async fn replace(&self, rejected: &Held) -> Option<Arc<Held>> {
