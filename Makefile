@@ -71,7 +71,7 @@ e2e: ## Tests with real pods in a real cluster (root; left running; stop: make e
 	tests/env/keywire install --debug
 	tests/env/images/mlserver.sh
 	$(ENV); $(CARGO) test --test e2e
-	$(ENV); $(CARGO) test --test e2e -- --ignored
+	$(ENV); $(CARGO) test --test e2e -- --ignored --test-threads=1
 
 servers: ## Real model servers behind the guard, called by real clients (installs them, minutes and 3 GB, the first time)
 	tests/env/servers up

@@ -20,6 +20,7 @@ mod journey;
 mod lifetime;
 mod logins;
 mod operator;
+mod outages;
 mod ownership;
 mod predating;
 mod references;
