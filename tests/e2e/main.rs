@@ -13,6 +13,7 @@ mod pods;
 mod stage;
 
 mod admission;
+mod agents;
 mod custody;
 mod introspection;
 mod isolation;
