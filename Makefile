@@ -71,6 +71,7 @@ e2e: ## Tests with real pods in a real cluster (root; left running; stop: make e
 	tests/env/keywire install --debug
 	tests/env/images/mlserver.sh
 	tests/env/images/mcp.sh
+	tests/env/images/slm.sh
 	$(ENV); $(CARGO) test --test e2e
 	$(ENV); $(CARGO) test --test e2e -- --ignored --test-threads=1
 

@@ -13,8 +13,8 @@ mod pods;
 mod stage;
 
 mod admission;
-mod agents;
 mod custody;
+mod examples;
 mod introspection;
 mod isolation;
 mod journey;

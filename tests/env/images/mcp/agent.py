@@ -1,7 +1,8 @@
 """What an agent does with its tools: the MCP SDK's own client, no token and no secret.
 
 Arguments: the variable that holds the server's URL, then nothing (lists the tools), or a tool and its arguments as JSON.
-Prints the tools, or what the tool said; where it is refused, the status or the error."""
+Prints the tools, or what the tool said; where it is refused, the status or the error. With --strict before all others a refusal
+is a failure, so that a Job tries again."""
 
 import asyncio
 import json
@@ -34,11 +35,10 @@ async def use(variable, tool=None, arguments="{}"):
             return [content.text for content in result.content]
 
 
-async def main():
-    try:
-        return await use(*sys.argv[1:])
-    except Exception as error:
-        return told(error)
-
-
-print(json.dumps(asyncio.run(main())))
+strict = sys.argv[1] == "--strict"
+try:
+    said, failed = asyncio.run(use(*sys.argv[1 + strict :])), False
+except Exception as error:
+    said, failed = told(error), strict
+print(json.dumps(said))
+sys.exit(failed)
