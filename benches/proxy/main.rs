@@ -1,9 +1,10 @@
 //! `make bench-proxy`: what the guard costs beside a bare hyper hop, nginx and Envoy, in one run. Not shipped.
 //!
-//! One program plays all the parts (`upstream`, `keys`, `hop`, `grpc-app`, `grpc-hop`) and, without a part, directs: it
+//! One program plays all the parts (`upstream`, `keys`, `issuer`, `hop`, `grpc-app`, `grpc-hop`) and, without a part, directs: it
 //! starts the others, loads them in turn, and ends each by its own pid. Everything binds to loopback.
 
 mod cost;
+mod egress;
 mod fixture;
 mod grants;
 mod grpc;
@@ -42,6 +43,7 @@ fn play() -> Result<()> {
     match args.as_slice() {
         ["upstream", listen] => upstream::run(listen.parse()?),
         ["keys", listen, file] => fixture::serve_keys(listen.parse()?, &PathBuf::from(file)),
+        ["issuer", listen, file] => egress::issuer(listen.parse()?, &PathBuf::from(file)),
         ["hop", listen, upstream, threads] => hop::run(listen.parse()?, upstream.parse()?, threads.parse()?),
         ["grpc-app", listen] => grpc::app(listen.parse()?),
         ["grpc-hop", listen, upstream, threads] => grpc::hop(listen.parse()?, upstream.parse()?, threads.parse()?),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    Result, cost,
+    Result, cost, egress,
     fixture::{self, Fixture},
     grants, grpc, latency,
     load::{self, End},
@@ -63,12 +63,13 @@ pub struct Scene {
 
 /// A part's name, and the part.
 type Part = (&'static str, fn(&Scene, &mut Report) -> Result<()>);
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("cost", cost::known_token),
     ("bodies", cost::bodies),
     ("tokens", cost::new_tokens),
     ("grpc", grpc::measure),
     ("latency", latency::measure),
+    ("egress", egress::measure),
     ("memory", memory::tokens_and_connections),
     ("streams", memory::streams),
     ("grants", grants::measure),
@@ -200,7 +201,12 @@ impl Scene {
     }
 
     fn folder(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name.replace([' ', ','], "-"))
+        self.path(&name.replace([' ', ','], "-"))
+    }
+
+    /// A place for a file of this run.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
     }
 
     fn has_flag(&self, flag: &str) -> bool {

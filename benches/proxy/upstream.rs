@@ -45,7 +45,7 @@ async fn converse(mut stream: TcpStream, answer: &'static [u8]) {
 }
 
 /// Once a request is there: how many events it asks for; 0: a plain answer.
-fn whole(buffer: &[u8]) -> Option<usize> {
+pub fn whole(buffer: &[u8]) -> Option<usize> {
     let end = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&buffer[..end]).ok()?;
     let number = |name: &str| {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    common::{LABEL_PATTERN, ObjectRef, conditions_schema},
+    common::{ClaimRequirement, LABEL_PATTERN, ObjectRef, conditions_schema},
     condition::Condition,
 };
 
@@ -48,6 +48,10 @@ pub struct AccessGrantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 255)))]
     pub models: Option<Vec<String>>,
+    /// Only for tokens that carry this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub claims: Vec<ClaimRequirement>,
     /// When the grant ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "timestamp_schema")]

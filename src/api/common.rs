@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +88,42 @@ pub(super) fn conditions_schema(generator: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-map-keys": ["type"],
     })
 }
+
+/// What a claim of each token has to be: exactly one of the four.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.equals), has(self.__in__), has(self.contains), has(self.absent)].filter(x, x).size() == 1")
+    .message("name one of equals, in, contains, absent"))]
+pub struct ClaimRequirement {
+    /// Name of the claim: a member at the top of the token.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z_][A-Za-z0-9_.:/-]*$"))]
+    pub claim: String,
+    /// It is this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub equals: Option<String>,
+    /// It is one of these texts.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "in")]
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 255)))]
+    pub one_of: Option<Vec<String>>,
+    /// It is a list with this text in it, or the text itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub contains: Option<String>,
+    /// There is no such claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<Absent>,
+}
+
+/// Says that a claim must not be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Absent {
+    /// It is not.
+    Required,
+}
+
+/// A claim's name, as identities may set it: one that Keycloak takes for no path.
+pub const CLAIM_PATTERN: &str = "^[a-z][a-z0-9_]*$";
 
 /// A length of time, written as in `90s`, `5m` or `1h30m`. Held in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

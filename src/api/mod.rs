@@ -35,7 +35,7 @@ pub use realm::{
 };
 pub use secret::SecretKeyRef;
 pub use workloadidentity::{
-    Credential, Egress, Target, TokenUse, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus,
+    Credential, Egress, IdentityClaim, Target, TokenUse, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus,
 };
 
 /// The API group of every kind.

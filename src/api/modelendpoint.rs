@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DeletionPolicy,
-    common::{LABEL_PATTERN, PodSelector, conditions_schema},
+    common::{ClaimRequirement, LABEL_PATTERN, PodSelector, conditions_schema},
     condition::Condition,
 };
 use crate::core::policy::document;
@@ -51,6 +51,10 @@ pub struct ModelEndpointSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 255)))]
     pub models: Option<Vec<String>>,
+    /// What every token has to carry, whatever is granted: `spec.claims` of identities, or claims that the realm adds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub require: Vec<ClaimRequirement>,
     /// Custom routes, before the protocol's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]

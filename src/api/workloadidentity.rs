@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DeletionPolicy,
-    common::{LABEL_PATTERN, ObjectRef, PodSelector, Seconds, conditions_schema},
+    common::{CLAIM_PATTERN, LABEL_PATTERN, ObjectRef, PodSelector, Seconds, conditions_schema},
     condition::Condition,
 };
 
@@ -52,6 +52,11 @@ pub struct WorkloadIdentitySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub targets: Vec<Target>,
+    /// What every token says of the workload besides, for endpoints and grants that ask for it. The Realm lists the names
+    /// (`spec.claims`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub claims: Vec<IdentityClaim>,
     /// What the pods may reach.
     #[serde(default)]
     pub egress: Egress,
@@ -76,6 +81,24 @@ pub enum Credential {
     /// With its ServiceAccount token as a federated assertion (RFC 7523): nothing is stored.
     #[default]
     KubernetesToken,
+}
+
+/// What a workload's tokens say of it: one text, or several.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.values)").message("name either value or values"))]
+pub struct IdentityClaim {
+    /// Name of the claim.
+    #[schemars(length(min = 1, max = 63), regex(pattern = CLAIM_PATTERN))]
+    pub name: String,
+    /// A text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub value: Option<String>,
+    /// A list of texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 255)))]
+    pub values: Option<Vec<String>>,
 }
 
 /// What the pods of an identity may reach.
@@ -167,7 +190,7 @@ pub struct WorkloadIdentityStatus {
     /// What Keycloak was last made to hold, as a fingerprint: so that a restart need not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, `Granted`, `Injected` (no selected pod runs without this sidecar).
+    /// `Ready`, `Accepted`, `Synced`, `Granted`, `Claims`, `Injected` (no selected pod runs without this sidecar).
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -7,6 +7,7 @@
 pub mod app_probe;
 pub mod body;
 pub mod build;
+pub mod claims;
 pub mod client_env;
 pub mod desired;
 pub mod diff;

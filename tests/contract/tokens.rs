@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use keywire::core::claims::ClaimValue;
 use keywire::core::desired::{Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management};
 use keywire::keycloak::{TokenAnswer, TokenError, TokenRequest};
 use secrecy::ExposeSecret;
@@ -74,6 +75,23 @@ async fn a_token_has_exactly_one_audience_and_only_its_roles() {
 
         let none = claims_of(&scene.token(&scene.cluster, &[]).await.unwrap());
         assert!(none.get("aud").is_none() && none.get("resource_access").is_none(), "{none}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_carries_what_the_identity_says_of_itself() {
+    in_realm(|test| async move {
+        let scene = Scene::set(test).await;
+        let claims = vec![
+            ("data".to_owned(), ClaimValue::List(vec!["public".to_owned(), "o\"pen".to_owned()])),
+            ("version".to_owned(), ClaimValue::Text("2".to_owned())),
+        ];
+        let labeler = DesiredWorkload { claims, ..scene.labeler.clone() };
+        scene.test.realm.reconcile_workload(&labeler).await.unwrap();
+        let token = claims_of(&scene.token(&scene.cluster, &["resnet.vision.endpoint:predict"]).await.unwrap());
+        assert_eq!((&token["data"], &token["version"]), (&json!(["public", "o\"pen"]), &json!("2")), "{token}");
+        assert_eq!(token["aud"], "resnet.vision.endpoint");
     })
     .await;
 }

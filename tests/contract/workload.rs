@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use keywire::core::claims::ClaimValue;
 use keywire::core::desired::{DesiredWorkload, ScopeRef};
 use keywire::core::diff::plan_delete_workload;
 use keywire::keycloak::WorkloadKey;
@@ -138,6 +139,37 @@ async fn drift_of_scopes_and_flags_is_repaired() {
         assert_eq!(done.len(), 1, "{done:?}");
         assert_eq!(done[0].to_string(), "stop labeler.agents.workload asking for scope resnet.vision.endpoint:predict");
         assert_eq!(test.realm.reconcile_workload(&fewer).await.unwrap(), []);
+    })
+    .await;
+}
+
+/// Claims come and go with the identity, and what somebody else puts beside them goes.
+#[tokio::test]
+async fn claims_are_kept_as_the_clients_only_mappers() {
+    in_realm(|test| async move {
+        let text = |text: &str| ClaimValue::Text(text.to_owned());
+        let claims = vec![
+            ("data".to_owned(), ClaimValue::List(vec!["public".to_owned(), "o\"pen".to_owned()])),
+            ("version".to_owned(), text("2")),
+        ];
+        let desired = DesiredWorkload { claims, ..test.workload("labeler", &[]) };
+        assert_eq!(test.realm.reconcile_workload(&desired).await.unwrap().len(), 1);
+        assert_eq!(test.realm.reconcile_workload(&desired).await.unwrap(), [], "converged");
+        let changed = DesiredWorkload { claims: vec![("version".to_owned(), text("3"))], ..desired };
+        assert_eq!(test.realm.reconcile_workload(&changed).await.unwrap().len(), 1);
+        assert_eq!(test.realm.reconcile_workload(&changed).await.unwrap(), []);
+        let mapper = json!({"name": "theirs", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
+            "config": {"included.custom.audience": "elsewhere", "access.token.claim": "true"}});
+        let path = format!("/clients/{}/protocol-mappers/models", changed.id);
+        assert_eq!(test.raw.post(&path, &mapper).await.0, 201);
+        let done = test.realm.reconcile_workload(&changed).await.unwrap();
+        assert_eq!(done.len(), 1, "{done:?}");
+        let (_, left) = test.raw.get(&path).await;
+        let names: Vec<_> = left.as_array().unwrap().iter().map(|mapper| &mapper["name"]).collect();
+        assert_eq!(names, ["keywire claim version"]);
+        let none = DesiredWorkload { claims: Vec::new(), ..changed };
+        assert_eq!(test.realm.reconcile_workload(&none).await.unwrap().len(), 1);
+        assert_eq!(test.realm.reconcile_workload(&none).await.unwrap(), []);
     })
     .await;
 }

@@ -13,6 +13,7 @@ mod pods;
 mod stage;
 
 mod admission;
+mod claims;
 mod custody;
 mod examples;
 mod introspection;

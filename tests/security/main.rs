@@ -5,6 +5,7 @@ mod support;
 
 mod binary;
 mod calls;
+mod claims;
 mod conformance;
 mod corpus;
 mod cors;

@@ -287,6 +287,7 @@ pub fn workload(realm: &str, name: &str, issuer_alias: &str, targets: &[&Desired
             subject: format!("system:serviceaccount:agents:{name}"),
         },
         optional_scopes: targets.iter().flat_map(|target| &target.scopes).map(PermissionScope::reference).collect(),
+        claims: Vec::new(),
         grants: Default::default(),
         adopt: false,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 
-use super::{Problems, invalid, name_of};
+use super::{Problems, claims, invalid, name_of};
 use crate::{
     api::{self, EndpointPort, Isolation, ModelEndpoint, RouteRule},
     core::{
@@ -31,6 +31,7 @@ impl ModelEndpoint {
         let ports = ports(&self.spec.ports, &mut problems);
         let protocol = document::Protocol::from(self.spec.protocol);
         let rules = rules(&self.spec.rules, protocol, &mut problems);
+        let require = claims::requirements("spec.require", &self.spec.require, &mut problems);
         let resource = self.spec.external_url.as_deref().map(Resource::parse).transpose();
         problems.extend(resource.err().map(|error| invalid("spec.externalUrl", error)));
         let cors = self.spec.cors.as_ref().map(|cors| document::Cors { origins: cors.origins.clone() });
@@ -51,6 +52,7 @@ impl ModelEndpoint {
             models: self.spec.models.clone(),
             permissions: permissions(protocol, &rules),
             rules,
+            require,
             service: self.service_name(),
             external_url: self.spec.external_url.clone(),
             cors,
@@ -154,6 +156,7 @@ mod tests {
             workload: PodSelector::default(),
             ports,
             models: None,
+            require: Vec::new(),
             rules,
             service: None,
             external_url: None,

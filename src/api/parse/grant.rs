@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Problems, invalid, name_of};
+use super::{Problems, claims, invalid, name_of};
 use crate::{
     api::AccessGrant,
     core::{graph::Grant, name::Ref, permission::Permission},
@@ -15,6 +15,7 @@ impl AccessGrant {
         let name = name_of(self);
         let permissions = self.permissions(&mut problems);
         let subjects = self.subjects(&mut problems);
+        let claims = claims::requirements("spec.claims", &self.spec.claims, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -25,6 +26,7 @@ impl AccessGrant {
             permissions,
             models: self.spec.models.clone(),
             expires_at: self.spec.expires_at.map(|at| at.as_second()),
+            claims,
         })
     }
 
@@ -65,6 +67,7 @@ mod tests {
             subjects: vec![GrantSubject { workload_identity: subject.map(workload) }],
             permissions: permissions.iter().map(ToString::to_string).collect(),
             models: None,
+            claims: Vec::new(),
             expires_at: Some("2027-01-01T00:00:00Z".parse().unwrap()),
         };
         let mut grant = AccessGrant::new("labelers", spec);

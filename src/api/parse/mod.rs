@@ -4,6 +4,7 @@
 //! What the CRDs' schemas and CEL rules refuse already is refused here again,
 //! for objects older than the rule; nothing after this looks at a raw spec.
 
+mod claims;
 mod endpoint;
 mod grant;
 mod realm;

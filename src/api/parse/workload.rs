@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 
-use super::{Problems, invalid, name_of};
+use super::{Problems, claims, invalid, name_of};
 use crate::{
     api::{Credential, TokenUse, WorkloadIdentity, common::Seconds, parse::ADMIN_PORT},
     core::graph::{Target, Workload},
@@ -15,6 +15,7 @@ impl WorkloadIdentity {
     pub fn parse(&self) -> Result<Workload, Problems> {
         let mut problems = Problems::new();
         let targets = self.targets(&mut problems);
+        let claims = claims::values(&self.spec.claims, &mut problems);
         if self.spec.ttl == Some(Seconds(0)) {
             problems.push(invalid("spec.ttl", "must be longer than 0s"));
         }
@@ -28,6 +29,7 @@ impl WorkloadIdentity {
             realm: self.spec.realm.clone(),
             service_account: self.spec.service_account_name.clone(),
             targets,
+            claims,
             suspended: self.spec.suspended,
             expires_at: self.expires_at(),
             adopt: self.spec.adopt,
@@ -84,6 +86,7 @@ mod tests {
             credential: Credential::KubernetesToken,
             targets,
             suspended: false,
+            claims: Vec::new(),
             egress: crate::api::Egress::Open,
             ttl: None,
             adopt: false,

@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::api::Credentials;
-use crate::api::common::{PodSelector, conditions_schema};
+use crate::api::common::{CLAIM_PATTERN, PodSelector, conditions_schema};
 use crate::api::condition::Condition;
 
 pub use objects::{ClientRole, ClientScope, Group, Mapper, RealmRole, ScopeAssignment, ScopeProtocol};
@@ -93,6 +93,11 @@ pub struct RealmSpec {
     /// Whether the realm's settings are ours.
     #[serde(default)]
     pub management: Management,
+    /// The claims that WorkloadIdentities may set (`spec.claims` of theirs). Nothing: none. Names that say who calls are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 63), regex(pattern = CLAIM_PATTERN)),
+        extend("x-kubernetes-list-type" = "set"))]
+    pub claims: Vec<String>,
     /// Which namespaces may use the realm. Nothing means nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<NamespaceAccess>,

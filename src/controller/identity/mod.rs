@@ -25,6 +25,7 @@ use crate::{
     api::{WorkloadIdentity, parse::name_of},
     core::{
         build::{desired_workload, egress_config, kind},
+        claims::ClaimValue,
         desired::DesiredWorkload,
         graph::{Edge, Endpoint, Problem, ProblemReason, Workload, in_force, next_expiry},
         name::Ref,
@@ -40,6 +41,8 @@ struct Gathered {
     edges: Vec<Edge>,
     /// What is wrong with its targets; the others work all the same.
     targets: Vec<Problem>,
+    /// Which of its claims it may not set; the others count.
+    claims: Vec<Problem>,
     /// When the next grant ends, or the identity itself.
     expiry: Option<Duration>,
 }
@@ -80,10 +83,11 @@ fn trace(object: &WorkloadIdentity) -> Trace<'_> {
 }
 
 fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Problem>> {
-    let workload = object.parse()?;
+    let mut workload = object.parse()?;
     let realm = link(ctx, &workload.realm, &workload.name.namespace).map_err(|problem| vec![problem])?;
     alone(object, ctx).and_then(|()| beside_guards(object, ctx)).map_err(|problem| vec![problem])?;
     let issuer_alias = realm.issuer_alias.clone().ok_or_else(|| vec![no_issuer(&workload)])?;
+    let claims = take_unlisted(&mut workload, ctx);
     let now = Timestamp::now().as_second();
     let grants = ctx.caches.grants_to(&workload.name);
     let this = |name: &Ref| (*name == workload.name).then(|| workload.clone());
@@ -91,7 +95,7 @@ fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Prob
     let expiry = next_expiry(&grants, now).into_iter().chain(workload.expires_at).min();
     let expiry = expiry.map(|at| Duration::from_secs(at.abs_diff(now)));
     let targets = workload.targets.iter().filter_map(|target| target_problem(ctx, &workload, target)).collect();
-    Ok(Gathered { workload, realm, issuer_alias, edges, targets, expiry })
+    Ok(Gathered { workload, realm, issuer_alias, edges, targets, claims, expiry })
 }
 
 /// Keycloak takes two clients of one ServiceAccount without a word, and lets either win: the older one is right.
@@ -135,6 +139,24 @@ fn beside_guards(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem
 fn is_held(ctx: &Context, identity: &WorkloadIdentity) -> bool {
     let is_recorded = identity.status.as_ref().is_some_and(|status| status.fingerprint.is_some());
     is_recorded || ctx.ledger.is_held(&trace(identity).of)
+}
+
+/// Takes away the claims that the Realm does not list, and tells of them: what endpoints ask for is worth what it may be set
+/// by.
+fn take_unlisted(workload: &mut Workload, ctx: &Context) -> Vec<Problem> {
+    let listed = Caches::cluster(&ctx.caches.realms, &workload.realm).map(|realm| realm.spec.claims.clone());
+    let listed = listed.unwrap_or_default();
+    let (kept, unlisted) =
+        std::mem::take(&mut workload.claims).into_iter().partition(|(name, _)| listed.contains(name));
+    workload.claims = kept;
+    let problem = |(name, _): (String, ClaimValue)| {
+        let message = format!(
+            "Realm {:?} does not list the claim {name:?}, so tokens do not carry it; ask the platform team to add it to its spec.claims, or leave it out",
+            workload.realm
+        );
+        Problem::new(ProblemReason::ClaimNotListed, message)
+    };
+    unlisted.into_iter().map(problem).collect()
 }
 
 fn no_issuer(workload: &Workload) -> Problem {

@@ -20,6 +20,8 @@ use crate::{
 
 /// Every target exists, and the sidecars know where it is.
 const TARGETS: &str = "Targets";
+/// Every claim is one that the Realm lists.
+const CLAIMS: &str = "Claims";
 /// Every target's owner has granted something.
 const GRANTED: &str = "Granted";
 
@@ -67,6 +69,7 @@ pub async fn accepted(
         synced.verdict.clone(),
     ];
     verdicts.extend(granted);
+    verdicts.extend(claims(object, gathered));
     verdicts.extend(synced.drift.clone());
     let new = WorkloadIdentityStatus {
         observed_generation: object.metadata.generation,
@@ -86,6 +89,18 @@ fn targets(gathered: &Gathered, published: &Result<(), ObjectError>) -> Verdict 
         Ok(()) if !gathered.targets.is_empty() => Verdict::problems(TARGETS, &gathered.targets),
         Ok(()) => Verdict::good(TARGETS, "Found", "every target exists"),
     }
+}
+
+/// Whether tokens carry what the identity says of itself, where it says something.
+fn claims(object: &WorkloadIdentity, gathered: &Gathered) -> Option<Verdict> {
+    if object.spec.claims.is_empty() {
+        return None;
+    }
+    Some(if gathered.claims.is_empty() {
+        Verdict::good(CLAIMS, "Set", "its tokens carry its claims")
+    } else {
+        Verdict::problems(CLAIMS, &gathered.claims)
+    })
 }
 
 /// Whether each target's owner consents. Not ours to bring about, so `Ready` does not wait for it.

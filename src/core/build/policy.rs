@@ -85,6 +85,7 @@ pub fn guard_policy(
             .map(|port| Listener { name: port.name.clone(), listen: port.guard, upstream: port.app })
             .collect(),
         rules: endpoint.rules.clone(),
+        require: endpoint.require.clone(),
         models: endpoint.models.clone(),
         resource: endpoint.resource(),
         cors: endpoint.cors.clone(),
@@ -102,6 +103,7 @@ fn grant(edge: &Edge) -> Grant {
         permissions: edge.permissions.iter().cloned().collect(),
         models: edge.models.clone(),
         expires_at: edge.expires_at,
+        claims: edge.claims.clone(),
     }
 }
 

@@ -33,6 +33,7 @@ pub fn desired_workload(
             subject: service_account_subject(&workload.name.namespace, &workload.service_account),
         },
         optional_scopes: targets.flat_map(|endpoint| scopes(site, &endpoint)).collect(),
+        claims: workload.claims.clone(),
         grants: roles(granted),
         adopt: workload.adopt,
         client_id,

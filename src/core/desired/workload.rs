@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::endpoint::text_map;
 use super::owner::{MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
 use super::reference::{ClientRef, ScopeRef};
-use super::representation::{ClientRepresentation, ClientSettings};
+use super::representation::{ClientMapper, ClientRepresentation, ClientSettings};
+use crate::core::claims::ClaimValue;
 
 /// The built-in scopes that every workload's token carries: `sub`, and the roles in `resource_access`.
 pub const DEFAULT_SCOPES: [&str; 2] = ["basic", "roles"];
@@ -30,6 +31,8 @@ pub struct DesiredWorkload {
     pub credential: Credential,
     /// The scopes that it may ask for: those of its targets.
     pub optional_scopes: BTreeSet<ScopeRef>,
+    /// What its tokens say of it besides, by name.
+    pub claims: Vec<(String, ClaimValue)>,
     /// Client id of an endpoint → the permissions (client roles) that its service account holds there.
     pub grants: BTreeMap<String, BTreeSet<String>>,
     /// Whether a client of the same client id that is not ours is taken over instead of being a conflict.
@@ -96,6 +99,7 @@ impl DesiredWorkload {
             service_accounts_enabled: true,
             client_authenticator_type: self.credential.authenticator().to_owned(),
             attributes,
+            protocol_mappers: self.claims.iter().map(|(name, value)| ClientMapper::of_claim(name, value)).collect(),
             ..ClientSettings::closed(&self.client_id, &self.display_name)
         }
     }

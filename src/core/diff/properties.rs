@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::json;
 
+use crate::core::claims::ClaimValue;
 use crate::core::desired::representation::{
     ClientRepresentation, IdentityProviderRepresentation, ProtocolMapperRepresentation, RoleRepresentation,
 };
@@ -18,6 +19,7 @@ use super::simulation::Simulated;
 use super::*;
 
 const PERMISSIONS: [&str; 4] = ["admin", "predict", "read", "train"];
+const CLAIMS: [&str; 2] = ["data", "version"];
 const ENDPOINTS: [&str; 3] = ["bert.text.endpoint", "https://api.example/mcp", "resnet.vision.endpoint"];
 
 fn owner(kind: &str, name: &str) -> Owner {
@@ -63,6 +65,8 @@ prop_compose! {
         targets in subsequence(&PERMISSIONS, 0..=4),
         enabled in any::<bool>(),
         subject in select(vec!["system:serviceaccount:agents:a", "system:serviceaccount:agents:b"]),
+        claims in subsequence(&CLAIMS, 0..=2),
+        text in select(vec!["public", "secret"]),
     ) -> DesiredWorkload {
         let endpoint = object_id("main", "ml", "ModelEndpoint", "vision", "resnet");
         let scope = |name: &&str| PermissionScope::new(endpoint, ENDPOINTS[2], ENDPOINTS[2], name).reference();
@@ -74,6 +78,7 @@ prop_compose! {
             enabled,
             credential: Credential::Federated { issuer_alias: "main".into(), subject: subject.into() },
             optional_scopes: targets.iter().map(scope).collect(),
+            claims: claims.iter().map(|name| ((*name).to_owned(), ClaimValue::Text(text.into()))).collect(),
             grants: grants
                 .into_iter()
                 .map(|(client_id, roles)| (client_id.into(), roles.into_iter().map(Into::into).collect()))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Endpoint, Grant, Problem, ProblemReason, Workload};
-use crate::core::{name::Ref, permission::Permission};
+use crate::core::{claims::Requirement, name::Ref, permission::Permission};
 
 /// One grant to one subject: its endpoint, and what it may do there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Edge {
     pub models: Option<Vec<String>>,
     /// Seconds since the epoch.
     pub expires_at: Option<i64>,
+    /// Only for tokens that carry this.
+    pub claims: Vec<Requirement>,
 }
 
 /// What a grant amounts to: its edges in force, and what keeps the rest from being so.
@@ -93,6 +95,7 @@ fn edge(grant: &Grant, workload: Ref, ends: Option<i64>, permissions: &BTreeSet<
         permissions: permissions.clone(),
         models: grant.models.clone(),
         expires_at: grant.expires_at.into_iter().chain(ends).min(),
+        claims: grant.claims.clone(),
     }
 }
 

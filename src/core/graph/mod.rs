@@ -12,6 +12,7 @@ pub use edges::{Edge, EdgeState, edges, in_force, next_expiry};
 pub use problem::{Problem, ProblemReason};
 
 use super::{
+    claims::{ClaimValue, Requirement},
     name::Ref,
     permission::Permission,
     policy::document::{Audit, Cors, Limits, Protocol, Rule},
@@ -34,6 +35,8 @@ pub struct Endpoint {
     pub models: Option<Vec<String>>,
     /// Custom routes.
     pub rules: Vec<Rule>,
+    /// What every token has to carry.
+    pub require: Vec<Requirement>,
     /// Permissions that its routes can ask for: those of the protocol and of the rules.
     pub permissions: BTreeSet<Permission>,
     /// Name of its Service.
@@ -98,6 +101,8 @@ pub struct Workload {
     pub service_account: String,
     /// What it calls.
     pub targets: Vec<Target>,
+    /// What its tokens say of it besides, by name.
+    pub claims: Vec<(String, ClaimValue)>,
     /// Refused everywhere.
     pub suspended: bool,
     /// When it ends, in seconds since the epoch.
@@ -136,4 +141,6 @@ pub struct Grant {
     pub models: Option<Vec<String>>,
     /// Seconds since the epoch.
     pub expires_at: Option<i64>,
+    /// Only for tokens that carry this.
+    pub claims: Vec<Requirement>,
 }

@@ -40,6 +40,8 @@ pub enum ProblemReason {
     UnknownModel,
     /// The grant is over.
     Expired,
+    /// The Realm does not let identities set this claim.
+    ClaimNotListed,
     /// The realm does not trust this cluster.
     NoWorkloadIssuer,
     /// Others still need it.

@@ -18,6 +18,7 @@ pub(crate) fn endpoint() -> Endpoint {
         ports: vec![Port { name: "rest".into(), app: 8080, guard: 18080 }],
         models: Some(vec!["iris".into(), "resnet".into()]),
         rules: Vec::new(),
+        require: Vec::new(),
         permissions: permissions(&["read", "predict", "deploy", "admin"]),
         service: "iris".into(),
         external_url: None,
@@ -43,6 +44,7 @@ pub(crate) fn workload() -> Workload {
             env: "IRIS_URL".into(),
             offers_token: false,
         }],
+        claims: Vec::new(),
         suspended: false,
         expires_at: None,
         adopt: false,
@@ -57,5 +59,6 @@ pub(crate) fn grant() -> Grant {
         permissions: permissions(&["read", "predict"]),
         models: None,
         expires_at: None,
+        claims: Vec::new(),
     }
 }

@@ -1,8 +1,9 @@
 //! A guard policy made ready to decide: checked once, indexed by caller. Pure.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::core::{
+    claims::{ClaimSet, Requirement, all_hold},
     name::Ref,
     path::CanonicalPath,
     policy::{
@@ -43,6 +44,10 @@ pub struct CompiledPolicy {
     pub audit: Option<Audit>,
     /// Where the issuer is asked of each token.
     pub introspection: Option<Introspection>,
+    /// What every token has to carry.
+    pub require: Vec<Requirement>,
+    /// The claims that something here asks for, once each and in order.
+    pub claims: Arc<[Box<str>]>,
     rules: Vec<CompiledRule>,
     models: Option<HashSet<Box<str>>>,
     grants: Index,
@@ -76,6 +81,9 @@ pub enum CompileError {
     /// Limits that make no sense.
     #[error(transparent)]
     Limits(#[from] InvalidLimits),
+    /// A requirement that nothing could fulfil, or that has no name.
+    #[error("the policy requires a claim without a name, or one to be nothing: {0}")]
+    Requirement(String),
 }
 
 impl CompiledPolicy {
@@ -96,6 +104,7 @@ impl CompiledPolicy {
             limits,
             audit,
             introspection,
+            require,
             grants,
         } = document;
         if !quotable(&audience) || !quotable(&role_client) {
@@ -103,6 +112,9 @@ impl CompiledPolicy {
         }
         check_issuers(&issuers)?;
         check_listeners(&listeners)?;
+        check_requirements(require.iter().chain(grants.iter().flat_map(|grant| &grant.claims)))?;
+        let grants: Index = grants.into_iter().collect();
+        let claims = names(require.iter().chain(grants.all().flat_map(CompiledGrant::claims)));
         Ok(Self {
             number,
             endpoint,
@@ -118,7 +130,9 @@ impl CompiledPolicy {
             audit,
             limits: limits.map(CompiledLimits::compile).transpose()?,
             cors: cors.as_ref().map(Origins::compile).transpose()?,
-            grants: grants.into_iter().collect(),
+            require,
+            claims,
+            grants,
         })
     }
 
@@ -175,6 +189,11 @@ impl CompiledPolicy {
         all
     }
 
+    /// Whether a token carries what the endpoint requires of each.
+    pub fn admits(&self, claims: &ClaimSet) -> bool {
+        all_hold(&self.require, claims)
+    }
+
     /// Whether the endpoint's closed list, if it has one, holds `model`.
     pub fn serves(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.contains(model))
@@ -205,6 +224,20 @@ fn check_listeners(listeners: &[Listener]) -> Result<(), CompileError> {
     }
 }
 
+fn check_requirements<'a>(mut all: impl Iterator<Item = &'a Requirement>) -> Result<(), CompileError> {
+    match all.find(|requirement| !requirement.is_sound()) {
+        Some(bad) => Err(CompileError::Requirement(bad.to_string())),
+        None => Ok(()),
+    }
+}
+
+fn names<'a>(requirements: impl Iterator<Item = &'a Requirement>) -> Arc<[Box<str>]> {
+    let mut names: Vec<Box<str>> = requirements.map(|requirement| requirement.claim.as_str().into()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into()
+}
+
 fn set(names: Vec<String>) -> HashSet<Box<str>> {
     names.into_iter().map(Into::into).collect()
 }
@@ -212,6 +245,7 @@ fn set(names: Vec<String>) -> HashSet<Box<str>> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::core::claims::ClaimTest;
 
     /// A small valid document.
     pub(crate) fn document() -> GuardPolicy {
@@ -231,7 +265,8 @@ pub(crate) mod tests {
     fn what_cannot_be_checked_is_refused() {
         type Spoil = fn(&mut GuardPolicy);
         let invalid_resource = Resource::parse("iris").expect_err("no URL");
-        let cases: [(Spoil, CompileError); 8] = [
+        let nameless = Requirement { claim: String::new(), is: ClaimTest::Absent };
+        let cases: [(Spoil, CompileError); 9] = [
             (|d| d.audience.clear(), CompileError::NoAudience),
             (|d| d.audience.push('"'), CompileError::NoAudience),
             (|d| d.role_client.clear(), CompileError::NoAudience),
@@ -240,6 +275,10 @@ pub(crate) mod tests {
             (|d| d.listeners.push(d.listeners[0].clone()), CompileError::InvalidListener(18080)),
             (|d| d.listeners[0].listen = 0, CompileError::InvalidListener(0)),
             (|d| d.resource = Some("iris".into()), CompileError::Resource(invalid_resource)),
+            (
+                |d| d.require.push(Requirement { claim: String::new(), is: ClaimTest::Absent }),
+                CompileError::Requirement(nameless.to_string()),
+            ),
         ];
         for (spoil, error) in cases {
             let mut spoiled = document();

@@ -1,6 +1,7 @@
 //! May this caller do this? Pure: the clock is an argument, no answer is kept.
 
 use crate::core::{
+    claims::ClaimSet,
     permission::Permission,
     policy::{compiled::CompiledPolicy, grants::CompiledGrant, roles::Roles},
     protocol::ModelUse,
@@ -13,6 +14,8 @@ pub struct Caller<'a> {
     pub client: &'a str,
     /// The endpoint's roles in the token.
     pub roles: Roles<'a>,
+    /// What else the token says, as far as the policy asks for it.
+    pub claims: &'a ClaimSet,
 }
 
 /// Why a call is denied. What it needs exists, but not for this caller.
@@ -31,6 +34,10 @@ pub enum Denial {
     EveryModelNotGranted,
     /// The endpoint's closed list does not have this model.
     ModelNotServed,
+    /// The grants of this permission are for tokens that carry other claims.
+    ClaimNotGranted,
+    /// There is a grant, but the token does not carry what the endpoint requires of each.
+    ClaimRequired,
     /// There is a grant, but the token lacks the role: it is older than the
     /// grant, or was asked for with other scopes. A fresh one may do.
     RoleMissing,
@@ -55,7 +62,8 @@ pub fn decide<'p>(
     }
     let mut denial = Denial::NoGrant;
     for grant in policy.grants_of(caller.client) {
-        match covers(grant, permission, models, now) {
+        match covers(grant, caller, permission, models, now) {
+            Ok(()) if !policy.admits(caller.claims) => return Err(Denial::ClaimRequired),
             Ok(()) if caller.roles.contains(permission) => return Ok(grant),
             Ok(()) => return Err(Denial::RoleMissing),
             Err(nearer) => denial = nearest(denial, nearer),
@@ -71,13 +79,14 @@ pub fn may_use(policy: &CompiledPolicy, caller: &Caller<'_>, permission: Option<
     let covers = |grant: &CompiledGrant| {
         is_usable(grant, caller, permission, now) && grant.models.as_ref().is_none_or(|models| models.contains(model))
     };
-    policy.serves(model) && policy.grants_of(caller.client).iter().any(covers)
+    policy.serves(model) && policy.admits(caller.claims) && policy.grants_of(caller.client).iter().any(covers)
 }
 
 /// Whether a caller may do anything at all: what a call needs before its body is read. `now` is in seconds since the epoch.
 #[must_use]
 pub fn may_anything(policy: &CompiledPolicy, caller: &Caller<'_>, now: i64) -> bool {
-    policy.grants_of(caller.client).iter().any(|grant| is_usable(grant, caller, None, now))
+    policy.admits(caller.claims)
+        && policy.grants_of(caller.client).iter().any(|grant| is_usable(grant, caller, None, now))
 }
 
 /// In force, and this one of its permissions, or any, is in the token too.
@@ -85,10 +94,16 @@ fn is_usable(grant: &CompiledGrant, caller: &Caller<'_>, permission: Option<&str
     let counts = |granted: &str| permission.is_none_or(|permission| permission == granted);
     let mut granted = grant.permissions.iter().map(Permission::as_str).filter(|granted| counts(granted));
     let in_force = grant.expires_at.is_none_or(|end| now < end);
-    in_force && granted.any(|granted| caller.roles.contains(granted))
+    in_force && grant.is_for(caller.claims) && granted.any(|granted| caller.roles.contains(granted))
 }
 
-fn covers(grant: &CompiledGrant, permission: &str, models: &ModelUse<'_>, now: i64) -> Result<(), Denial> {
+fn covers(
+    grant: &CompiledGrant,
+    caller: &Caller<'_>,
+    permission: &str,
+    models: &ModelUse<'_>,
+    now: i64,
+) -> Result<(), Denial> {
     if !grant.permissions.iter().any(|granted| granted.as_str() == permission) {
         return Err(Denial::PermissionNotGranted);
     }
@@ -96,21 +111,25 @@ fn covers(grant: &CompiledGrant, permission: &str, models: &ModelUse<'_>, now: i
         return Err(Denial::GrantExpired);
     }
     match (&grant.models, models) {
-        (None, _) | (Some(_), ModelUse::None) => Ok(()),
-        (Some(granted), ModelUse::One(model)) if granted.contains(model) => Ok(()),
-        (Some(_), ModelUse::One(_)) => Err(Denial::ModelNotGranted),
+        (None, _) | (Some(_), ModelUse::None) => {}
+        (Some(granted), ModelUse::One(model)) if granted.contains(model) => {}
+        (Some(_), ModelUse::One(_)) => return Err(Denial::ModelNotGranted),
         // One that was not read is any.
-        (Some(_), ModelUse::Every | ModelUse::InBody(_) | ModelUse::InQuery(_)) => Err(Denial::EveryModelNotGranted),
+        (Some(_), ModelUse::Every | ModelUse::InBody(_) | ModelUse::InQuery(_)) => {
+            return Err(Denial::EveryModelNotGranted);
+        }
     }
+    if grant.is_for(caller.claims) { Ok(()) } else { Err(Denial::ClaimNotGranted) }
 }
 
 /// Of two denials the one that came closer to a yes: it tells the caller more.
 fn nearest(a: Denial, b: Denial) -> Denial {
     let rank = |denial| match denial {
-        Denial::NoGrant | Denial::ModelNotServed | Denial::RoleMissing => 0,
+        Denial::NoGrant | Denial::ModelNotServed | Denial::RoleMissing | Denial::ClaimRequired => 0,
         Denial::PermissionNotGranted => 1,
         Denial::GrantExpired => 2,
         Denial::ModelNotGranted | Denial::EveryModelNotGranted => 3,
+        Denial::ClaimNotGranted => 4,
     };
     if rank(b) > rank(a) { b } else { a }
 }
@@ -122,7 +141,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::policy::document::{Grant, Subject};
+    use crate::core::{
+        claims::{Claim, ClaimTest, NO_CLAIMS, Requirement},
+        policy::document::{Grant, Subject},
+    };
 
     const NOW: i64 = 1_000;
 
@@ -133,6 +155,7 @@ mod tests {
             permissions: permissions.iter().filter_map(|p| Permission::parse(p).ok()).collect(),
             models: models.map(|models| models.iter().map(|m| (*m).to_owned()).collect()),
             expires_at,
+            claims: Vec::new(),
         }
     }
 
@@ -180,7 +203,7 @@ mod tests {
             ("c", "read", one("iris"), Err(Denial::NoGrant)),
             ("", "read", one("iris"), Err(Denial::NoGrant)),
         ] {
-            let caller = Caller { client, roles: every };
+            let caller = Caller { client, roles: every, claims: &NO_CLAIMS };
             let found = decide(&narrowed, &caller, permission, &models, NOW).map(|_| ());
             assert_eq!(found, expected, "{client} {permission} {models:?}");
         }
@@ -189,13 +212,13 @@ mod tests {
     #[test]
     fn the_role_must_be_in_the_token_too() {
         let policy = policy(vec![grant("a", &["predict", "read"], None, None)], None);
-        let caller = Caller { client: "a", roles: Roles::joined("read") };
+        let caller = Caller { client: "a", roles: Roles::joined("read"), claims: &NO_CLAIMS };
         assert!(decide(&policy, &caller, "read", &one("m"), NOW).is_ok());
         assert_eq!(decide(&policy, &caller, "predict", &one("m"), NOW), Err(Denial::RoleMissing));
-        let bare = Caller { client: "a", roles: Roles::default() };
+        let bare = Caller { client: "a", roles: Roles::default(), claims: &NO_CLAIMS };
         assert_eq!(decide(&policy, &bare, "read", &one("m"), NOW), Err(Denial::RoleMissing));
         // Without a grant a fresh token does not help, and the answer must not say so.
-        let other = Caller { client: "z", roles: Roles::default() };
+        let other = Caller { client: "z", roles: Roles::default(), claims: &NO_CLAIMS };
         assert_eq!(decide(&policy, &other, "read", &one("m"), NOW), Err(Denial::NoGrant));
     }
 
@@ -227,12 +250,45 @@ mod tests {
             ("c", all, "iris", false),
             ("d", all, "iris", false),
         ] {
-            let found = may_use(&policy, &Caller { client, roles }, None, model, NOW);
+            let found = may_use(&policy, &Caller { client, roles, claims: &NO_CLAIMS }, None, model, NOW);
             assert_eq!(found, expected, "{client} {roles:?} {model}");
         }
-        let caller = Caller { client: "a", roles: all };
+        let caller = Caller { client: "a", roles: all, claims: &NO_CLAIMS };
         assert!(may_use(&policy, &caller, Some("predict"), "iris", NOW));
         assert!(!may_use(&policy, &caller, Some("read"), "iris", NOW), "granted for another model only, and no longer");
+    }
+
+    /// A grant for public data, at an endpoint that serves this quarter.
+    #[test]
+    fn claims_narrow_grants_and_endpoints() {
+        let requirement =
+            |claim: &str, text: &str| Requirement { claim: claim.into(), is: ClaimTest::Contains(text.into()) };
+        let narrowed = Grant { claims: vec![requirement("data", "public")], ..grant("a", &["read"], None, None) };
+        let mut document = crate::core::policy::compiled::tests::document();
+        document.grants = vec![narrowed, grant("a", &["predict"], None, None)];
+        document.require = vec![requirement("quarter", "q1")];
+        let policy = CompiledPolicy::compile(document).expect("a good policy");
+        assert_eq!(policy.claims.iter().map(|name| &**name).collect::<Vec<_>>(), ["data", "quarter"]);
+        let roles = Roles::joined("read,predict");
+        for (data, quarter, read, predict) in [
+            (Some("public"), Some("q1"), Ok(()), Ok(())),
+            (Some("secret"), Some("q1"), Err(Denial::ClaimNotGranted), Ok(())),
+            (None, Some("q1"), Err(Denial::ClaimNotGranted), Ok(())),
+            (Some("public"), Some("q2"), Err(Denial::ClaimRequired), Err(Denial::ClaimRequired)),
+            (Some("public"), None, Err(Denial::ClaimRequired), Err(Denial::ClaimRequired)),
+        ] {
+            let mut claims = ClaimSet::default();
+            for (name, text) in [("data", data), ("quarter", quarter)] {
+                text.into_iter().for_each(|text| claims.insert(name, Claim::Text(text.into())));
+            }
+            let caller = Caller { client: "a", roles, claims: &claims };
+            let found = |permission| decide(&policy, &caller, permission, &ModelUse::None, NOW).map(|_| ());
+            assert_eq!((found("read"), found("predict")), (read, predict), "{data:?} {quarter:?}");
+            assert_eq!(may_use(&policy, &caller, Some("read"), "m", NOW), read.is_ok(), "{data:?} {quarter:?}");
+            assert_eq!(may_anything(&policy, &caller, NOW), predict.is_ok(), "{data:?} {quarter:?}");
+            let other = Caller { client: "z", ..caller };
+            assert_eq!(decide(&policy, &other, "read", &ModelUse::None, NOW).err(), Some(Denial::NoGrant));
+        }
     }
 
     prop_compose! {
@@ -263,7 +319,7 @@ mod tests {
             });
             let policy = policy(grants, None);
             let roles = roles.join(",");
-            let caller = Caller { client: &client, roles: Roles::joined(&roles) };
+            let caller = Caller { client: &client, roles: Roles::joined(&roles), claims: &NO_CLAIMS };
             prop_assert_eq!(decide(&policy, &caller, &permission, &models, NOW).is_ok(), expected);
         }
 
@@ -272,7 +328,7 @@ mod tests {
         fn grants_only_add(
             grants in prop::collection::vec(any_grant(), 0..5), more in any_grant(), permission in "(read|predict|admin)",
         ) {
-            let caller = Caller { client: "a", roles: Roles::joined("read,predict,admin") };
+            let caller = Caller { client: "a", roles: Roles::joined("read,predict,admin"), claims: &NO_CLAIMS };
             let before = decide(&policy(grants.clone(), None), &caller, &permission, &one("x"), NOW).is_ok();
             let mut all = grants;
             all.push(more);

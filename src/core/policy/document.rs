@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::{name::Ref, permission::Permission};
+use crate::core::{claims::Requirement, name::Ref, permission::Permission};
 
 /// The ConfigMap key of a [`GuardPolicy`], and its file name in the pod.
 pub const GUARD_FILE: &str = "guard.json";
@@ -59,6 +59,9 @@ pub struct GuardPolicy {
     /// The issuer is asked whether a token still counts; `None`: a token counts until it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<Introspection>,
+    /// What every token has to carry, whatever is granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<Requirement>,
     /// Who may do what. A call needs one grant that covers it **and** the role in its token.
     pub grants: Vec<Grant>,
 }
@@ -280,6 +283,9 @@ pub struct Grant {
     /// Seconds since the epoch at which the grant ends; `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
+    /// Only for tokens that carry this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Requirement>,
 }
 
 /// Who a grant is for.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::core::{
+    claims::{ClaimSet, Requirement, all_hold},
     permission::Permission,
     policy::document::{Grant, Subject},
 };
@@ -25,6 +26,20 @@ pub struct CompiledGrant {
     pub(super) models: Option<Models>,
     /// Seconds since the epoch.
     pub(super) expires_at: Option<i64>,
+    /// `None`: whatever the token carries. Few grants have any.
+    claims: Option<Arc<Vec<Requirement>>>,
+}
+
+impl CompiledGrant {
+    /// Whether a token carries what the grant is for.
+    pub(super) fn is_for(&self, claims: &ClaimSet) -> bool {
+        self.claims.as_ref().is_none_or(|wanted| all_hold(wanted, claims))
+    }
+
+    /// What a token has to carry.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Requirement> {
+        self.claims.iter().flat_map(|wanted| wanted.iter())
+    }
 }
 
 /// The models that a grant is narrowed to, in order.
@@ -66,14 +81,15 @@ impl FromIterator<Grant> for Index {
     fn from_iter<T: IntoIterator<Item = Grant>>(grants: T) -> Self {
         let (mut permissions_of, mut models_of) = (Shared::default(), Shared::default());
         let mut by_client = HashMap::<Box<str>, Held>::new();
-        for Grant { name, subject: Subject::Client(client), permissions, models, expires_at } in grants {
+        for Grant { name, subject: Subject::Client(client), permissions, models, expires_at, claims } in grants {
             let models = models.map(|models| {
                 let mut models: Vec<Box<str>> = models.into_iter().map(Into::into).collect();
                 models.sort_unstable();
                 Models(models_of.once(models))
             });
             let permissions = permissions_of.once(permissions);
-            let grant = CompiledGrant { name: name.into(), permissions, models, expires_at };
+            let claims = (!claims.is_empty()).then(|| Arc::new(claims));
+            let grant = CompiledGrant { name: name.into(), permissions, models, expires_at, claims };
             match by_client.remove(client.as_str()) {
                 None => by_client.insert(client.into(), Held::One(grant)),
                 Some(held) => by_client.insert(client.into(), held.and(grant)),
@@ -133,6 +149,7 @@ mod tests {
             permissions: Permission::parse(Permission::READ).into_iter().collect(),
             models: models.map(|models| models.iter().map(|model| (*model).to_owned()).collect()),
             expires_at: None,
+            claims: Vec::new(),
         }
     }
 

@@ -104,5 +104,6 @@ fn field(error: &CompileError) -> &'static str {
         CompileError::Resource(_) => "guard.resource",
         CompileError::Origin(_) => "guard.cors.origins",
         CompileError::Limits(_) => "guard.limits",
+        CompileError::Requirement(_) => "guard.require, guard.grants.claims",
     }
 }

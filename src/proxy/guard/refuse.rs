@@ -133,6 +133,17 @@ pub fn denied(
             "Client {client} holds no grant of {permission:?} on {model} of endpoint {endpoint}, only on others; {ask}."
         ),
         Denial::ModelNotServed => format!("Endpoint {endpoint} does not serve {model}."),
+        Denial::ClaimNotGranted => format!(
+            "The grant of {permission:?} on endpoint {endpoint} to client {client} is for tokens that carry other claims; {ask}."
+        ),
+        Denial::ClaimRequired => {
+            let required: Vec<_> = policy.require.iter().map(ToString::to_string).collect();
+            format!(
+                "Endpoint {endpoint} requires of each token: {}; that of client {client} does not carry it. \
+                 Claims come from spec.claims of its WorkloadIdentity.",
+                required.join(", ")
+            )
+        }
         Denial::RoleMissing => format!(
             "The token of client {client} lacks the role {permission:?} of endpoint {endpoint}, which is granted; \
              fetch a new token with the scope named in WWW-Authenticate."

@@ -1,6 +1,7 @@
 //! Bearer tokens: a strict reader, keys, and what was verified before.
 
 pub mod cache;
+pub mod carried;
 pub mod claims;
 pub mod compact;
 pub mod fingerprint;

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use super::claims::{ClaimError, LEEWAY};
-use crate::core::policy::{decide::Caller, roles::Roles};
+use crate::core::{
+    claims::{ClaimSet, NO_CLAIMS},
+    policy::{decide::Caller, roles::Roles},
+};
 
 /// Who calls. Thousands are remembered, so all their names stand in one piece of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub struct Principal {
     ends: [u32; 3],
     /// From when to when.
     pub times: Times,
+    /// The claims that the policy asks for; `None`: it asks for none.
+    claims: Option<Box<ClaimSet>>,
 }
 
 /// When a token counts, in seconds since the epoch.
@@ -67,7 +72,12 @@ impl Principal {
             }
             names.push_str(role);
         }
-        Self { names: names.into(), ends, times }
+        Self { names: names.into(), ends, times, claims: None }
+    }
+
+    /// The same, with what else its token says.
+    pub fn carrying(self, claims: ClaimSet) -> Self {
+        Self { claims: Some(Box::new(claims)), ..self }
     }
 
     /// `azp`.
@@ -92,7 +102,8 @@ impl Principal {
 
     /// The one whom the policy judges.
     pub fn caller(&self) -> Caller<'_> {
-        Caller { client: self.client(), roles: self.roles() }
+        let claims = self.claims.as_deref().unwrap_or(&NO_CLAIMS);
+        Caller { client: self.client(), roles: self.roles(), claims }
     }
 
     /// Client, account and roles as fields of a head, which share one piece of memory.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    carried,
     claims::{ClaimError, Claims},
     compact::{Compact, CompactError},
     jwks::Issuer,
@@ -23,6 +24,8 @@ pub struct Trust {
     pub role_client: String,
     /// The issuers.
     pub issuers: Vec<TrustedKeys>,
+    /// The claims that the policy asks for besides.
+    pub claims: Arc<[Box<str>]>,
 }
 
 /// An issuer and its keys.
@@ -103,6 +106,10 @@ impl Trust {
         let issuer = found.ok_or(VerifyError::UnknownIssuer)?;
         self.check_signature(&compact, issuer, now)?;
         let principal = claims.check(&self.audience, &self.role_client, now)?;
+        let principal = match &*self.claims {
+            [] => principal,
+            wanted => principal.carrying(carried::read(&compact.payload, wanted)?),
+        };
         let verified = Verified { principal, issuer };
         self.check_revocation(&verified).map(|()| verified)
     }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::desired::{ClientRef, OWNER_ATTRIBUTE, Owner};
+use crate::core::{
+    claims::ClaimValue,
+    desired::{ClientRef, OWNER_ATTRIBUTE, Owner},
+};
 
 /// A client as it is created and read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,6 +61,50 @@ pub struct ClientSettings {
     pub web_origins: BTreeSet<String>,
     /// Free attributes; a PUT merges them, and an empty value removes one.
     pub attributes: BTreeMap<String, String>,
+    /// What its tokens get besides what scopes give; a PUT replaces all of them.
+    pub protocol_mappers: BTreeSet<ClientMapper>,
+}
+
+/// A protocol mapper of a client's own, told from others by its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClientMapper {
+    /// Unique within the client.
+    pub name: String,
+    /// Always `openid-connect`.
+    pub protocol: String,
+    /// The kind, such as `oidc-hardcoded-claim-mapper`.
+    pub protocol_mapper: String,
+    /// Its settings.
+    pub config: BTreeMap<String, String>,
+}
+
+impl ClientMapper {
+    /// One that puts a claim into every access token, and nowhere else.
+    #[must_use]
+    pub fn of_claim(name: &str, value: &ClaimValue) -> Self {
+        let (kind, text) = match value {
+            ClaimValue::Text(text) => ("String", text.clone()),
+            // A list of texts always has a JSON form.
+            ClaimValue::List(texts) => ("JSON", serde_json::to_string(texts).unwrap_or_default()),
+        };
+        let config = [
+            ("claim.name", name),
+            ("claim.value", &text),
+            ("jsonType.label", kind),
+            ("access.token.claim", "true"),
+            ("introspection.token.claim", "true"),
+            ("id.token.claim", "false"),
+            ("userinfo.token.claim", "false"),
+            ("access.tokenResponse.claim", "false"),
+        ];
+        Self {
+            name: format!("keywire claim {name}"),
+            protocol: "openid-connect".into(),
+            protocol_mapper: "oidc-hardcoded-claim-mapper".into(),
+            config: config.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        }
+    }
 }
 
 impl ClientSettings {

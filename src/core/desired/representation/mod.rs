@@ -14,7 +14,7 @@ mod role;
 mod user;
 
 pub use broker::{BrokerMapperRepresentation, BrokerRepresentation, MASKED};
-pub use client::{ClientRepresentation, ClientSettings};
+pub use client::{ClientMapper, ClientRepresentation, ClientSettings};
 pub use client_scope::{ClientScopeRepresentation, ClientScopeSettings, ProtocolMapperRepresentation};
 pub use component::{ComponentRepresentation, LDAP, LDAP_MAPPER, USER_STORAGE};
 pub use group::GroupRepresentation;
