@@ -13,7 +13,7 @@ use super::{
     sidecar::{LOGIN_TOKEN, TOKENS_VOLUME, egress_arguments, guard_arguments},
     wiring::{SIDECAR, egress, guard},
 };
-use crate::api::{ModelEndpoint, WorkloadIdentity};
+use crate::api::{ModelEndpoint, WorkloadIdentity, common::PodSelector};
 
 /// What counts of a pod here. The rest of it is not kept: a cluster has many.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,28 +55,35 @@ impl RunningPod {
 
     /// An endpoint selects it, and it has not the guard that this endpoint's pods are given.
     pub fn lacks_guard(&self, endpoint: &ModelEndpoint) -> bool {
-        let is_selected = self.is_alive() && endpoint.spec.workload.matches(&self.labels());
-        let logs_in = endpoint.spec.introspection.is_some();
-        // An endpoint whose ports cannot be used says so by itself.
-        let Ok(guard) = guard(endpoint, None) else { return false };
-        is_selected && (!self.has("--guard", &guard_arguments(&guard)) || logs_in && !self.may_log_in)
+        let may_ask = endpoint.spec.introspection.is_none() || self.may_log_in;
+        self.is_selected(&endpoint.spec.workload) && self.has_guard(endpoint).is_some_and(|has| !(has && may_ask))
     }
 
     /// Its address, where it is ready and an endpoint's guard is in front of it.
     pub fn serves(&self, endpoint: &ModelEndpoint) -> Option<IpAddr> {
-        let is_selected = self.is_alive() && endpoint.spec.workload.matches(&self.labels());
-        let guard = guard(endpoint, None).ok()?;
-        self.ready_at.filter(|_| is_selected && self.has("--guard", &guard_arguments(&guard)))
+        let address = self.ready_at.filter(|_| self.is_selected(&endpoint.spec.workload))?;
+        self.has_guard(endpoint)?.then_some(address)
     }
 
     /// An identity selects it, and it has not the outbound half that this identity's pods are given.
     pub fn lacks_egress(&self, identity: &WorkloadIdentity) -> bool {
         let spec = &identity.spec;
-        let is_selected = self.is_alive()
-            && self.service_account == spec.service_account_name
-            && spec.workload.matches(&self.labels());
+        if self.service_account != spec.service_account_name || !self.is_selected(&spec.workload) {
+            return false;
+        }
         let Ok(egress) = egress(identity, "") else { return false };
-        is_selected && !(self.has("--egress", &egress_arguments(&egress)) && self.may_log_in)
+        !(self.has("--egress", &egress_arguments(&egress)) && self.may_log_in)
+    }
+
+    /// Asked before anything else: most pods of a namespace are none of an object's.
+    fn is_selected(&self, selector: &PodSelector) -> bool {
+        self.is_alive() && selector.matches(&self.labels())
+    }
+
+    /// Whether its guard is the endpoint's; `None` for an endpoint whose ports cannot be used, which says so by itself.
+    fn has_guard(&self, endpoint: &ModelEndpoint) -> Option<bool> {
+        let guard = guard(endpoint, None).ok()?;
+        Some(self.has("--guard", &guard_arguments(&guard)))
     }
 
     /// Whether these are all the sidecar's arguments that begin so.
