@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
     process::Command,
@@ -19,7 +18,7 @@ use tokio::{
 use crate::{
     Result,
     fixture::{AUDIENCE, CLIENT},
-    load,
+    latency,
     process::{Process, address, free},
     report::Report,
     scene::{Scene, part},
@@ -103,23 +102,10 @@ fn start(scene: &Scene, guard: u16, issuer: u16) -> Result<Process> {
 fn calls(port: u16, request: &[u8], count: usize) -> Result<Vec<Duration>> {
     let mut stream = TcpStream::connect(address(port))?;
     stream.set_nodelay(true)?;
-    let (mut times, mut buffer, mut piece) = (Vec::with_capacity(count), Vec::with_capacity(4096), [0; 4096]);
+    let (mut times, mut buffer) = (Vec::with_capacity(count), Vec::with_capacity(4096));
     for _ in 0..count {
         let started = Instant::now();
-        stream.write_all(request)?;
-        buffer.clear();
-        let status = loop {
-            let read = stream.read(&mut piece)?;
-            buffer.extend_from_slice(&piece[..read]);
-            match load::whole(&buffer)? {
-                Some(status) => break status,
-                None if read == 0 => return Err("closed".into()),
-                None => {}
-            }
-        };
-        if status != 200 {
-            return Err(format!("an answer with status {status}: {}", String::from_utf8_lossy(&buffer)).into());
-        }
+        latency::call(&mut stream, request, &mut buffer)?;
         times.push(started.elapsed());
     }
     Ok(times)

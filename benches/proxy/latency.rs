@@ -55,25 +55,32 @@ fn open(port: u16, request: &[u8], seconds: f64) -> Result<Vec<Duration>> {
 fn one(port: u16, request: &[u8], started: Instant, turns: impl Iterator<Item = usize>) -> Result<Vec<Duration>> {
     let mut stream = TcpStream::connect(address(port))?;
     stream.set_nodelay(true)?;
-    let (mut times, mut buffer, mut piece) = (Vec::new(), Vec::with_capacity(4096), [0; 4096]);
+    let (mut times, mut buffer) = (Vec::new(), Vec::with_capacity(4096));
     for turn in turns {
         let due = started + Duration::from_secs_f64(turn as f64 / RATE);
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        stream.write_all(request)?;
-        buffer.clear();
-        let status = loop {
-            let read = stream.read(&mut piece)?;
-            buffer.extend_from_slice(&piece[..read]);
-            match load::whole(&buffer)? {
-                Some(status) => break status,
-                None if read == 0 => return Err("closed".into()),
-                None => {}
-            }
-        };
-        if status != 200 {
-            return Err(format!("an answer with status {status}").into());
-        }
+        call(&mut stream, request, &mut buffer)?;
         times.push(due.elapsed());
     }
     Ok(times)
+}
+
+/// One request on a connection, and its answer, which has to be a good one.
+pub fn call(stream: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> Result<()> {
+    stream.write_all(request)?;
+    buffer.clear();
+    let mut piece = [0; 4096];
+    let status = loop {
+        let read = stream.read(&mut piece)?;
+        buffer.extend_from_slice(&piece[..read]);
+        match load::whole(buffer)? {
+            Some(status) => break status,
+            None if read == 0 => return Err("closed".into()),
+            None => {}
+        }
+    };
+    if status == 200 {
+        return Ok(());
+    }
+    Err(format!("an answer with status {status}: {}", String::from_utf8_lossy(buffer)).into())
 }
