@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     InjectSettings, Refusal, probes,
     select::Selection,
-    sidecar::{self, VOLUMES},
+    sidecar::{self, FILES_VOLUME, VOLUMES},
     wiring::{Loopback, SIDECAR, Wiring},
 };
 use crate::core::{
@@ -24,6 +24,7 @@ pub const INJECTED: &str = "keywire.dev/injected";
 pub struct Injection {
     sidecar: Value,
     volumes: Vec<Value>,
+    files: Option<Value>,
     env: Vec<Value>,
     probes: Vec<AppProbe>,
     image: String,
@@ -57,6 +58,7 @@ pub fn inject(pod: &Pod, selection: &Selection, settings: &InjectSettings) -> Re
     Ok(Injection {
         sidecar: serde_json::to_value(sidecar::container(&wiring, probes::arguments(&probes)?, settings))?,
         volumes: volumes.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
+        files: sidecar::files_mount(&wiring).map(serde_json::to_value).transpose()?,
         env: env.iter().chain(&placeholders).map(serde_json::to_value).collect::<Result<_, _>>()?,
         probes,
         image: settings.image.clone(),
@@ -123,6 +125,7 @@ impl Injection {
         for list in ["containers", "initContainers"] {
             for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
                 self.apply_env(container);
+                self.apply_files(container);
                 probes::redirect(container, &self.probes);
             }
         }
@@ -131,10 +134,19 @@ impl Injection {
             containers.insert(0, self.sidecar.clone());
         });
         edit_list(spec, "volumes", |volumes| {
-            volumes.retain(|volume| !VOLUMES.iter().any(|name| volume["name"] == *name));
+            let ours = |volume: &Value| VOLUMES.iter().chain([&FILES_VOLUME]).any(|name| volume["name"] == *name);
+            volumes.retain(|volume| !ours(volume));
             volumes.extend(self.volumes.iter().cloned());
         });
         pod["metadata"]["annotations"][INJECTED] = json!(self.image);
+    }
+
+    fn apply_files(&self, container: &mut Value) {
+        let Some(mount) = self.files.as_ref().filter(|_| container["name"] != SIDECAR) else { return };
+        edit_list(container, "volumeMounts", |mounts| {
+            mounts.retain(|present| present["name"] != FILES_VOLUME);
+            mounts.push(mount.clone());
+        });
     }
 
     // First in the list, so that the container's own variables may refer to ours.

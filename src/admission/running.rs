@@ -26,8 +26,9 @@ pub struct RunningPod {
     may_log_in: bool,
     /// All its containers have ended for good.
     is_over: bool,
-    /// Its address, from when it is ready.
-    ready_at: Option<IpAddr>,
+    /// Its address.
+    address: Option<IpAddr>,
+    is_ready: bool,
 }
 
 impl RunningPod {
@@ -48,7 +49,7 @@ impl RunningPod {
 
     /// Whether another pod is the same to whatever selects them.
     pub fn is_wired_like(&self, other: &Self) -> bool {
-        let state = |pod: &Self| (pod.is_alive(), pod.may_log_in, pod.ready_at);
+        let state = |pod: &Self| (pod.is_alive(), pod.may_log_in, pod.address, pod.is_ready);
         let lists = |pod: &Self| (pod.metadata.labels.clone(), pod.sidecar.clone());
         state(self) == state(other) && lists(self) == lists(other)
     }
@@ -61,7 +62,7 @@ impl RunningPod {
 
     /// Its address, where it is ready and an endpoint's guard is in front of it.
     pub fn serves(&self, endpoint: &ModelEndpoint) -> Option<IpAddr> {
-        let address = self.ready_at.filter(|_| self.is_selected(&endpoint.spec.workload))?;
+        let address = self.address.filter(|_| self.is_ready && self.is_selected(&endpoint.spec.workload))?;
         self.has_guard(endpoint)?.then_some(address)
     }
 
@@ -72,7 +73,17 @@ impl RunningPod {
             return false;
         }
         let Ok(egress) = egress(identity, "") else { return false };
-        !(self.has("--egress", &egress_arguments(&egress)) && self.may_log_in)
+        let may_log_in = self.may_log_in || egress.issuer.is_none();
+        !(self.has("--egress", &egress_arguments(&egress)) && may_log_in)
+    }
+
+    /// Its address, where it has one and calls with an identity's credential.
+    pub fn calls_with(&self, identity: &WorkloadIdentity) -> Option<IpAddr> {
+        let is_its = self.service_account == identity.spec.service_account_name;
+        let name = format!("--egress-identity={}", super::select::reference(identity));
+        let arguments = self.sidecar.as_ref().filter(|_| is_its && self.is_alive())?;
+        let keeps = |argument: &String| argument.starts_with("--egress-credential=");
+        (arguments.contains(&name) && arguments.iter().any(keeps)).then_some(self.address?)
     }
 
     /// Asked before anything else: most pods of a namespace are none of an object's.
@@ -169,9 +180,8 @@ struct PodCondition {
 }
 
 impl Status {
-    fn ready_at(&self) -> Option<IpAddr> {
-        let is_ready = self.conditions.iter().any(|found| found.type_ == "Ready" && found.status == "True");
-        self.pod_ip.parse().ok().filter(|_| is_ready)
+    fn is_ready(&self) -> bool {
+        self.conditions.iter().any(|found| found.type_ == "Ready" && found.status == "True")
     }
 }
 
@@ -235,7 +245,8 @@ impl From<Written> for RunningPod {
                 .into_iter()
                 .find(|container| container.name == SIDECAR)
                 .map(|container| container.args),
-            ready_at: status.ready_at(),
+            address: status.pod_ip.parse().ok(),
+            is_ready: status.is_ready(),
             is_over: matches!(status.phase.as_str(), "Succeeded" | "Failed"),
         }
     }

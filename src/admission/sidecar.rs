@@ -2,18 +2,26 @@
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, ConfigMapVolumeSource, Container, HTTPGetAction, Probe, ProjectedVolumeSource,
-        ResourceRequirements, SeccompProfile, SecurityContext, ServiceAccountTokenProjection, Volume, VolumeMount,
-        VolumeProjection,
+        Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, HTTPGetAction, KeyToPath, Probe,
+        ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
+        ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
     },
-    apimachinery::pkg::util::intstr::IntOrString,
+    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
 
 use super::wiring::{ADMIN_PORT, Egress, Guard, SIDECAR, Wiring};
-use crate::policy::{AUDIENCE, DocumentKind};
+use crate::{
+    core::credential::{CREDENTIAL_FILE, CREDENTIALS_SECRET},
+    policy::{AUDIENCE, DocumentKind},
+};
 
 /// The volumes that are the sidecar's alone.
-pub const VOLUMES: [&str; 3] = [GUARD_VOLUME, EGRESS_VOLUME, TOKENS_VOLUME];
+pub const VOLUMES: [&str; 4] = [GUARD_VOLUME, EGRESS_VOLUME, TOKENS_VOLUME, CREDENTIAL_VOLUME];
+/// The one with the credential as files, which the application's containers have too.
+pub const FILES_VOLUME: &str = "keywire-credential-files";
+const CREDENTIAL_VOLUME: &str = "keywire-credential";
+const CREDENTIAL_PATH: &str = "/etc/keywire/credential";
+const FILES_PATH: &str = "/var/run/keywire/files";
 const GUARD_VOLUME: &str = "keywire-guard";
 const EGRESS_VOLUME: &str = "keywire-egress";
 /// The one with the tokens that it shows.
@@ -72,7 +80,10 @@ pub fn guard_arguments(guard: &Guard) -> Vec<String> {
 pub fn egress_arguments(egress: &Egress) -> Vec<String> {
     let ports = egress.targets.iter().map(|target| format!("--egress-port={}", target.listen));
     let identity = format!("--egress-identity={}", egress.identity);
-    [format!("--egress={EGRESS_PATH}"), identity].into_iter().chain(ports).collect()
+    let credential = egress.issuer.is_none().then(|| format!("--egress-credential={CREDENTIAL_PATH}"));
+    let files = egress.files.as_ref().map(|_| format!("--egress-credential-files={FILES_PATH}"));
+    let beginning = [format!("--egress={EGRESS_PATH}"), identity];
+    beginning.into_iter().chain(credential).chain(files).chain(ports).collect()
 }
 
 fn arguments(wiring: &Wiring, probes: Vec<String>, settings: &InjectSettings) -> Vec<String> {
@@ -111,16 +122,28 @@ fn restricted() -> SecurityContext {
     }
 }
 
+/// The mount of the credential's files in the application's containers.
+pub fn files_mount(wiring: &Wiring) -> Option<VolumeMount> {
+    wiring.egress.as_ref()?.files.as_ref().map(|path| mount(FILES_VOLUME, path))
+}
+
+fn mount(name: &str, path: &str) -> VolumeMount {
+    VolumeMount { name: name.into(), mount_path: path.into(), read_only: Some(true), ..VolumeMount::default() }
+}
+
 fn mounts(wiring: &Wiring) -> Vec<VolumeMount> {
-    let mount = |name: &str, path: &str| VolumeMount {
-        name: name.into(),
-        mount_path: path.into(),
-        read_only: Some(true),
-        ..VolumeMount::default()
-    };
     let guard = wiring.guard.as_ref().map(|_| mount(GUARD_VOLUME, GUARD_PATH));
     let egress = wiring.egress.as_ref().map(|_| mount(EGRESS_VOLUME, EGRESS_PATH));
-    guard.into_iter().chain(egress).chain([mount(TOKENS_VOLUME, TOKENS_PATH)]).collect()
+    let credential = kept(wiring).map(|_| mount(CREDENTIAL_VOLUME, CREDENTIAL_PATH));
+    // The one that the sidecar writes.
+    let files = files_mount(wiring).map(|_| VolumeMount { read_only: None, ..mount(FILES_VOLUME, FILES_PATH) });
+    let tokens = mount(TOKENS_VOLUME, TOKENS_PATH);
+    guard.into_iter().chain(egress).chain([tokens]).chain(credential).chain(files).collect()
+}
+
+/// The outbound half, where it logs in with a credential that is kept.
+fn kept(wiring: &Wiring) -> Option<&Egress> {
+    wiring.egress.as_ref().filter(|egress| egress.issuer.is_none())
 }
 
 /// The sidecar's volumes.
@@ -128,7 +151,27 @@ pub fn volumes(wiring: &Wiring) -> Vec<Volume> {
     let guard = wiring.guard.as_ref().map(|guard| document(GUARD_VOLUME, DocumentKind::Guard, &guard.endpoint.name));
     let egress =
         wiring.egress.as_ref().map(|egress| document(EGRESS_VOLUME, DocumentKind::Egress, &egress.identity.name));
-    guard.into_iter().chain(egress).chain([tokens(wiring)]).collect()
+    let credential = kept(wiring).map(|egress| credential(&egress.identity.name));
+    let files = files_mount(wiring).map(|_| files());
+    guard.into_iter().chain(egress).chain([tokens(wiring)]).chain(credential).chain(files).collect()
+}
+
+/// The identity's own entry of the Secret, and no other. Optional: a pod may come before it.
+fn credential(identity: &str) -> Volume {
+    let entry = KeyToPath { key: format!("{identity}.json"), path: CREDENTIAL_FILE.into(), mode: None };
+    let source = SecretVolumeSource {
+        secret_name: Some(CREDENTIALS_SECRET.into()),
+        items: Some(vec![entry]),
+        optional: Some(true),
+        ..SecretVolumeSource::default()
+    };
+    Volume { name: CREDENTIAL_VOLUME.into(), secret: Some(source), ..Volume::default() }
+}
+
+/// In memory: a secret is written to no disk.
+fn files() -> Volume {
+    let source = EmptyDirVolumeSource { medium: Some("Memory".into()), size_limit: Some(Quantity("64Ki".into())) };
+    Volume { name: FILES_VOLUME.into(), empty_dir: Some(source), ..Volume::default() }
 }
 
 // Optional: a pod may come before its policy. Until then the proxy refuses everything.
@@ -152,7 +195,7 @@ fn tokens(wiring: &Wiring) -> Volume {
     };
     // Both halves log in at one realm, with one token.
     let of_guard = wiring.guard.as_ref().and_then(|guard| guard.issuer.as_ref());
-    let issuer = wiring.egress.as_ref().map(|egress| &egress.issuer).or(of_guard);
+    let issuer = wiring.egress.as_ref().and_then(|egress| egress.issuer.as_ref()).or(of_guard);
     let keycloak = issuer.map(|issuer| token(LOGIN_TOKEN, issuer));
     let sources = keycloak.into_iter().chain([token("policy", AUDIENCE)]).collect();
     let projected = ProjectedVolumeSource { sources: Some(sources), ..ProjectedVolumeSource::default() };

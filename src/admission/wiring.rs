@@ -8,7 +8,7 @@ use super::{
     select::{Selection, reference},
 };
 use crate::{
-    api::{Isolation, ModelEndpoint, WorkloadIdentity},
+    api::{Credential, Isolation, ModelEndpoint, WorkloadIdentity},
     core::{client_env, name::Ref},
 };
 
@@ -55,8 +55,10 @@ pub struct GuardedPort {
 pub struct Egress {
     /// The identity that calls.
     pub identity: Ref,
-    /// The audience of its Keycloak token.
-    pub issuer: String,
+    /// The audience of its Keycloak token; `None`: it logs in with a credential that is kept.
+    pub issuer: Option<String>,
+    /// Where the application finds that credential.
+    pub files: Option<String>,
     /// What it calls.
     pub targets: Vec<Loopback>,
 }
@@ -176,7 +178,10 @@ pub fn egress(identity: &WorkloadIdentity, issuer: &str) -> Result<Egress, Refus
         Ok(Loopback { env: target.env.clone(), path, listen })
     };
     let targets = identity.spec.targets.iter().enumerate().map(loopback).collect::<Result<_, Refusal>>()?;
-    Ok(Egress { identity: reference(identity), issuer: issuer.to_owned(), targets })
+    let is_kept = identity.spec.credential != Credential::KubernetesToken;
+    let files = identity.spec.credential_files.as_ref().filter(|_| is_kept).map(|files| files.mount_path.clone());
+    let issuer = (!is_kept).then(|| issuer.to_owned());
+    Ok(Egress { identity: reference(identity), issuer, files, targets })
 }
 
 #[cfg(test)]

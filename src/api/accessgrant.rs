@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    common::{ClaimRequirement, LABEL_PATTERN, ObjectRef, conditions_schema},
+    common::{ClaimRequirement, LABEL_PATTERN, ObjectRef, conditions_schema, timestamp_schema},
     condition::Condition,
 };
 
@@ -56,10 +56,6 @@ pub struct AccessGrantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "timestamp_schema")]
     pub expires_at: Option<Timestamp>,
-}
-
-fn timestamp_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({"type": "string", "format": "date-time", "maxLength": 40})
 }
 
 /// Who a grant is for: exactly one.

@@ -77,6 +77,11 @@ pub(super) fn labels_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A time (RFC 3339).
+pub(super) fn timestamp_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date-time", "maxLength": 40})
+}
+
 /// The conditions of an object, one of each type.
 pub(super) fn conditions_schema(generator: &mut SchemaGenerator) -> Schema {
     let item = generator.subschema_for::<Condition>();

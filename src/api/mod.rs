@@ -35,7 +35,8 @@ pub use realm::{
 };
 pub use secret::SecretKeyRef;
 pub use workloadidentity::{
-    Credential, Egress, IdentityClaim, Target, TokenUse, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus,
+    Credential, CredentialFiles, CredentialStatus, Egress, IdentityClaim, REVOKE_ANNOTATION, ROTATE_ANNOTATION,
+    Rotation, Target, TokenUse, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus,
 };
 
 /// The API group of every kind.

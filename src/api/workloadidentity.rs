@@ -1,12 +1,13 @@
 //! WorkloadIdentity: a workload that calls, in OAuth a client with a service account.
 
+use k8s_openapi::jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     DeletionPolicy,
-    common::{CLAIM_PATTERN, LABEL_PATTERN, ObjectRef, PodSelector, Seconds, conditions_schema},
+    common::{CLAIM_PATTERN, LABEL_PATTERN, ObjectRef, PodSelector, Seconds, conditions_schema, timestamp_schema},
     condition::Condition,
 };
 
@@ -36,6 +37,8 @@ use super::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.targets) || self.targets.all(t, self.targets.exists_one(u, u.env == t.env))")
     .message("spec.targets: two targets name the same env"))]
+#[x_kube(validation = Rule::new("self.credential != 'KubernetesToken' || (!has(self.rotation) && !has(self.credentialFiles))")
+    .message("spec.rotation and spec.credentialFiles are for a credential of PrivateKeyJwt or ClientSecret: of KubernetesToken nothing is kept"))]
 pub struct WorkloadIdentitySpec {
     /// The Realm that the workload logs in to.
     #[schemars(length(min = 1, max = 63))]
@@ -45,9 +48,17 @@ pub struct WorkloadIdentitySpec {
     pub service_account_name: String,
     /// The pods, in this namespace.
     pub workload: PodSelector,
-    /// How the workload proves who it is.
+    /// How the workload proves who it is. Pods that run keep the way that they started with: change it together with a rollout.
     #[serde(default)]
     pub credential: Credential,
+    /// When a credential that is kept is replaced. The annotations `keywire.dev/rotate` and `keywire.dev/revoke-now` ask for it
+    /// with each new value, the second one where the present credential is suspected: it dies at once, and every token that was
+    /// issued before is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+    /// For applications that log in at Keycloak themselves: the credential as files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_files: Option<CredentialFiles>,
     /// What the workload calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -81,6 +92,50 @@ pub enum Credential {
     /// With its ServiceAccount token as a federated assertion (RFC 7523): nothing is stored.
     #[default]
     KubernetesToken,
+    /// With assertions that the sidecar signs (RFC 7523): the operator makes the key, Keycloak gets its public half.
+    PrivateKeyJwt,
+    /// With a secret (RFC 6749), for applications that can do nothing else. The identity has two clients then, which take turns.
+    ClientSecret,
+}
+
+/// When a credential is replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotation {
+    /// How long one is used. Default: 720h, at least 10m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Seconds>,
+    /// How long the old one lives at most beside the new one: it goes as soon as every pod uses the new one, and then
+    /// whoever still does not. Default: 24h, at least 1m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Seconds>,
+}
+
+/// Where an application finds its credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialFiles {
+    /// The directory in every container of the pod: `client-id`, and `client-secret` or `private-key.pem` with its `key-id`. All
+    /// of them change at once, by a rename; with a secret the client id changes, too.
+    #[schemars(length(min = 2, max = 255), regex(pattern = "^/[A-Za-z0-9][A-Za-z0-9._/-]*$"))]
+    pub mount_path: String,
+}
+
+/// What is in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialStatus {
+    /// Which one, in the order in which they were made.
+    pub number: i64,
+    /// When it was made.
+    #[schemars(schema_with = "timestamp_schema")]
+    pub made_at: Timestamp,
+    /// Whether the one before still works.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overlapping: bool,
+    /// Tokens issued before this time are refused, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_before: Option<i64>,
 }
 
 /// What a workload's tokens say of it: one text, or several.
@@ -164,7 +219,18 @@ impl Target {
     }
 }
 
+/// Asks for another credential, with each new value.
+pub const ROTATE_ANNOTATION: &str = "keywire.dev/rotate";
+/// The same where the present one is suspected.
+pub const REVOKE_ANNOTATION: &str = "keywire.dev/revoke-now";
+
 impl WorkloadIdentity {
+    /// Whether credentials of its own are kept for it, or were at any time.
+    pub fn has_kept_credentials(&self) -> bool {
+        let were = self.status.as_ref().is_some_and(|status| status.credential.is_some());
+        were || self.spec.credential != Credential::KubernetesToken
+    }
+
     /// The Realm in which Keycloak holds it, as its status tells.
     pub fn held_in(&self) -> Option<&str> {
         self.status.as_ref()?.realm.as_deref()
@@ -187,10 +253,13 @@ pub struct WorkloadIdentityStatus {
     /// The Realm in which Keycloak holds it: from when it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
+    /// The credential that is kept, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialStatus>,
     /// What Keycloak was last made to hold, as a fingerprint: so that a restart need not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, `Granted`, `Claims`, `Injected` (no selected pod runs without this sidecar).
+    /// `Ready`, `Accepted`, `Synced`, `Granted`, `Claims`, `Credential`, `Injected` (no selected pod runs without this sidecar).
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -7,7 +7,7 @@ use super::{context::Context, error::Error, finalizer, ledger::Traced, servers::
 use crate::{
     api::DeletionPolicy,
     core::{
-        build::{Site, kind, owner},
+        build::{Site, kind, owner, second_client},
         diff::{plan_delete_endpoint, plan_delete_workload},
         graph::{Problem, ProblemReason},
     },
@@ -24,6 +24,8 @@ pub struct Trace<'a> {
     pub is_held: bool,
     /// What is to become of it.
     pub policy: DeletionPolicy,
+    /// Whether there may be two clients of it.
+    pub has_second: bool,
 }
 
 /// Deletes the object's client with all that hangs on it, then lets the object go.
@@ -92,13 +94,15 @@ async fn delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &str)
 
 async fn try_delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &str) -> Result<(), ReconcileError> {
     let owner = owner(&ctx.cluster, trace.of.kind, &trace.of.name, uid);
-    let id = Site { cluster: &ctx.cluster, realm: realm.name() }.client_id(trace.of.kind, &trace.of.name);
+    let site = Site { cluster: &ctx.cluster, realm: realm.name() };
+    let id = site.client_id(trace.of.kind, &trace.of.name);
     let plan = if trace.of.kind == kind::ENDPOINT {
         let client_id = trace.of.name.endpoint_client_id();
         let key = EndpointKey { id, client_id, permissions: Default::default(), scope_names: Default::default() };
         plan_delete_endpoint(&owner, &realm.observe_endpoint(&key).await?)
     } else {
-        let key = WorkloadKey { id, client_id: trace.of.name.workload_client_id() };
+        let second = trace.has_second.then(|| second_client(site, &trace.of.name));
+        let key = WorkloadKey { id, client_id: trace.of.name.workload_client_id(), second };
         plan_delete_workload(&owner, &realm.observe_workload(&key).await?)
     };
     sync::count(ctx, &realm.apply(plan).await?);

@@ -10,6 +10,7 @@ use crate::admission::certificates::CaBundle;
 use super::{
     documents::Published,
     drift::Feeds,
+    identity::Credentials,
     isolation::Isolation,
     ledger::Ledger,
     metrics::Metrics,
@@ -40,6 +41,8 @@ pub struct Context {
     pub published: Published,
     /// How the admin events of each realm are followed.
     pub feeds: Feeds,
+    /// The credentials that identities keep.
+    pub credentials: Credentials,
     /// Whether the ways around the guards are closed.
     pub isolation: Isolation,
     /// When to look again.

@@ -45,6 +45,16 @@ pub enum ObjectError {
         /// What it said.
         source: Box<kube::Error>,
     },
+    /// What is in it, or is to be, cannot be used.
+    #[error("{kind} {name:?} cannot be used: {reason}")]
+    Unusable {
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// What is wrong and what to do. Nothing of any value.
+        reason: String,
+    },
     /// The object has no JSON form.
     #[error("{kind} {name:?} cannot be written as JSON: {source}")]
     Json {

@@ -14,7 +14,8 @@ use super::{
     context::Context,
     documents::Published,
     drift::{self, Feeds, Intervals},
-    endpoint, grant, identity,
+    endpoint, grant,
+    identity::{self, Credentials},
     isolation::{self, Isolation},
     leader,
     ledger::Ledger,
@@ -143,6 +144,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
         ledger: Ledger::default(),
         published: Published::default(),
         feeds: Feeds::default(),
+        credentials: Credentials::default(),
         isolation,
         pace: Pace::default(),
         progress: Progress::default(),
@@ -182,6 +184,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
             trust::follow(&ctx, &queues),
             drift::watch(&ctx, &queues, intervals),
             isolation::watch(&ctx, &queues, to_be_tried),
+            ctx.credentials.watch(&ctx.client, &queues),
         )
     };
     tokio::select! {

@@ -9,6 +9,7 @@ pub mod body;
 pub mod build;
 pub mod claims;
 pub mod client_env;
+pub mod credential;
 pub mod desired;
 pub mod diff;
 pub mod fingerprint;

@@ -32,6 +32,19 @@ impl Ref {
     pub fn workload_client_id(&self) -> String {
         format!("{}.{}.workload", self.name, self.namespace)
     }
+
+    /// The other client of a WorkloadIdentity that logs in with secrets. No namespace has a dot.
+    pub fn second_workload_client_id(&self) -> String {
+        format!("{}.{}.second.workload", self.name, self.namespace)
+    }
+
+    /// The WorkloadIdentity whose client, of the two that it may have, has this client id.
+    pub fn of_workload_client(client_id: &str) -> Option<Self> {
+        let (name, namespace) = client_id.strip_suffix(".workload")?.split_once('.')?;
+        let namespace = namespace.strip_suffix(".second").unwrap_or(namespace);
+        let is_label = |label: &str| !label.is_empty() && !label.contains('.');
+        (is_label(name) && is_label(namespace)).then(|| Self::new(namespace, name))
+    }
 }
 
 impl fmt::Display for Ref {
@@ -62,6 +75,12 @@ mod tests {
         let iris = Ref::new("vision", "iris");
         assert_eq!(iris.endpoint_client_id(), "iris.vision.endpoint");
         assert_eq!(iris.workload_client_id(), "iris.vision.workload");
+        for id in [iris.workload_client_id(), iris.second_workload_client_id()] {
+            assert_eq!(Ref::of_workload_client(&id), Some(iris.clone()), "{id}");
+        }
+        for other in ["iris.vision.endpoint", "workload", ".workload", "a.b.c.workload", "security-admin-console"] {
+            assert_eq!(Ref::of_workload_client(other), None, "{other}");
+        }
         assert_eq!(permission_scope(&iris.endpoint_client_id(), "read"), "iris.vision.endpoint:read");
         assert_eq!(service_account_subject("a", "b"), "system:serviceaccount:a:b");
     }

@@ -38,6 +38,8 @@ pub struct WorkloadKey {
     pub id: Uuid,
     /// Its client id.
     pub client_id: String,
+    /// The same of the client with which it takes turns, where there may be one.
+    pub second: Option<(Uuid, String)>,
 }
 
 impl From<&DesiredEndpoint> for EndpointKey {
@@ -54,7 +56,8 @@ impl From<&DesiredEndpoint> for EndpointKey {
 
 impl From<&DesiredWorkload> for WorkloadKey {
     fn from(desired: &DesiredWorkload) -> Self {
-        Self { id: desired.id, client_id: desired.client_id.clone() }
+        let second = desired.second.place().map(|(id, client_id)| (id, client_id.to_owned()));
+        Self { id: desired.id, client_id: desired.client_id.clone(), second }
     }
 }
 
@@ -96,10 +99,19 @@ impl RealmAdmin {
     /// # Errors
     /// An [`ApiError`] if any part cannot be read; a workload that does not exist is no error.
     pub async fn observe_workload(&self, key: &WorkloadKey) -> Result<ObservedWorkload, ApiError> {
-        let Some(client) = self.locate_client(key.id, &key.client_id).await? else {
+        let mut observed = self.observe_client(key.id, &key.client_id).await?;
+        if let Some((id, client_id)) = &key.second {
+            observed.second = Some(Box::new(self.observe_client(*id, client_id).await?));
+        }
+        Ok(observed)
+    }
+
+    /// One client with a service account.
+    async fn observe_client(&self, id: Uuid, client_id: &str) -> Result<ObservedWorkload, ApiError> {
+        let Some(client) = self.locate_client(id, client_id).await? else {
             return Ok(ObservedWorkload::default());
         };
-        let mut observed = ObservedWorkload { client: Some(client.clone()), role_mappings: Vec::new() };
+        let mut observed = ObservedWorkload { client: Some(client.clone()), ..ObservedWorkload::default() };
         if !client.settings.service_accounts_enabled {
             return Ok(observed);
         }

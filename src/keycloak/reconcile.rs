@@ -168,7 +168,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::core::build::{Site, desired_endpoint, desired_workload};
+    use crate::core::build::{Login, Site, desired_endpoint, desired_workload};
     use crate::core::fingerprint::Fingerprint;
     use crate::core::graph::test_objects::{endpoint, workload};
 
@@ -182,7 +182,7 @@ mod tests {
             Fingerprint::of(&held().expect("no conflict in an empty realm")).expect("a fingerprint")
         };
         let endpoint = desired_endpoint(EAST, &endpoint(), None);
-        let workload = desired_workload(EAST, &workload(), "keywire-east", |_| None, &[]);
+        let workload = desired_workload(EAST, &workload(), Login::Federated("keywire-east"), |_| None, &[]);
         let granted = DesiredWorkload {
             grants: BTreeMap::from([("iris.vision.endpoint".to_owned(), BTreeSet::from(["read".to_owned()]))]),
             ..workload.clone()

@@ -13,6 +13,7 @@ use kube::{Api, Client, api::PostParams};
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::AUDIENCE;
+use crate::core::name::Ref;
 
 /// How long a positive answer is believed.
 const BELIEVED: Duration = Duration::from_secs(60);
@@ -47,7 +48,7 @@ type Key = [u8; SHA256_OUTPUT_LEN];
 
 #[derive(Debug)]
 struct Seen {
-    namespace: String,
+    account: Ref,
     until: Instant,
 }
 
@@ -64,17 +65,17 @@ impl Authenticator {
         Self { client, seen: Mutex::default(), turns: Semaphore::new(REVIEWS) }
     }
 
-    /// The namespace of the ServiceAccount whose token these headers carry.
-    pub async fn namespace(&self, headers: &HeaderMap) -> Result<String, AuthError> {
+    /// The ServiceAccount whose token these headers carry.
+    pub async fn account(&self, headers: &HeaderMap) -> Result<Ref, AuthError> {
         let token = bearer(headers).ok_or(AuthError::MissingToken)?;
         let key = key(token);
-        if let Some(namespace) = self.believed(&key, Instant::now()) {
-            return Ok(namespace);
+        if let Some(account) = self.believed(&key, Instant::now()) {
+            return Ok(account);
         }
         let status = timeout(REVIEW, self.review(token)).await.map_err(|_| AuthError::Unavailable)??;
-        let namespace = namespace_of(&status)?;
-        self.believe(key, &namespace, Instant::now());
-        Ok(namespace)
+        let account = account_of(&status)?;
+        self.believe(key, &account, Instant::now());
+        Ok(account)
     }
 
     async fn review(&self, token: &str) -> Result<TokenReviewStatus, AuthError> {
@@ -90,18 +91,18 @@ impl Authenticator {
         answer.status.ok_or(AuthError::InvalidToken)
     }
 
-    fn believed(&self, key: &Key, now: Instant) -> Option<String> {
-        self.lock().get(key).filter(|seen| now < seen.until).map(|seen| seen.namespace.clone())
+    fn believed(&self, key: &Key, now: Instant) -> Option<Ref> {
+        self.lock().get(key).filter(|seen| now < seen.until).map(|seen| seen.account.clone())
     }
 
-    fn believe(&self, key: Key, namespace: &str, now: Instant) {
+    fn believe(&self, key: Key, account: &Ref, now: Instant) {
         let mut seen = self.lock();
         if seen.len() >= KEPT {
             seen.retain(|_, seen| now < seen.until);
         }
         // Still full: this one is asked about again next time.
         if seen.len() < KEPT {
-            seen.insert(key, Seen { namespace: namespace.to_owned(), until: now + BELIEVED });
+            seen.insert(key, Seen { account: account.clone(), until: now + BELIEVED });
         }
     }
 
@@ -125,7 +126,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (second.is_none() && scheme.eq_ignore_ascii_case("bearer") && fits).then_some(token)
 }
 
-fn namespace_of(status: &TokenReviewStatus) -> Result<String, AuthError> {
+fn account_of(status: &TokenReviewStatus) -> Result<Ref, AuthError> {
     let for_us = status.audiences.iter().flatten().any(|audience| audience == AUDIENCE);
     if status.authenticated != Some(true) || !for_us {
         return Err(AuthError::InvalidToken);
@@ -133,7 +134,7 @@ fn namespace_of(status: &TokenReviewStatus) -> Result<String, AuthError> {
     let username = status.user.as_ref().and_then(|user| user.username.as_deref());
     let account = username.and_then(|username| username.strip_prefix("system:serviceaccount:"));
     match account.and_then(|account| account.split_once(':')) {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => Ok(namespace.to_owned()),
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => Ok(Ref::new(namespace, name)),
         _ => Err(AuthError::NotAServiceAccount),
     }
 }
@@ -173,14 +174,14 @@ mod tests {
         let review = |authenticated: bool, audience: &str, username: &str| {
             let status =
                 json!({"authenticated": authenticated, "audiences": [audience], "user": {"username": username}});
-            namespace_of(&serde_json::from_value(status).unwrap()).map_err(|error| <&str>::from(&error))
+            account_of(&serde_json::from_value(status).unwrap()).map_err(|error| <&str>::from(&error))
         };
-        assert_eq!(review(true, AUDIENCE, "system:serviceaccount:vision:iris"), Ok("vision".to_owned()));
+        assert_eq!(review(true, AUDIENCE, "system:serviceaccount:vision:iris"), Ok(Ref::new("vision", "iris")));
         assert_eq!(review(false, AUDIENCE, "system:serviceaccount:vision:iris"), Err("invalid_token"));
         assert_eq!(review(true, "https://kubernetes", "system:serviceaccount:vision:iris"), Err("invalid_token"));
         for username in ["system:node:n", "alice", "system:serviceaccount:vision", "system:serviceaccount::x"] {
             assert_eq!(review(true, AUDIENCE, username), Err("not_a_service_account"), "{username}");
         }
-        assert!(namespace_of(&TokenReviewStatus::default()).is_err());
+        assert!(account_of(&TokenReviewStatus::default()).is_err());
     }
 }

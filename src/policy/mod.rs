@@ -7,6 +7,7 @@
 mod args;
 mod auth;
 mod contact;
+mod credentials;
 mod metrics;
 mod published;
 mod server;
@@ -53,6 +54,7 @@ pub async fn run(args: Args, client: Client) -> Result<(), Error> {
     let (documents, certificates) = (Arc::new(Documents::default()), Arc::new(Certificates::default()));
     let contact = Arc::new(Contact::default());
     let source = Source::new(client.clone(), Arc::clone(&documents));
+    let credentials = credentials::follow(client.clone(), Arc::clone(&documents), readiness.pending("credentials"));
     let streams = Streams {
         documents,
         source: source.clone(),
@@ -64,9 +66,10 @@ pub async fn run(args: Args, client: Client) -> Result<(), Error> {
     };
     let tls = TlsServer::new(router(streams), Arc::clone(&certificates), CONNECTIONS)?;
     let certificate = readiness.pending("certificate");
-    let background = future::join3(
+    let background = future::join4(
         source.run(readiness.pending("documents")),
         contact.keep(client.clone()),
+        credentials,
         follow_secret(client, args.namespace, TLS_SECRET, certificates, certificate),
     );
     let (listener, admin) = (bind(args.listen).await?, bind(args.admin).await?);

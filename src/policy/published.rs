@@ -1,6 +1,7 @@
 //! How a policy document lies in the cluster: one ConfigMap per document, found by its labels.
 
 use crate::core::{
+    credential::CREDENTIAL_FILE,
     name::Ref,
     policy::document::{EGRESS_FILE, GUARD_FILE},
 };
@@ -31,6 +32,8 @@ pub enum DocumentKind {
     Guard,
     /// The targets of a WorkloadIdentity.
     Egress,
+    /// The credential that a WorkloadIdentity keeps. It lies in a Secret, and only the identity's own pods are given it.
+    Credential,
 }
 
 impl DocumentKind {
@@ -39,6 +42,7 @@ impl DocumentKind {
         match self {
             Self::Guard => GUARD_FILE,
             Self::Egress => EGRESS_FILE,
+            Self::Credential => CREDENTIAL_FILE,
         }
     }
 

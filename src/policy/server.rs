@@ -1,4 +1,4 @@
-//! The stream's HTTP face: `GET /v1/{guard,egress}/{namespace}/{name}?after=N`.
+//! The stream's HTTP face: `GET /v1/{guard,egress,credential}/{namespace}/{name}?after=N`.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -63,7 +63,9 @@ enum Refused {
     #[error("a ServiceAccount may only follow the documents of its own namespace, which is {0}")]
     OtherNamespace(String),
     /// No such path.
-    #[error("no such path: /v1/guard/NAMESPACE/NAME and /v1/egress/NAMESPACE/NAME are there")]
+    #[error(
+        "no such path: /v1/guard/NAMESPACE/NAME, /v1/egress/NAMESPACE/NAME and /v1/credential/NAMESPACE/NAME are there"
+    )]
     NotFound,
     /// `after` is no number.
     #[error("after must be the number of a document")]
@@ -120,11 +122,11 @@ impl Streams {
         headers: &HeaderMap,
     ) -> Result<Opening, Refused> {
         // Who asks comes first: nobody learns anything before.
-        let caller = self.authenticator.namespace(headers).await?;
+        let caller = self.authenticator.account(headers).await?;
         let after = resume.map_err(|_| Refused::BadQuery)?.after;
         let kind: DocumentKind = kind.parse().map_err(|_| Refused::NotFound)?;
-        if caller != object.namespace {
-            return Err(Refused::OtherNamespace(caller));
+        if caller.namespace != object.namespace {
+            return Err(Refused::OtherNamespace(caller.namespace));
         }
         if !is_label(&object.name) {
             return Err(Refused::NotFound);
@@ -139,8 +141,12 @@ impl Streams {
         let subscription = self.documents.subscribe(key.clone());
         let unknown = subscription.versions.borrow().is_none();
         // Deleted while the client was away: it must hear of it, but only if that is sure.
-        let gone = after > 0 && unknown && self.source.confirm_absent(&key).await.is_some();
+        let gone = after > 0
+            && unknown
+            && kind != DocumentKind::Credential
+            && self.source.confirm_absent(&key).await.is_some();
         Ok(Opening {
+            account: caller.name,
             subscription,
             after,
             first: gone.then(|| Version::deleted_after(after)),

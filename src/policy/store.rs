@@ -20,6 +20,8 @@ pub struct Version {
     pub line: Bytes,
     /// The document is gone.
     pub deleted: bool,
+    /// The only ServiceAccount of the namespace that is told; `None`: each is.
+    pub only_for: Option<String>,
 }
 
 impl Version {
@@ -27,7 +29,7 @@ impl Version {
     pub fn deleted_after(number: u64) -> Self {
         let number = number.saturating_add(1);
         let line = format!("{}\n", json!({"deleted": true, "number": number}));
-        Self { number, line: line.into(), deleted: true }
+        Self { number, line: line.into(), deleted: true, only_for: None }
     }
 }
 
@@ -130,7 +132,7 @@ mod tests {
     }
 
     fn version(number: u64) -> Version {
-        Version { number, line: format!("{number}\n").into(), deleted: false }
+        Version { number, line: format!("{number}\n").into(), deleted: false, only_for: None }
     }
 
     fn seen(subscription: &mut Subscription) -> Option<(u64, bool)> {

@@ -20,6 +20,8 @@ pub const LONGEST: Duration = Duration::from_secs(3600);
 
 /// A stream before its first byte.
 pub struct Opening {
+    /// Name of the ServiceAccount that listens.
+    pub account: String,
     /// What to listen to.
     pub subscription: Subscription,
     /// The number that the client has.
@@ -79,7 +81,9 @@ impl Body {
 
     fn newer(&mut self) -> Option<Version> {
         let after = self.opening.after;
-        let newer = |version: &Version| version.number > after;
+        let account = &self.opening.account;
+        let newer =
+            |version: &Version| version.number > after && version.only_for.as_ref().is_none_or(|only| only == account);
         let known = self.opening.subscription.versions.borrow_and_update().clone();
         known.filter(newer).or_else(|| self.opening.first.take().filter(newer))
     }
@@ -119,11 +123,12 @@ mod tests {
     }
 
     fn version(number: u64) -> Version {
-        Version { number, line: format!("{number}\n").into(), deleted: false }
+        Version { number, line: format!("{number}\n").into(), deleted: false, only_for: None }
     }
 
     fn opening(documents: &Arc<Documents>, after: u64, shutdown: &Shutdown) -> Opening {
         Opening {
+            account: "iris".into(),
             subscription: documents.subscribe(key()),
             after,
             first: None,
@@ -172,6 +177,17 @@ mod tests {
         assert_eq!(body.next().await.unwrap().unwrap(), "{\"deleted\":true,\"number\":42}\n");
         documents.publish(key(), version(50));
         assert_eq!(body.next().await.unwrap().unwrap(), "50\n");
+    }
+
+    #[tokio::test]
+    async fn what_is_for_another_account_is_not_told() {
+        let documents = Arc::new(Documents::default());
+        let (_end, shutdown) = Shutdown::channel();
+        let mut body = pin!(lines(opening(&documents, 0, &shutdown)));
+        documents.publish(key(), Version { only_for: Some("other".into()), ..version(5) });
+        assert_eq!(body.next().now_or_never(), None);
+        documents.publish(key(), Version { only_for: Some("iris".into()), ..version(6) });
+        assert_eq!(body.next().await.unwrap().unwrap(), "6\n");
     }
 
     #[tokio::test]

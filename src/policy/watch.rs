@@ -159,7 +159,7 @@ fn document(map: &ConfigMap) -> Result<(DocumentKey, Version), DocumentError> {
     }
     // Written anew, so that it is one line whatever it was.
     let line = format!("{value}\n").into();
-    Ok((key, Version { number: head.number, line, deleted: false }))
+    Ok((key, Version { number: head.number, line, deleted: false, only_for: None }))
 }
 
 #[cfg(test)]

@@ -134,12 +134,16 @@ impl Admin {
                 })).collect::<Vec<_>>(),
             }),
         };
+        let credentials = self.shared.egress.credentials();
+        // Their numbers: who made them waits for the newest to be used.
+        let credential =
+            (credentials.newest() > 0).then(|| json!({"newest": credentials.newest(), "used": credentials.used()}));
         let process = json!({
             "audit": {"decisions": format!("{:?}", self.shared.audit).to_lowercase(), "file": self.shared.audit_log.is_some()},
             "upstreamTimeout": self.shared.upstream_timeout.as_secs(),
             "drain": self.shared.drain_timeout.as_secs(),
         });
-        json!({"version": env!("CARGO_PKG_VERSION"), "process": process, "guard": guard, "egress": egress})
+        json!({"version": env!("CARGO_PKG_VERSION"), "process": process, "guard": guard, "egress": egress, "credential": credential})
     }
 }
 

@@ -65,6 +65,14 @@ pub struct Args {
     #[arg(long, value_name = "NAMESPACE/NAME", env = "KEYWIRE_EGRESS_IDENTITY", value_parser = reference)]
     pub egress_identity: Option<Ref>,
 
+    /// Directory of the credential that this identity keeps (credential.json), where it logs in with one; may be empty at start
+    #[arg(long, value_name = "DIR", env = "KEYWIRE_EGRESS_CREDENTIAL")]
+    pub egress_credential: Option<PathBuf>,
+
+    /// Directory where that credential is written for the application: client-id, and client-secret or private-key.pem with key-id
+    #[arg(long, value_name = "DIR", env = "KEYWIRE_EGRESS_CREDENTIAL_FILES", requires = "egress_credential")]
+    pub egress_credential_files: Option<PathBuf>,
+
     /// Directory of the projected ServiceAccount tokens: `keycloak` and `policy`
     #[arg(long, value_name = "DIR", env = "KEYWIRE_TOKENS", default_value = "/var/run/keywire/tokens")]
     pub tokens: PathBuf,

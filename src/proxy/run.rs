@@ -24,16 +24,22 @@ use super::{
     config::{self, ConfigError},
     control::Half,
     documents::{ApplyError, stream::StreamSource},
-    egress::state::{EgressError, EgressState},
+    egress::{
+        credential::{self, Credentials},
+        state::{EgressError, EgressState},
+    },
     guard::state::GuardState,
     http::{collect::Memory, serve::Drain},
     listen::Listeners,
     metrics::Metrics,
     worker::{Accepted, Port, Shared, Worker},
 };
-use crate::core::policy::{
-    compiled::CompiledPolicy,
-    document::{EGRESS_FILE, GUARD_FILE},
+use crate::core::{
+    credential::CREDENTIAL_FILE,
+    policy::{
+        compiled::CompiledPolicy,
+        document::{EGRESS_FILE, GUARD_FILE},
+    },
 };
 
 /// Why the proxy did not start.
@@ -118,7 +124,9 @@ fn shared(args: &Args, clock: Clock) -> Result<Arc<Shared>, StartError> {
     };
     let audit_log = args.audit_file.as_ref().map(open).transpose()?;
     let guard = GuardState::new(args.guard_identity.clone(), args.tokens.clone(), clock.clone(), Arc::clone(&metrics));
-    let egress = EgressState::new(args.egress_identity.clone(), args.tokens.clone(), clock, Arc::clone(&metrics));
+    let identity = args.egress_identity.clone();
+    let credentials = Credentials::new(identity.clone(), args.egress_credential_files.clone());
+    let egress = EgressState::new(identity, args.tokens.clone(), credentials, clock, Arc::clone(&metrics));
     let tls = args.guard_tls.as_ref().map(|_| GuardTls::new().map(Arc::new)).transpose()?;
     Ok(Arc::new(Shared {
         audit_log,
@@ -168,6 +176,14 @@ async fn bind(args: &Args, shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> 
     if let Some(directory) = &args.egress {
         let (consumer, stream) = (Arc::clone(&shared.egress), source(directory));
         Half { consumer, directory, file: EGRESS_FILE, stream, port: Port::Egress }.start(listeners, &shared.metrics);
+    }
+    if let Some(directory) = &args.egress_credential {
+        let consumer = Arc::clone(shared.egress.credentials());
+        tokio::spawn(credential::prove(Arc::clone(&consumer), Arc::clone(&shared.egress)));
+        // The stream's CA lies beside the egress half's document.
+        let stream = args.egress.as_deref().and_then(source);
+        Half { consumer, directory, file: CREDENTIAL_FILE, stream, port: Port::Egress }
+            .start(listeners, &shared.metrics);
     }
     let (mut has_guard, mut has_egress) = (args.guard.is_some(), args.egress.is_some());
     if let Some(path) = &args.config {

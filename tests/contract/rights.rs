@@ -55,7 +55,7 @@ async fn an_account_that_sees_nothing_does_not_report_absence() {
             let weak = test.operator_with(roles).await;
             let error = weak.observe_workload(&WorkloadKey::from(&desired)).await.unwrap_err();
             assert!(matches!(error, ApiError::Forbidden { .. }), "{roles:?}: {error}");
-            let elsewhere = WorkloadKey { id: uuid::Uuid::nil(), client_id: desired.client_id.clone() };
+            let elsewhere = WorkloadKey { id: uuid::Uuid::nil(), client_id: desired.client_id.clone(), second: None };
             let error = weak.observe_workload(&elsewhere).await.unwrap_err();
             assert!(matches!(error, ApiError::Forbidden { .. }), "{roles:?}: {error}");
         }

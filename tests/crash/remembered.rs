@@ -3,7 +3,7 @@
 use keywire::{
     api::{AccessGrant, ModelEndpoint, WorkloadIdentity},
     core::{
-        build::{Site, default_alias, desired_endpoint, desired_workload},
+        build::{Login, Site, default_alias, desired_endpoint, desired_workload},
         fingerprint::Fingerprint,
         graph::{Endpoint, in_force},
         name::Ref,
@@ -30,7 +30,7 @@ pub fn remembered(tenant: &InKubernetes, object: &Value) -> Option<String> {
         read::<AccessGrant>(tenant, "AccessGrant", GRANT).and_then(|grant| grant.parse().ok()).into_iter().collect();
     let find = |_: &Ref| endpoint(tenant);
     let edges = in_force(&grants, find, |_| Some(workload.clone()), 0);
-    fingerprint(&desired_workload(site, &workload, &default_alias(CLUSTER), find, &edges))
+    fingerprint(&desired_workload(site, &workload, Login::Federated(&default_alias(CLUSTER)), find, &edges))
 }
 
 fn fingerprint(desired: &impl Held) -> Option<String> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use keywire::core::desired::{
-    ClientRole, Credential, DesiredEndpoint, DesiredWorkload, Owner, PermissionScope, object_id,
+    ClientRole, Credential, DesiredEndpoint, DesiredWorkload, Owner, PermissionScope, SecondClient, object_id,
 };
 use keywire::keycloak::{Admin, AdminConfig, Credentials, Limits, RealmAdmin};
 use reqwest::{Client, Method};
@@ -290,5 +290,6 @@ pub fn workload(realm: &str, name: &str, issuer_alias: &str, targets: &[&Desired
         claims: Vec::new(),
         grants: Default::default(),
         adopt: false,
+        second: SecondClient::Never,
     }
 }

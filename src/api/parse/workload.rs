@@ -6,9 +6,22 @@ use kube::ResourceExt;
 
 use super::{Problems, claims, invalid, name_of};
 use crate::{
-    api::{Credential, TokenUse, WorkloadIdentity, common::Seconds, parse::ADMIN_PORT},
-    core::graph::{Target, Workload},
+    api::{
+        Credential, REVOKE_ANNOTATION, ROTATE_ANNOTATION, TokenUse, WorkloadIdentity, common::Seconds,
+        parse::ADMIN_PORT,
+    },
+    core::{
+        credential::{Method, Rules},
+        graph::{Login, Target, Workload},
+    },
 };
+
+/// How long a credential is used where nothing else is said.
+const EVERY: Seconds = Seconds(720 * 3600);
+const LEAST_EVERY: Seconds = Seconds(600);
+/// How long it lives beside its successor at most.
+const OVERLAP: Seconds = Seconds(24 * 3600);
+const LEAST_OVERLAP: Seconds = Seconds(60);
 
 impl WorkloadIdentity {
     /// The workload that this object describes.
@@ -16,18 +29,21 @@ impl WorkloadIdentity {
         let mut problems = Problems::new();
         let targets = self.targets(&mut problems);
         let claims = claims::values(&self.spec.claims, &mut problems);
+        let login = self.login(&mut problems);
         if self.spec.ttl == Some(Seconds(0)) {
             problems.push(invalid("spec.ttl", "must be longer than 0s"));
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let Credential::KubernetesToken = self.spec.credential;
         Ok(Workload {
             name: name_of(self),
             uid: self.uid().unwrap_or_default(),
             realm: self.spec.realm.clone(),
             service_account: self.spec.service_account_name.clone(),
+            login,
+            has_kept: self.has_kept_credentials(),
+            revoked_before: self.status.as_ref().and_then(|status| status.credential.as_ref()?.revoked_before),
             targets,
             claims,
             suspended: self.spec.suspended,
@@ -40,6 +56,30 @@ impl WorkloadIdentity {
     pub fn expires_at(&self) -> Option<i64> {
         let (Seconds(ttl), created) = (self.spec.ttl?, self.creation_timestamp()?.0.as_second());
         Some(created.saturating_add(ttl.into()))
+    }
+
+    fn login(&self, problems: &mut Problems) -> Login {
+        let method = match self.spec.credential {
+            Credential::KubernetesToken => return Login::KubernetesToken,
+            Credential::PrivateKeyJwt => Method::PrivateKeyJwt,
+            Credential::ClientSecret => Method::ClientSecret,
+        };
+        let rotation = self.spec.rotation.clone().unwrap_or_default();
+        let mut bounded = |field: &str, given: Option<Seconds>, default: Seconds, least: Seconds| {
+            let given = given.unwrap_or(default);
+            if given.0 < least.0 {
+                problems.push(invalid(&format!("spec.rotation.{field}"), format!("must be at least {}s", least.0)));
+            }
+            given.0.into()
+        };
+        let annotation = |name| self.annotations().get(name).cloned();
+        Login::Kept(Rules {
+            method,
+            every: bounded("every", rotation.every, EVERY, LEAST_EVERY),
+            overlap: bounded("overlap", rotation.overlap, OVERLAP, LEAST_OVERLAP),
+            rotate: annotation(ROTATE_ANNOTATION),
+            revoke: annotation(REVOKE_ANNOTATION),
+        })
     }
 
     fn targets(&self, problems: &mut Problems) -> Vec<Target> {
@@ -74,7 +114,7 @@ impl WorkloadIdentity {
 mod tests {
     use super::*;
     use crate::api::{
-        Target as Written, WorkloadIdentitySpec,
+        Rotation, Target as Written, WorkloadIdentitySpec,
         common::{ObjectRef, PodSelector},
     };
 
@@ -84,6 +124,8 @@ mod tests {
             service_account_name: "labeler".into(),
             workload: PodSelector::default(),
             credential: Credential::KubernetesToken,
+            rotation: None,
+            credential_files: None,
             targets,
             suspended: false,
             claims: Vec::new(),
@@ -118,6 +160,22 @@ mod tests {
         assert_eq!(identity.parse().expect("valid").expires_at, Some(160));
         identity.spec.ttl = Some(Seconds(0));
         assert!(identity.parse().expect_err("no time at all")[0].message.contains("spec.ttl"));
+    }
+
+    #[test]
+    fn a_credential_that_is_kept_has_its_rules() {
+        let mut identity = identity(Vec::new());
+        assert_eq!(identity.parse().expect("valid").login, Login::KubernetesToken);
+        identity.spec.credential = Credential::PrivateKeyJwt;
+        identity.annotations_mut().insert(ROTATE_ANNOTATION.into(), "monday".into());
+        let Login::Kept(rules) = identity.parse().expect("valid").login else { panic!("kept") };
+        let expected = (Method::PrivateKeyJwt, 2_592_000, 86_400, Some("monday".to_owned()), None);
+        assert_eq!((rules.method, rules.every, rules.overlap, rules.rotate, rules.revoke), expected);
+        for (every, overlap, named) in [(599, 60, "spec.rotation.every"), (600, 59, "spec.rotation.overlap")] {
+            let rotation = Rotation { every: Some(Seconds(every)), overlap: Some(Seconds(overlap)) };
+            identity.spec.rotation = Some(rotation);
+            assert!(identity.parse().expect_err("too short")[0].message.contains(named));
+        }
     }
 
     #[test]

@@ -114,6 +114,8 @@ fn queue(DocumentKey { kind, object }: &DocumentKey, queues: &Queues) {
     match kind {
         DocumentKind::Guard => queues.endpoint(object),
         DocumentKind::Egress => queues.identity(object),
+        // In no ConfigMap.
+        DocumentKind::Credential => {}
     }
 }
 
@@ -123,6 +125,7 @@ fn entry_of(kind: DocumentKind, object: &ConfigMap) -> Option<Entry> {
     let (number, content) = match kind {
         DocumentKind::Guard => content_of::<GuardPolicy>(kind, object)?,
         DocumentKind::Egress => content_of::<EgressConfig>(kind, object)?,
+        DocumentKind::Credential => return None,
     };
     Some(Entry { owner, number, content })
 }

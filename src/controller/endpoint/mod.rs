@@ -75,7 +75,7 @@ pub async fn reconcile(object: Arc<ModelEndpoint>, ctx: Arc<Context>) -> Result<
 fn trace(object: &ModelEndpoint) -> Trace<'_> {
     let of = Traced { kind: kind::ENDPOINT, name: name_of(object) };
     let realm = object.held_in().unwrap_or(&object.spec.realm);
-    Trace { of, realm, is_held: object.held_in().is_some(), policy: object.spec.deletion_policy }
+    Trace { of, realm, is_held: object.held_in().is_some(), policy: object.spec.deletion_policy, has_second: false }
 }
 
 fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem>> {

@@ -103,7 +103,7 @@ fn publication(published: &Result<GuardPolicy, ObjectError>, kept: &Result<(), O
 fn reason(error: &ObjectError) -> &'static str {
     match error {
         ObjectError::Taken { .. } => "Conflict",
-        ObjectError::Api { .. } | ObjectError::Json { .. } => "ApiServerRefused",
+        ObjectError::Api { .. } | ObjectError::Unusable { .. } | ObjectError::Json { .. } => "ApiServerRefused",
     }
 }
 

@@ -1,5 +1,6 @@
 //! WorkloadIdentity: gather → validate → publish (egress) → Keycloak → status.
 
+mod credential;
 mod expiry;
 mod network;
 mod status;
@@ -9,6 +10,9 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::{Api, Resource, ResourceExt};
 
+pub use credential::Credentials;
+
+use self::credential::Progress;
 use super::{
     cleanup::{self, Trace},
     context::Context,
@@ -24,10 +28,11 @@ use super::{
 use crate::{
     api::{WorkloadIdentity, parse::name_of},
     core::{
-        build::{desired_workload, egress_config, kind},
+        build::{Login, desired_workload, egress_config, kind},
         claims::ClaimValue,
+        credential::Kept,
         desired::DesiredWorkload,
-        graph::{Edge, Endpoint, Problem, ProblemReason, Workload, in_force, next_expiry},
+        graph::{self, Edge, Endpoint, Problem, ProblemReason, Workload, in_force, next_expiry},
         name::Ref,
     },
     policy::DocumentKind,
@@ -37,7 +42,8 @@ use crate::{
 struct Gathered {
     workload: Workload,
     realm: RealmLink,
-    issuer_alias: String,
+    /// By which Keycloak knows its ServiceAccount; `None`: it keeps credentials.
+    issuer_alias: Option<String>,
     edges: Vec<Edge>,
     /// What is wrong with its targets; the others work all the same.
     targets: Vec<Problem>,
@@ -51,7 +57,9 @@ struct Gathered {
 pub async fn reconcile(object: Arc<WorkloadIdentity>, ctx: Arc<Context>) -> Result<Option<Duration>, Error> {
     let api = Api::<WorkloadIdentity>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
     if object.meta().deletion_timestamp.is_some() {
-        return cleanup::run(&ctx, &api, object.as_ref(), trace(&object)).await.map(|()| None);
+        cleanup::run(&ctx, &api, object.as_ref(), trace(&object)).await?;
+        ctx.credentials.forget(&name_of(object.as_ref()));
+        return Ok(None);
     }
     if expiry::end(&ctx, &api, &object).await? {
         return Ok(None);
@@ -66,11 +74,13 @@ pub async fn reconcile(object: Arc<WorkloadIdentity>, ctx: Arc<Context>) -> Resu
             let published = publish(&ctx, &object, &gathered).await;
             let published = published.and(network::keep(&ctx, &object, &gathered).await);
             cleanup::moved(&ctx, object.as_ref(), &trace(&object), &object.spec.realm).await?;
-            let synced = sync(&ctx, &object, &gathered).await;
-            status::accepted(&ctx, &api, &object, &gathered, &published, &synced).await?;
+            let keycloak = in_keycloak_and_pods(&ctx, &object, &gathered).await;
+            let outcome = Outcome { published: &published, keycloak: &keycloak };
+            status::accepted(&ctx, &api, &object, &gathered, outcome).await?;
             published?;
+            let InKeycloak { synced, kept: _, progress } = keycloak?;
             synced.result()?;
-            Ok(gathered.expiry)
+            Ok(gathered.expiry.into_iter().chain(progress.again).min())
         }
     }
 }
@@ -79,14 +89,18 @@ pub async fn reconcile(object: Arc<WorkloadIdentity>, ctx: Arc<Context>) -> Resu
 fn trace(object: &WorkloadIdentity) -> Trace<'_> {
     let of = Traced { kind: kind::WORKLOAD, name: name_of(object) };
     let realm = object.held_in().unwrap_or(&object.spec.realm);
-    Trace { of, realm, is_held: object.held_in().is_some(), policy: object.spec.deletion_policy }
+    let has_second = object.has_kept_credentials();
+    Trace { of, realm, is_held: object.held_in().is_some(), policy: object.spec.deletion_policy, has_second }
 }
 
 fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Problem>> {
     let mut workload = object.parse()?;
     let realm = link(ctx, &workload.realm, &workload.name.namespace).map_err(|problem| vec![problem])?;
     alone(object, ctx).and_then(|()| beside_guards(object, ctx)).map_err(|problem| vec![problem])?;
-    let issuer_alias = realm.issuer_alias.clone().ok_or_else(|| vec![no_issuer(&workload)])?;
+    let issuer_alias = match workload.login {
+        graph::Login::KubernetesToken => Some(realm.issuer_alias.clone().ok_or_else(|| vec![no_issuer(&workload)])?),
+        graph::Login::Kept(_) => None,
+    };
     let claims = take_unlisted(&mut workload, ctx);
     let now = Timestamp::now().as_second();
     let grants = ctx.caches.grants_to(&workload.name);
@@ -163,7 +177,7 @@ fn no_issuer(workload: &Workload) -> Problem {
     Problem::new(
         ProblemReason::NoWorkloadIssuer,
         format!(
-            "Realm {:?} does not trust this cluster's ServiceAccount tokens; ask the platform team to set its spec.workloadIssuer",
+            "Realm {:?} does not trust this cluster's ServiceAccount tokens; ask the platform team to set its spec.workloadIssuer, or set spec.credential to PrivateKeyJwt",
             workload.realm
         ),
     )
@@ -203,15 +217,55 @@ async fn publish(ctx: &Context, object: &WorkloadIdentity, gathered: &Gathered) 
     documents::publish(ctx, DocumentKind::Egress, &gathered.workload.name, &owner, config).await.map(|_| ())
 }
 
+/// How an identity stands in Keycloak, and with its credential.
+pub struct InKeycloak {
+    synced: Synced,
+    kept: Option<Kept>,
+    progress: Progress,
+}
+
+/// How far a pass came.
+#[derive(Clone, Copy)]
+pub struct Outcome<'a> {
+    published: &'a Result<(), ObjectError>,
+    keycloak: &'a Result<InKeycloak, Error>,
+}
+
+/// The next credential is made before Keycloak's turn, and handed out after it; the one before is taken from Keycloak when
+/// nobody needs it.
+async fn in_keycloak_and_pods(
+    ctx: &Context,
+    object: &WorkloadIdentity,
+    gathered: &Gathered,
+) -> Result<InKeycloak, Error> {
+    let workload = &gathered.workload;
+    let Some(mut kept) = credential::begin(ctx, object, workload).await? else {
+        let synced = sync(ctx, object, gathered, None).await;
+        return Ok(InKeycloak { synced, kept: None, progress: Progress::default() });
+    };
+    let mut synced = sync(ctx, object, gathered, Some(&kept)).await;
+    let progress = credential::go_on(ctx, object, workload, &mut kept, synced.is_held()).await?;
+    if progress.retired {
+        synced = sync(ctx, object, gathered, Some(&kept)).await;
+    }
+    Ok(InKeycloak { synced, kept: Some(kept), progress })
+}
+
 /// Makes Keycloak hold what it should.
-async fn sync(ctx: &Context, object: &WorkloadIdentity, gathered: &Gathered) -> Synced {
-    let desired = build(ctx, gathered);
+async fn sync(ctx: &Context, object: &WorkloadIdentity, gathered: &Gathered, kept: Option<&Kept>) -> Synced {
+    let Some(desired) = build(ctx, gathered, kept) else { return Synced::unknown() };
     settle(ctx, object, trace(object).of, recorded(object), &gathered.realm, &desired).await
 }
 
-fn build(ctx: &Context, gathered: &Gathered) -> DesiredWorkload {
+/// `None` where it keeps credentials that are not known yet.
+fn build(ctx: &Context, gathered: &Gathered, kept: Option<&Kept>) -> Option<DesiredWorkload> {
     let there = |name: &Ref| in_keycloak(ctx, name).filter(|endpoint| endpoint.realm == gathered.workload.realm);
-    desired_workload(gathered.realm.site(ctx), &gathered.workload, &gathered.issuer_alias, there, &gathered.edges)
+    let login = match (&gathered.workload.login, &gathered.issuer_alias, kept) {
+        (graph::Login::KubernetesToken, Some(alias), _) => Login::Federated(alias),
+        (graph::Login::Kept(rules), _, Some(kept)) => Login::Kept(rules.method, kept),
+        _ => return None,
+    };
+    Some(desired_workload(gathered.realm.site(ctx), &gathered.workload, login, there, &gathered.edges))
 }
 
 /// What the status remembers of earlier runs.
@@ -220,9 +274,11 @@ pub fn recorded(object: &WorkloadIdentity) -> Recorded {
     status.map(|status| Recorded::of(status.fingerprint.as_deref(), &status.conditions)).unwrap_or_default()
 }
 
-/// What Keycloak should hold of an identity; `None` while the identity is not valid.
+/// What Keycloak should hold of an identity; `None` while the identity is not valid, or its credentials are not read.
 pub fn desired(ctx: &Context, object: &WorkloadIdentity) -> Option<DesiredWorkload> {
-    gather(object, ctx).ok().map(|gathered| build(ctx, &gathered))
+    let gathered = gather(object, ctx).ok()?;
+    let kept = ctx.credentials.get(&gathered.workload.name);
+    build(ctx, &gathered, kept.as_ref())
 }
 
 /// The endpoint, once Keycloak holds its client, roles and scopes.

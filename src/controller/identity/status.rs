@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kube::Api;
 
-use super::Gathered;
+use super::{Gathered, InKeycloak, Outcome, credential};
 use crate::{
     api::{WorkloadIdentity, WorkloadIdentityStatus},
     controller::{
@@ -52,8 +52,7 @@ pub async fn accepted(
     api: &Api<WorkloadIdentity>,
     object: &WorkloadIdentity,
     gathered: &Gathered,
-    published: &Result<(), ObjectError>,
-    synced: &Synced,
+    outcome: Outcome<'_>,
 ) -> Result<(), Error> {
     let before = object.status.clone().unwrap_or_default();
     let granted = granted(gathered);
@@ -64,19 +63,34 @@ pub async fn accepted(
     };
     let mut verdicts = vec![
         Verdict::good(ACCEPTED, "Valid", "the identity is valid and its realm admits it"),
-        targets(gathered, published),
+        targets(gathered, outcome.published),
         injected::outbound(&ctx.caches.unwired(object)),
-        synced.verdict.clone(),
     ];
+    let (synced, credential) = match outcome.keycloak {
+        Ok(InKeycloak { synced, kept, progress }) => {
+            verdicts.push(synced.verdict.clone());
+            verdicts.extend(progress.verdict.clone());
+            let told = kept.as_ref().and_then(credential::told);
+            // Until Keycloak has let go of it, there is something to be let go of.
+            let before = before.credential.clone().filter(|_| kept.is_none() && !synced.is_held());
+            (Some(synced), told.or(before))
+        }
+        Err(error) => {
+            verdicts.push(Verdict::bad(SYNCED, "CredentialUnusable", error.to_string()));
+            (None, before.credential.clone())
+        }
+    };
     verdicts.extend(granted);
     verdicts.extend(claims(object, gathered));
-    verdicts.extend(synced.drift.clone());
+    verdicts.extend(synced.and_then(|synced| synced.drift.clone()));
+    let is_held = synced.is_some_and(Synced::is_held);
     let new = WorkloadIdentityStatus {
         observed_generation: object.metadata.generation,
         client_id: Some(gathered.workload.name.workload_client_id()),
         grants: i32::try_from(gathered.edges.len()).ok(),
-        realm: if synced.is_held() { Some(gathered.workload.realm.clone()) } else { before.realm.clone() },
-        fingerprint: synced.fingerprint.as_ref().map(ToString::to_string),
+        realm: if is_held { Some(gathered.workload.realm.clone()) } else { before.realm.clone() },
+        credential,
+        fingerprint: synced.and_then(|synced| synced.fingerprint.as_ref()).map(ToString::to_string),
         conditions: conditions(&before.conditions, object.metadata.generation, &verdicts, &ready, Timestamp::now()),
     };
     write(ctx, api, object, &new).await

@@ -48,6 +48,11 @@ impl Synced {
         Self { verdict, drift: None, fingerprint: known, is_failed: false }
     }
 
+    /// What is wanted is not known yet.
+    pub fn unknown() -> Self {
+        Self::waiting(Verdict::waiting(SYNCED, "for the credential to be read"), None)
+    }
+
     fn failed(verdict: Verdict, known: Option<Fingerprint>) -> Self {
         Self { verdict, drift: None, fingerprint: known, is_failed: true }
     }

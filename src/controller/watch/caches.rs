@@ -169,6 +169,13 @@ impl Caches {
         self.pods_that(&names, |pod| pod.lacks_egress(identity))
     }
 
+    /// The pods that call with an identity's credential, by name, with their addresses.
+    pub fn callers(&self, identity: &WorkloadIdentity) -> Vec<(String, IpAddr)> {
+        let names = self.pods_by_account.get(&account_key(&account_of(identity)));
+        let found = names.iter().filter_map(|name| Self::namespaced(&self.pods, name));
+        found.filter_map(|pod| Some((pod.name_any(), pod.calls_with(identity)?))).collect()
+    }
+
     fn pods_that(&self, names: &[Ref], lacks: impl Fn(&RunningPod) -> bool) -> Vec<String> {
         let found = names.iter().filter_map(|name| Self::namespaced(&self.pods, name));
         found.filter(|pod| lacks(pod)).map(|pod| pod.name_any()).collect()

@@ -6,7 +6,7 @@ mod workload;
 
 pub use endpoint::desired_endpoint;
 pub use policy::{Numbered, RealmUrls, egress_config, guard_policy, next_number};
-pub use workload::desired_workload;
+pub use workload::{Login, desired_workload, second_client};
 
 use super::{
     desired::{Owner, object_id},
@@ -19,6 +19,8 @@ pub mod kind {
     pub const ENDPOINT: &str = "ModelEndpoint";
     /// Workloads.
     pub const WORKLOAD: &str = "WorkloadIdentity";
+    /// The second clients of workloads, in derived ids alone.
+    pub const SECOND_WORKLOAD: &str = "WorkloadIdentity second";
     /// Realms.
     pub const REALM: &str = "Realm";
 }

@@ -1,11 +1,12 @@
 //! From the access graph to the documents that the proxies read.
 
 use crate::core::{
-    graph::{Edge, Endpoint, Workload},
+    graph::{Edge, Endpoint, Login, Workload},
     name::{Ref, permission_scope},
     permission::Permission,
     policy::document::{
         EgressConfig, Grant, GuardPolicy, Introspection, Listener, Subject, Target, TokenSource, TrustedIssuer,
+        WorkloadLogin,
     },
 };
 
@@ -92,14 +93,18 @@ pub fn guard_policy(
         limits: endpoint.limits,
         audit: endpoint.audit,
         introspection: endpoint.introspects_as.as_ref().map(|_| realm.introspection()),
-        grants: grants.map(grant).collect(),
+        grants: grants.flat_map(to_clients).collect(),
     }
 }
 
-fn grant(edge: &Edge) -> Grant {
+fn to_clients(edge: &Edge) -> impl Iterator<Item = Grant> {
+    edge.clients.iter().map(|client| grant(edge, client))
+}
+
+fn grant(edge: &Edge, client: &str) -> Grant {
     Grant {
         name: edge.grant.name.clone(),
-        subject: Subject::Client(edge.workload.workload_client_id()),
+        subject: Subject::Client(client.to_owned()),
         permissions: edge.permissions.iter().cloned().collect(),
         models: edge.models.clone(),
         expires_at: edge.expires_at,
@@ -131,6 +136,10 @@ pub fn egress_config(
         number: 0,
         identity: workload.name.clone(),
         client_id: workload.name.workload_client_id(),
+        login: match workload.login {
+            Login::KubernetesToken => WorkloadLogin::KubernetesToken,
+            Login::Kept(_) => WorkloadLogin::Credential,
+        },
         token_source: realm.token_source(),
         targets: targets.collect(),
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Site, kind, owner};
 use crate::core::{
-    desired::{Credential, DesiredWorkload, PermissionScope, ScopeRef},
+    credential::{Kept, Key, Material, Method, Slot},
+    desired::{Credential, DesiredWorkload, PermissionScope, ScopeRef, Sealed, SecondClient},
     graph::{Edge, Endpoint, Workload},
     name::{Ref, service_account_subject},
 };
@@ -16,7 +17,81 @@ use crate::core::{
 pub fn desired_workload(
     site: Site<'_>,
     workload: &Workload,
-    issuer_alias: &str,
+    login: Login<'_>,
+    endpoint: impl Fn(&Ref) -> Option<Endpoint>,
+    edges: &[Edge],
+) -> DesiredWorkload {
+    let first = client(site, workload, login.credential(workload, Slot::First), endpoint, edges);
+    let enabled = first.enabled && login.is_open(Slot::First);
+    DesiredWorkload { second: second(site, workload, login, &first), enabled, ..first }
+}
+
+/// How a workload logs in, with what that takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Login<'a> {
+    /// By the identity provider of this alias, which has the cluster's keys.
+    Federated(&'a str),
+    /// With credentials that are kept.
+    Kept(Method, &'a Kept),
+}
+
+impl Login<'_> {
+    fn credential(self, workload: &Workload, slot: Slot) -> Credential {
+        match self {
+            Self::Federated(issuer_alias) => Credential::Federated {
+                issuer_alias: issuer_alias.to_owned(),
+                subject: service_account_subject(&workload.name.namespace, &workload.service_account),
+            },
+            Self::Kept(Method::PrivateKeyJwt, kept) => {
+                Credential::PrivateKeyJwt { keys: kept.jwks().into_iter().cloned().collect() }
+            }
+            Self::Kept(Method::ClientSecret, kept) => {
+                Credential::ClientSecret { secret: kept.of_slot(slot).and_then(sealed) }
+            }
+        }
+    }
+
+    fn is_open(self, slot: Slot) -> bool {
+        match self {
+            Self::Kept(Method::ClientSecret, kept) => kept.is_open(slot),
+            Self::Federated(_) | Self::Kept(Method::PrivateKeyJwt, _) => true,
+        }
+    }
+}
+
+/// Named by its number: the next one has another.
+fn sealed(key: &Key) -> Option<Sealed> {
+    match &key.material {
+        Material::ClientSecret { secret } => Some(Sealed::new(format!("number {}", key.number), secret.expose())),
+        Material::PrivateKeyJwt { .. } => None,
+    }
+}
+
+fn second(site: Site<'_>, workload: &Workload, login: Login<'_>, first: &DesiredWorkload) -> SecondClient {
+    let (id, client_id) = second_client(site, &workload.name);
+    match login {
+        Login::Kept(Method::ClientSecret, _) => SecondClient::Kept(Box::new(DesiredWorkload {
+            id,
+            client_id,
+            display_name: format!("{} (workload, second)", workload.name),
+            enabled: first.enabled && login.is_open(Slot::Second),
+            credential: login.credential(workload, Slot::Second),
+            ..first.clone()
+        })),
+        _ if workload.has_kept => SecondClient::Gone { id, client_id },
+        _ => SecondClient::Never,
+    }
+}
+
+/// Where the second client of a workload is.
+pub fn second_client(site: Site<'_>, name: &Ref) -> (uuid::Uuid, String) {
+    (site.client_id(kind::SECOND_WORKLOAD, name), name.second_workload_client_id())
+}
+
+fn client(
+    site: Site<'_>,
+    workload: &Workload,
+    credential: Credential,
     endpoint: impl Fn(&Ref) -> Option<Endpoint>,
     edges: &[Edge],
 ) -> DesiredWorkload {
@@ -28,14 +103,12 @@ pub fn desired_workload(
         display_name: format!("{} (workload)", workload.name),
         owner: owner(site.cluster, kind::WORKLOAD, &workload.name, &workload.uid),
         enabled: !workload.suspended,
-        credential: Credential::Federated {
-            issuer_alias: issuer_alias.to_owned(),
-            subject: service_account_subject(&workload.name.namespace, &workload.service_account),
-        },
+        credential,
         optional_scopes: targets.flat_map(|endpoint| scopes(site, &endpoint)).collect(),
         claims: workload.claims.clone(),
         grants: roles(granted),
         adopt: workload.adopt,
+        second: SecondClient::Never,
         client_id,
     }
 }
@@ -71,7 +144,7 @@ mod tests {
     fn build(workload: &Workload, endpoint_known: bool) -> DesiredWorkload {
         let find = |_: &Ref| endpoint_known.then(endpoint);
         let edges = in_force([&grant()], |_| Some(endpoint()), |_| Some(workload.clone()), 0);
-        desired_workload(EAST, workload, "keywire-east", find, &edges)
+        desired_workload(EAST, workload, Login::Federated("keywire-east"), find, &edges)
     }
 
     #[test]

@@ -131,6 +131,7 @@ impl DesiredEndpoint {
         ClientRepresentation {
             id: Some(self.id.to_string()),
             settings: self.settings(),
+            secret: None,
             default_client_scopes: Some(Default::default()),
             optional_client_scopes: Some(Default::default()),
         }

@@ -9,7 +9,8 @@ use super::endpoint::text_map;
 use super::owner::{MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
 use super::reference::{ClientRef, ScopeRef};
 use super::representation::{ClientMapper, ClientRepresentation, ClientSettings};
-use crate::core::claims::ClaimValue;
+use super::sealed::Sealed;
+use crate::core::{claims::ClaimValue, credential::Jwk};
 
 /// The built-in scopes that every workload's token carries: `sub`, and the roles in `resource_access`.
 pub const DEFAULT_SCOPES: [&str; 2] = ["basic", "roles"];
@@ -37,6 +38,46 @@ pub struct DesiredWorkload {
     pub grants: BTreeMap<String, BTreeSet<String>>,
     /// Whether a client of the same client id that is not ours is taken over instead of being a conflict.
     pub adopt: bool,
+    /// The other client of one that logs in with secrets.
+    pub second: SecondClient,
+}
+
+/// What becomes of the client with which a workload that logs in with secrets takes turns.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub enum SecondClient {
+    /// There never was one.
+    #[default]
+    Never,
+    /// There may be one, and it is to go.
+    Gone {
+        /// Its internal id.
+        id: Uuid,
+        /// Its client id.
+        client_id: String,
+    },
+    /// There is one: it may do what the first may.
+    Kept(Box<DesiredWorkload>),
+}
+
+impl SecondClient {
+    /// Where to look for it.
+    #[must_use]
+    pub fn place(&self) -> Option<(Uuid, &str)> {
+        match self {
+            Self::Never => None,
+            Self::Gone { id, client_id } => Some((*id, client_id)),
+            Self::Kept(desired) => Some((desired.id, &desired.client_id)),
+        }
+    }
+
+    /// It, where it is to be there.
+    #[must_use]
+    pub fn kept(&self) -> Option<&DesiredWorkload> {
+        match self {
+            Self::Kept(desired) => Some(desired),
+            Self::Never | Self::Gone { .. } => None,
+        }
+    }
 }
 
 /// How a workload authenticates at Keycloak.
@@ -49,18 +90,51 @@ pub enum Credential {
         /// `system:serviceaccount:NAMESPACE:NAME`. Keycloak does not check that it is used once.
         subject: String,
     },
+    /// Assertions that it signs itself, by any of these keys.
+    PrivateKeyJwt {
+        /// Public halves.
+        keys: Vec<Jwk>,
+    },
+    /// A secret.
+    ClientSecret {
+        /// `None`: whatever Keycloak has; nobody knows it any more.
+        secret: Option<Sealed>,
+    },
 }
 
 impl Credential {
     fn authenticator(&self) -> &'static str {
         match self {
             Self::Federated { .. } => "federated-jwt",
+            Self::PrivateKeyJwt { .. } => "client-jwt",
+            Self::ClientSecret { .. } => "client-secret",
         }
     }
 
     pub(super) fn attributes(&self) -> BTreeMap<String, String> {
         match self {
             Self::Federated { issuer_alias, subject } => bound_to(issuer_alias, subject),
+            Self::PrivateKeyJwt { keys } => {
+                let mut attributes = bound_to("", "");
+                let (set, algorithm) = (Jwk::set(keys).to_string(), "ES256");
+                attributes.extend(text_map([
+                    ("use.jwks.string", "true"),
+                    ("jwks.string", &set),
+                    ("use.jwks.url", ""),
+                    ("token.endpoint.auth.signing.alg", algorithm),
+                ]));
+                attributes
+            }
+            Self::ClientSecret { .. } => bound_to("", ""),
+        }
+    }
+
+    /// The secret that Keycloak is to have.
+    #[must_use]
+    pub fn secret(&self) -> Option<&Sealed> {
+        match self {
+            Self::ClientSecret { secret } => secret.as_ref(),
+            Self::Federated { .. } | Self::PrivateKeyJwt { .. } => None,
         }
     }
 }
@@ -83,6 +157,7 @@ impl DesiredWorkload {
         ClientRepresentation {
             id: Some(self.id.to_string()),
             settings: self.settings(),
+            secret: None,
             default_client_scopes: Some(DEFAULT_SCOPES.iter().map(ToString::to_string).collect()),
             optional_client_scopes: Some(self.optional_scopes.iter().map(|scope| scope.name.clone()).collect()),
         }

@@ -9,7 +9,7 @@ use crate::core::desired::representation::{
     ClientRepresentation, ClientScopeRepresentation, IdentityProviderRepresentation, ProtocolMapperRepresentation,
     RealmRepresentation, RoleRepresentation,
 };
-use crate::core::desired::{ClientRef, KeyComponent, RequiredAction, ScopeRef, SmtpServer};
+use crate::core::desired::{ClientRef, KeyComponent, RequiredAction, ScopeRef, Sealed, SmtpServer};
 
 use super::fields::FieldChange;
 use super::object_change::ObjectChange;
@@ -106,6 +106,11 @@ pub enum Change {
     },
     DeleteClient {
         client: ClientRef,
+    },
+    /// The secret is sealed: never shown.
+    SetClientSecret {
+        client: ClientRef,
+        secret: Sealed,
     },
 
     CreateClientRole {

@@ -47,6 +47,7 @@ impl Display for Change {
             Self::CreateClient { client, .. } => write!(f, "create client {}", client.settings.client_id),
             Self::UpdateClient { client, fields } => write!(f, "update client {client} ({})", names(fields)),
             Self::DeleteClient { client } => write!(f, "delete client {client}"),
+            Self::SetClientSecret { client, .. } => write!(f, "set the secret of client {client}"),
             Self::CreateClientRole { client, role } => write!(f, "create client role {} on {client}", role.name),
             Self::UpdateClientRole { client, role, fields } => {
                 write!(f, "update client role {} on {client} ({})", role.name, names(fields))

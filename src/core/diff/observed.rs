@@ -54,6 +54,8 @@ pub struct ObservedWorkload {
     pub client: Option<ClientRepresentation>,
     /// The client roles that its service account holds directly.
     pub role_mappings: Vec<ObservedRoleMapping>,
+    /// The client with which it takes turns; `None`: there is none, or nobody looked.
+    pub second: Option<Box<ObservedWorkload>>,
 }
 
 /// The roles of one client that a service account holds.

@@ -12,7 +12,8 @@ use crate::core::desired::representation::{
 };
 use crate::core::desired::{
     ClientRef, ClientRole, Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management, OWNER_ATTRIBUTE,
-    Owner, PermissionScope, RealmSettings, ScopeRef, Seconds, WorkloadIssuer, object_id, objects::BROKER_MARK,
+    Owner, PermissionScope, RealmSettings, ScopeRef, SecondClient, Seconds, WorkloadIssuer, object_id,
+    objects::BROKER_MARK,
 };
 
 use super::simulation::Simulated;
@@ -84,6 +85,7 @@ prop_compose! {
                 .map(|(client_id, roles)| (client_id.into(), roles.into_iter().map(Into::into).collect()))
                 .collect(),
             adopt: false,
+            second: SecondClient::Never,
         }
     }
 }
@@ -302,7 +304,7 @@ proptest! {
         prop_assert!(plan_endpoint(&adopting, &observed).unwrap().is_empty());
 
         let foreign = ClientRepresentation { id: Some("theirs".into()), ..Default::default() };
-        let observed = ObservedWorkload { client: Some(foreign), role_mappings: Vec::new() };
+        let observed = ObservedWorkload { client: Some(foreign), ..ObservedWorkload::default() };
         let unowned = matches!(plan_workload(&workload, &observed), Err(Conflict::Unowned { object: "client", .. }));
         prop_assert!(unowned);
         prop_assert!(plan_delete_workload(&workload.owner, &observed).is_empty());

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::core::credential::Hidden;
 use crate::core::desired::representation::RoleRepresentation;
 
 use super::observed::{
@@ -103,14 +104,45 @@ impl ObservedScope {
     }
 }
 
+/// The client that a change of a workload is about.
+fn client_id(change: &Change) -> &str {
+    match change {
+        Change::CreateClient { client, .. } => &client.settings.client_id,
+        Change::UpdateClient { client, .. }
+        | Change::DeleteClient { client }
+        | Change::SetClientSecret { client, .. }
+        | Change::AddDefaultScope { client, .. }
+        | Change::RemoveDefaultScope { client, .. }
+        | Change::AddOptionalScope { client, .. }
+        | Change::RemoveOptionalScope { client, .. }
+        | Change::MapRoles { client, .. }
+        | Change::UnmapRoles { client, .. } => &client.client_id,
+        change => panic!("not a change of a workload: {change}"),
+    }
+}
+
 impl Simulated for ObservedWorkload {
     fn make(&mut self, change: Change) {
+        if client_id(&change).ends_with(".second.workload") {
+            let second = self.second.get_or_insert_default();
+            second.make_one(change);
+        } else {
+            self.make_one(change);
+        }
+    }
+}
+
+impl ObservedWorkload {
+    fn make_one(&mut self, change: Change) {
         match change {
             Change::CreateClient { client, .. } => {
                 assert!(self.client.is_none(), "409: client exists");
                 self.client = Some(*client);
             }
-            Change::DeleteClient { .. } => *self = Self::default(),
+            Change::DeleteClient { .. } => *self = Self { second: self.second.take(), ..Self::default() },
+            Change::SetClientSecret { secret, .. } => {
+                self.client.as_mut().expect("404: client").secret = Some(Hidden::new(secret.expose().to_owned()));
+            }
             Change::MapRoles { endpoint, roles, .. } => {
                 assert!(self.client.is_some(), "404: service account");
                 match self.role_mappings.iter_mut().find(|found| found.client_id == endpoint) {

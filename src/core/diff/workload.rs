@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::core::credential::Hidden;
 use crate::core::desired::representation::ClientRepresentation;
-use crate::core::desired::{ClientRef, DEFAULT_SCOPES, DesiredWorkload, Owner, is_permission_scope_name};
+use crate::core::desired::{ClientRef, DEFAULT_SCOPES, DesiredWorkload, Owner, SecondClient, is_permission_scope_name};
 
 use super::change::Change;
 use super::conflict::Conflict;
@@ -19,12 +20,26 @@ use super::plan::{Plan, by_name};
 /// # Errors
 /// A [`Conflict`] if the client is not ours and is not to be adopted.
 pub fn plan_workload(desired: &DesiredWorkload, observed: &ObservedWorkload) -> Result<Plan, Conflict> {
+    let mut plan = plan_client(desired, observed)?;
+    let nothing = ObservedWorkload::default();
+    let found = observed.second.as_deref().unwrap_or(&nothing);
+    match &desired.second {
+        SecondClient::Kept(second) => plan.extend(plan_client(second, found)?.changes),
+        SecondClient::Gone { .. } => plan.extend(delete_client(&desired.owner, found.client.as_ref())),
+        SecondClient::Never => {}
+    }
+    Ok(plan)
+}
+
+/// One of the clients that a workload may have.
+fn plan_client(desired: &DesiredWorkload, observed: &ObservedWorkload) -> Result<Plan, Conflict> {
     check_client(observed.client.as_ref(), &desired.owner, desired.adopt)?;
     let mut plan = Plan::default();
     let client = match &observed.client {
         None => {
             let (client, optional_scopes) = (Box::new(desired.client()), desired.optional_scopes.clone());
             plan.push(Change::CreateClient { client, optional_scopes });
+            plan.extend(set_secret(desired, None, &desired.reference()));
             desired.reference()
         }
         Some(found) => update_client(desired, found, &mut plan),
@@ -37,30 +52,48 @@ pub fn plan_workload(desired: &DesiredWorkload, observed: &ObservedWorkload) -> 
 /// Whether a client that was read from a list differs from the workload's; its roles are not in there.
 #[must_use]
 pub fn client_differs_from_workload(desired: &DesiredWorkload, client: &ClientRepresentation) -> bool {
+    let of_second = desired.second.place().filter(|(_, client_id)| *client_id == client.settings.client_id);
+    let desired = match (of_second, &desired.second) {
+        (Some(_), SecondClient::Kept(second)) => second,
+        // It is to go.
+        (Some(_), _) => return true,
+        (None, _) => desired,
+    };
     let role_mappings = desired.grants.iter().map(|(client_id, roles)| ObservedRoleMapping {
         client_id: client_id.clone(),
         is_endpoint: true,
         roles: roles.clone(),
     });
-    let observed = ObservedWorkload { client: Some(client.clone()), role_mappings: role_mappings.collect() };
+    let observed =
+        ObservedWorkload { client: Some(client.clone()), role_mappings: role_mappings.collect(), second: None };
     // What is not ours any more is a difference, too.
-    plan_workload(desired, &observed).map_or(true, |plan| !plan.is_empty())
+    plan_client(desired, &observed).map_or(true, |plan| !plan.is_empty())
 }
 
 /// What it takes to remove everything that was made for `owner`; the service account and its roles go with the client.
 #[must_use]
 pub fn plan_delete_workload(owner: &Owner, observed: &ObservedWorkload) -> Plan {
-    Plan { changes: delete_client(owner, observed.client.as_ref()).into_iter().collect() }
+    let second = observed.second.as_ref().and_then(|second| second.client.as_ref());
+    let clients = observed.client.iter().chain(second);
+    Plan { changes: clients.filter_map(|client| delete_client(owner, Some(client))).collect() }
 }
 
 fn update_client(desired: &DesiredWorkload, found: &ClientRepresentation, plan: &mut Plan) -> ClientRef {
     let client = ClientRef { client_id: desired.client_id.clone(), ..found.reference() };
+    // First, so that none is opened with a secret that was used up.
+    plan.extend(set_secret(desired, found.secret.as_ref(), &client));
     let fields = compare(&found.settings, &desired.settings());
     if !fields.is_empty() {
         plan.push(Change::UpdateClient { client: client.clone(), fields });
     }
     plan.extend(plan_scopes(desired, found, &client));
     client
+}
+
+fn set_secret(desired: &DesiredWorkload, found: Option<&Hidden>, client: &ClientRef) -> Option<Change> {
+    let secret = desired.credential.secret()?;
+    let is_set = found.is_some_and(|found| found.expose() == secret.expose());
+    (!is_set).then(|| Change::SetClientSecret { client: client.clone(), secret: secret.clone() })
 }
 
 fn plan_scopes(desired: &DesiredWorkload, found: &ClientRepresentation, client: &ClientRef) -> Vec<Change> {

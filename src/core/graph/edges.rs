@@ -14,6 +14,8 @@ pub struct Edge {
     pub endpoint: Ref,
     /// The WorkloadIdentity.
     pub workload: Ref,
+    /// Its clients.
+    pub clients: Vec<String>,
     /// What.
     pub permissions: BTreeSet<Permission>,
     /// Only these models.
@@ -60,7 +62,7 @@ pub fn edges(
     let edges = if expired || permissions.is_empty() {
         Vec::new()
     } else {
-        subjects.into_iter().map(|(subject, ends)| edge(grant, subject, ends, &permissions)).collect()
+        subjects.into_values().map(|subject| edge(grant, &subject, &permissions)).collect()
     };
     EdgeState { edges, problems }
 }
@@ -86,15 +88,15 @@ pub fn next_expiry<'a>(grants: impl IntoIterator<Item = &'a Grant>, now: i64) ->
     grants.into_iter().filter_map(|grant| grant.expires_at).filter(|at| *at > now).min()
 }
 
-/// `ends`: when the subject itself does.
-fn edge(grant: &Grant, workload: Ref, ends: Option<i64>, permissions: &BTreeSet<Permission>) -> Edge {
+fn edge(grant: &Grant, workload: &Workload, permissions: &BTreeSet<Permission>) -> Edge {
     Edge {
         grant: grant.name.clone(),
         endpoint: grant.endpoint.clone(),
-        workload,
+        workload: workload.name.clone(),
+        clients: workload.client_ids(),
         permissions: permissions.clone(),
         models: grant.models.clone(),
-        expires_at: grant.expires_at.into_iter().chain(ends).min(),
+        expires_at: grant.expires_at.into_iter().chain(workload.expires_at).min(),
         claims: grant.claims.clone(),
     }
 }
@@ -144,7 +146,7 @@ fn known_subjects(
     workload: impl Fn(&Ref) -> Option<Workload>,
     now: i64,
     problems: &mut Vec<Problem>,
-) -> BTreeMap<Ref, Option<i64>> {
+) -> BTreeMap<Ref, Workload> {
     let mut known = BTreeMap::new();
     for subject in &grant.subjects {
         match workload(subject) {
@@ -164,7 +166,7 @@ fn known_subjects(
                 format!("WorkloadIdentity {subject} has reached the end of its spec.ttl"),
             )),
             Some(found) => {
-                known.insert(subject.clone(), found.expires_at);
+                known.insert(subject.clone(), found);
             }
         }
     }

@@ -13,6 +13,7 @@ pub use problem::{Problem, ProblemReason};
 
 use super::{
     claims::{ClaimValue, Requirement},
+    credential::{Method, Rules},
     name::Ref,
     permission::Permission,
     policy::document::{Audit, Cors, Limits, Protocol, Rule},
@@ -99,6 +100,12 @@ pub struct Workload {
     pub realm: String,
     /// Name of the ServiceAccount, in the same namespace.
     pub service_account: String,
+    /// How it logs in.
+    pub login: Login,
+    /// Whether credentials of its own were kept for it at any time.
+    pub has_kept: bool,
+    /// Its tokens issued before this time are refused, in seconds since the epoch.
+    pub revoked_before: Option<i64>,
     /// What it calls.
     pub targets: Vec<Target>,
     /// What its tokens say of it besides, by name.
@@ -109,6 +116,26 @@ pub struct Workload {
     pub expires_at: Option<i64>,
     /// Whether a client that is not ours may be taken over.
     pub adopt: bool,
+}
+
+/// How a workload logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// With the token of its ServiceAccount.
+    KubernetesToken,
+    /// With a credential that is kept.
+    Kept(Rules),
+}
+
+impl Workload {
+    /// The clients that its tokens may name as `azp`.
+    pub fn client_ids(&self) -> Vec<String> {
+        let second = match &self.login {
+            Login::Kept(Rules { method: Method::ClientSecret, .. }) => Some(self.name.second_workload_client_id()),
+            Login::Kept(_) | Login::KubernetesToken => None,
+        };
+        std::iter::once(self.name.workload_client_id()).chain(second).collect()
+    }
 }
 
 /// An endpoint that a workload calls.

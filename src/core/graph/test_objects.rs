@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Endpoint, Grant, Port, Target, Workload};
+use super::{Endpoint, Grant, Login, Port, Target, Workload};
 use crate::core::{name::Ref, permission::Permission, policy::document::Protocol};
 
 pub(crate) fn permissions(names: &[&str]) -> BTreeSet<Permission> {
@@ -37,6 +37,9 @@ pub(crate) fn workload() -> Workload {
         uid: "uid-labeler".into(),
         realm: "ml".into(),
         service_account: "labeler".into(),
+        login: Login::KubernetesToken,
+        has_kept: false,
+        revoked_before: None,
         targets: vec![Target {
             endpoint: Ref::new("vision", "iris"),
             port: None,

@@ -309,10 +309,31 @@ pub struct EgressConfig {
     pub identity: Ref,
     /// Its client in Keycloak.
     pub client_id: String,
+    /// How it logs in.
+    #[serde(default, skip_serializing_if = "WorkloadLogin::is_default")]
+    pub login: WorkloadLogin,
     /// Where tokens come from.
     pub token_source: TokenSource,
     /// What the pod calls.
     pub targets: Vec<Target>,
+}
+
+/// How a workload's egress logs in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum WorkloadLogin {
+    /// With the file `keycloak` of its tokens directory as a JWT client assertion (RFC 7523).
+    #[default]
+    KubernetesToken,
+    /// With the credential of `--egress-credential`.
+    Credential,
+}
+
+impl WorkloadLogin {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A Keycloak realm's token endpoint.

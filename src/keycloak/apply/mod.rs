@@ -6,6 +6,8 @@ mod scopes;
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use crate::core::desired::representation::RoleRepresentation;
 use crate::core::diff::{Change, FieldChange, Plan};
 
@@ -74,6 +76,9 @@ impl RealmAdmin {
             Change::DeleteClient { client } => {
                 self.directory().forget_client(&client.client_id);
                 self.delete_client(&client.id).await
+            }
+            Change::SetClientSecret { client, secret } => {
+                self.update_client(&client.id, &json!({ "secret": secret.expose() })).await
             }
             Change::CreateClientRole { client, role } => self.create_client_role(&client.id, role).await,
             Change::UpdateClientRole { client, role, .. } => self.update_client_role(&client.id, role).await,

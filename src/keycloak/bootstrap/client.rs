@@ -42,6 +42,7 @@ impl BootstrapSpec {
         let id = object_id(&self.cluster, &self.login_realm, BOOTSTRAP, "", &self.client_id);
         let default_client_scopes = Some(["basic", "roles", ADMIN_API_SCOPE].map(ToOwned::to_owned).into());
         ClientRepresentation {
+            secret: None,
             id: Some(id.to_string()),
             settings,
             default_client_scopes,

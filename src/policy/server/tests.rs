@@ -117,6 +117,6 @@ async fn a_client_that_was_away_hears_of_the_deletion() {
     let line = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(line, "{\"deleted\":true,\"number\":42}\n");
     let key = DocumentKey { kind: DocumentKind::Guard, object: Ref::new("vision", "iris") };
-    stream.documents.publish(key, Version { number: 50, line: "new\n".into(), deleted: false });
+    stream.documents.publish(key, Version { number: 50, line: "new\n".into(), deleted: false, only_for: None });
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "new\n");
 }

@@ -55,6 +55,9 @@ pub enum ApplyError {
     /// For another object than this proxy stands for.
     #[error("the document is for {0}, not for this proxy's object")]
     WrongObject(Ref),
+    /// A credential whose key is none.
+    #[error("the credential's key is not readable")]
+    Key,
     /// A guard policy that cannot be.
     #[error(transparent)]
     Policy(#[from] CompileError),
@@ -72,6 +75,7 @@ impl ApplyError {
         match self {
             Self::Malformed(_) | Self::NoNumber => "malformed",
             Self::WrongObject(_) => "wrong_object",
+            Self::Key => "key",
             Self::Policy(error) => error.into(),
             Self::Introspection(_) => "introspection",
             Self::Egress(error) => error.into(),

@@ -1,22 +1,16 @@
-//! One token from Keycloak: client credentials (RFC 6749 §4.4) with the pod's
-//! ServiceAccount token as the client's assertion (RFC 7523 §2.2).
-
-use std::{fs, path::PathBuf};
+//! One token from Keycloak: client credentials (RFC 6749 §4.4).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use url::form_urlencoded;
 
+use super::login::{Attempt, Login};
 use crate::proxy::http::{
     connect::OriginError,
     fetch::{FetchError, Resource},
 };
 
-/// The assertion's name in the tokens directory.
-const ASSERTION_FILE: &str = "keycloak";
-/// RFC 7523 §2.2.
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// The longest token taken, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
 
@@ -25,8 +19,8 @@ const MAX_TOKEN: usize = 16 * 1024;
 pub struct TokenRequest {
     /// The token endpoint.
     pub endpoint: Resource,
-    /// Where the projected tokens are.
-    pub tokens: PathBuf,
+    /// How the workload logs in.
+    pub login: Login,
     /// What to ask for.
     pub scopes: Vec<String>,
     /// The one audience that the token must have.
@@ -52,6 +46,12 @@ pub enum GrantError {
     /// The projected ServiceAccount token is not there.
     #[error("the pod's ServiceAccount token for Keycloak cannot be read")]
     AssertionMissing,
+    /// The identity keeps a credential, and this pod has none.
+    #[error("the identity's credential has not come to this pod")]
+    CredentialMissing,
+    /// The credential cannot be logged in with.
+    #[error("the identity's credential cannot be used")]
+    CredentialUnusable,
     /// No connection to Keycloak.
     #[error("Keycloak cannot be reached")]
     KeycloakUnreachable,
@@ -93,30 +93,50 @@ struct Problem {
 }
 
 impl TokenRequest {
-    /// Asks once.
+    /// Asks. Where a credential is refused, the one before it may do, or the next one.
     pub async fn ask(&self) -> Result<Issued, GrantError> {
-        let (status, body) = self.endpoint.post_form(self.form()?).await.map_err(|error| unanswered(&error))?;
-        match status {
+        let attempts = self.login.attempts();
+        match self.try_each(&attempts).await {
+            Err(GrantError::IdentityRefused) if self.login.has_newer(&attempts).await => {
+                self.try_each(&self.login.attempts()).await
+            }
+            result => result,
+        }
+    }
+
+    async fn try_each(&self, attempts: &[Attempt]) -> Result<Issued, GrantError> {
+        let mut refused = GrantError::CredentialMissing;
+        for attempt in attempts {
+            match self.ask_with(attempt).await {
+                Err(GrantError::IdentityRefused) => refused = GrantError::IdentityRefused,
+                result => return result,
+            }
+        }
+        Err(refused)
+    }
+
+    /// Asks once.
+    async fn ask_with(&self, attempt: &Attempt) -> Result<Issued, GrantError> {
+        let (status, body) = self.endpoint.post_form(self.form(attempt)?).await.map_err(|error| unanswered(&error))?;
+        let result = match status {
             StatusCode::OK => self.read(&body),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => Err(problem(&body)),
             _ if status.is_server_error() => Err(GrantError::KeycloakFailed),
             _ => Err(GrantError::InvalidAnswer),
+        };
+        // Whatever became of the scopes, the client was let in.
+        if matches!(result, Ok(_) | Err(GrantError::NotGranted | GrantError::WrongAudience | GrantError::ScopeRefused))
+        {
+            self.login.note_taken(attempt);
         }
+        result
     }
 
-    /// No `client_id`: the assertion says who it is, and Keycloak 26.5 wants the two to be the same.
-    ///
-    /// The assertion is read anew each time: the kubelet rotates it. It lies on
-    /// a memory file system, so reading it does not block.
-    fn form(&self) -> Result<String, GrantError> {
-        let assertion =
-            fs::read_to_string(self.tokens.join(ASSERTION_FILE)).map_err(|_| GrantError::AssertionMissing)?;
-        Ok(form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "client_credentials")
-            .append_pair("client_assertion_type", ASSERTION_TYPE)
-            .append_pair("client_assertion", assertion.trim())
-            .append_pair("scope", &self.scopes.join(" "))
-            .finish())
+    fn form(&self, attempt: &Attempt) -> Result<String, GrantError> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        self.login.authenticate(attempt, &mut form)?;
+        Ok(form.append_pair("scope", &self.scopes.join(" ")).finish())
     }
 
     fn read(&self, body: &[u8]) -> Result<Issued, GrantError> {
@@ -185,7 +205,7 @@ mod tests {
         let Ok(endpoint) = Resource::new("http://kc/token", None) else { panic!("URL") };
         TokenRequest {
             endpoint,
-            tokens: PathBuf::from("/nonexistent"),
+            login: Login::KubernetesToken("/nonexistent".into()),
             scopes: vec!["e:read".into(), "e:predict".into()],
             audience: "e".into(),
         }

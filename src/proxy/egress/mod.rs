@@ -1,7 +1,10 @@
 //! The outbound half: the application calls a loopback port, the call leaves
 //! with a token for that one endpoint.
 
+pub mod credential;
+mod files;
 pub mod grant;
+pub mod login;
 pub mod onward;
 pub mod refuse;
 pub mod serve;

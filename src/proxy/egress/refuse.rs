@@ -53,11 +53,16 @@ pub fn no_token(error: GrantError, identity: &Ref, target: &TargetState) -> Refu
         GrantError::AssertionMissing => unavailable(format!(
             "No token for endpoint {endpoint}: {error}; check the projected volume of the sidecar."
         )),
+        GrantError::CredentialMissing => unavailable(format!(
+            "No token for endpoint {endpoint}: {error}; check the condition Credential of WorkloadIdentity {identity}, and \
+             restart the pod if it is older than that credential."
+        )),
         GrantError::IdentityRefused => bad_gateway(format!(
             "No token for endpoint {endpoint}: {error}; check the status of WorkloadIdentity {identity} \
              (its client may not exist yet, or not trust this ServiceAccount)."
         )),
-        GrantError::ScopeRefused
+        GrantError::CredentialUnusable
+        | GrantError::ScopeRefused
         | GrantError::InvalidAnswer
         | GrantError::WrongAudience
         | GrantError::InvalidEndpoint => bad_gateway(format!(

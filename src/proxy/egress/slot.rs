@@ -104,6 +104,14 @@ impl Slot {
         self.fetch(&mut flight).await.ok()
     }
 
+    /// Fetches a token whatever is held: to see that the credential of the moment works.
+    pub async fn renew_now(&self) {
+        let mut flight = self.flight.lock().await;
+        flight.failed = None;
+        // A failure is remembered and counted there; the old token serves until it expires.
+        let _ = self.fetch(&mut flight).await;
+    }
+
     fn usable(&self) -> Option<Arc<Held>> {
         let held = self.held.load_full()?;
         (self.clock.now() < held.expires_at).then_some(held)

@@ -12,11 +12,11 @@ use std::{
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::{grant::TokenRequest, slot::Slot};
+use super::{credential::Credentials, grant::TokenRequest, login::Login, slot::Slot};
 use crate::{
     core::{
         name::Ref,
-        policy::document::{EgressConfig, Target, TokenSource},
+        policy::document::{EgressConfig, Target, TokenSource, WorkloadLogin},
     },
     proxy::{
         clock::Clock,
@@ -70,6 +70,7 @@ pub struct TargetState {
     id: u64,
     target: Target,
     source: TokenSource,
+    login: WorkloadLogin,
     client_id: String,
     resource: Resource,
     slot: Arc<Slot>,
@@ -81,6 +82,7 @@ pub struct EgressState {
     clock: Clock,
     metrics: Arc<Metrics>,
     tokens: PathBuf,
+    credentials: Arc<Credentials>,
     named: Option<Ref>,
     seen: Mutex<Option<Ref>>,
     view: ArcSwap<EgressView>,
@@ -88,8 +90,34 @@ pub struct EgressState {
 
 impl EgressState {
     /// A half that knows nothing yet. With `identity` it takes only that one's documents.
-    pub fn new(identity: Option<Ref>, tokens: PathBuf, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { clock, metrics, tokens, named: identity, seen: Mutex::default(), view: ArcSwap::default() })
+    pub fn new(
+        identity: Option<Ref>,
+        tokens: PathBuf,
+        credentials: Arc<Credentials>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        let (seen, view) = Default::default();
+        Arc::new(Self { clock, metrics, tokens, credentials, named: identity, seen, view })
+    }
+
+    /// The credentials that it logs in with, where it keeps some.
+    pub fn credentials(&self) -> &Arc<Credentials> {
+        &self.credentials
+    }
+
+    /// Logs in, so that the credential of this number is known to work. Tells whether it does.
+    pub async fn log_in(&self, number: u64) -> bool {
+        let target = match &**self.view() {
+            EgressView::Active { targets, .. } => targets.first().cloned(),
+            EgressView::Missing | EgressView::Deleted => return false,
+        };
+        match target {
+            Some(target) => target.slot().renew_now().await,
+            // Nobody needs it.
+            None => self.credentials.note_used(number),
+        }
+        self.credentials.used() >= number
     }
 
     /// The state to serve by.
@@ -138,10 +166,10 @@ impl EgressState {
     }
 
     fn target(&self, target: &Target, document: &EgressConfig) -> Result<Arc<TargetState>, EgressError> {
-        let EgressConfig { client_id, token_source, .. } = document;
+        let EgressConfig { client_id, token_source, login, .. } = document;
         let request = TokenRequest {
             endpoint: Resource::new(&token_source.token_url, token_source.ca.as_deref())?,
-            tokens: self.tokens.clone(),
+            login: self.login(*login, token_source),
             scopes: target.scopes.clone(),
             audience: target.audience.clone(),
         };
@@ -151,10 +179,24 @@ impl EgressState {
             id: TARGET.fetch_add(1, Ordering::Relaxed),
             target: target.clone(),
             source: token_source.clone(),
+            login: *login,
             client_id: client_id.clone(),
             resource: upstream(target)?,
             slot,
         }))
+    }
+}
+
+impl EgressState {
+    fn login(&self, login: WorkloadLogin, source: &TokenSource) -> Login {
+        match login {
+            WorkloadLogin::KubernetesToken => Login::KubernetesToken(self.tokens.clone()),
+            WorkloadLogin::Credential => Login::Kept {
+                credentials: Arc::clone(&self.credentials),
+                audience: source.assertion_audience.clone(),
+                clock: self.clock.clone(),
+            },
+        }
     }
 }
 
@@ -185,7 +227,8 @@ impl TargetState {
     }
 
     fn is(&self, target: &Target, document: &EgressConfig) -> bool {
-        self.target == *target && self.source == document.token_source && self.client_id == document.client_id
+        let EgressConfig { token_source, login, client_id, .. } = document;
+        self.target == *target && self.source == *token_source && self.login == *login && self.client_id == *client_id
     }
 }
 
@@ -278,7 +321,8 @@ mod tests {
 
     #[test]
     fn only_one_identity_is_carried_and_unchanged_targets_keep_their_token() {
-        let egress = EgressState::new(None, PathBuf::new(), Clock::System, Arc::default());
+        let egress =
+            EgressState::new(None, PathBuf::new(), Credentials::new(None, None), Clock::System, Arc::default());
         assert!(egress.apply(document()).is_ok());
         let first = egress.view().target(15100).map(|target| target.id());
         assert!(first.is_some());

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{
     claims::ClaimValue,
+    credential::Hidden,
     desired::{ClientRef, OWNER_ATTRIBUTE, Owner},
 };
 
@@ -19,6 +20,9 @@ pub struct ClientRepresentation {
     /// The fields that a PUT changes.
     #[serde(flatten)]
     pub settings: ClientSettings,
+    /// The secret, as Keycloak shows it to whoever may manage clients. Read; never written with the rest.
+    #[serde(default, skip_serializing)]
+    pub secret: Option<Hidden>,
     /// Names of the scopes in every token. Read, and written at creation; a PUT ignores them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_client_scopes: Option<BTreeSet<String>>,
