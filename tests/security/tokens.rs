@@ -422,3 +422,32 @@ async fn without_keys_nothing_passes_and_old_keys_serve_for_a_day() {
         assert_eq!((answer.status, answer.reason().as_str()), (503, "keys_stale"));
     }
 }
+
+/// A stolen credential is replaced, and a person is shut out, while tokens are out.
+#[tokio::test]
+async fn what_was_taken_back_of_one_holder_is_refused_and_of_no_other() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    let claims = claims(&issuer, &proxy);
+    let (client, subject) = (claims["azp"].clone(), claims["sub"].clone());
+    let token = issuer.signed(keys::issuer(), &claims);
+    let mut later = claims.clone();
+    later["iat"] = json!(proxy.now() + 1);
+    let later = issuer.signed(keys::issuer(), &later);
+    let (soon, all) = (json!(proxy.now() + 1), json!(null));
+    for (number, holder, before, of_now, of_later) in [
+        (101, json!({"client": client}), &soon, 401, 200),
+        (102, json!({"client": client}), &all, 401, 401),
+        (103, json!({"client": "another"}), &all, 200, 200),
+        (104, json!({"subject": subject}), &soon, 401, 200),
+        (105, json!({"subject": subject}), &all, 401, 401),
+        (106, json!({"subject": client}), &all, 200, 200),
+    ] {
+        let mut revoking = proxy.with_ports(&crate::support::proxy::policy(&issuer, &app));
+        revoking["number"] = json!(number);
+        revoking["revoked"] = json!([{"of": holder, "before": before}]);
+        proxy.write("guard/guard.json", &revoking.to_string());
+        until("the policy", || async { proxy.metric("keywire_guard_policy_number").await == f64::from(number) }).await;
+        assert_eq!((infer(&proxy, &token).await, infer(&proxy, &later).await), (of_now, of_later), "{number}");
+    }
+}

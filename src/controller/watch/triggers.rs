@@ -198,7 +198,13 @@ impl Queues {
         caches.identities_by_target.replace(&name, targets(&change.old), targets(&change.new));
         caches.identities_by_account.replace(&name, keys(&change.old), keys(&change.new));
         self.realms_left(change, |identity| (&identity.spec.realm, identity.held_in()));
+        let revoked = |identity: &Option<Arc<WorkloadIdentity>>| {
+            identity.as_ref()?.status.as_ref()?.credential.as_ref()?.revoked_before
+        };
         if !asks_anew(change) {
+            if revoked(&change.old) != revoked(&change.new) {
+                self.endpoints_of(caches, &name);
+            }
             return;
         }
         self.identity_and_grants(caches, &name);
@@ -267,8 +273,13 @@ impl Queues {
     /// An identity, the grants to it and the endpoints whose policies they are in.
     fn identity_and_grants(&self, caches: &Caches, name: &Ref) {
         self.identity(name);
+        caches.grants_by_subject.get(name).iter().for_each(|grant| self.grant(grant));
+        self.endpoints_of(caches, name);
+    }
+
+    /// The endpoints in whose policies an identity is.
+    fn endpoints_of(&self, caches: &Caches, name: &Ref) {
         for grant in caches.grants_by_subject.get(name) {
-            self.grant(&grant);
             if let Some(grant) = Caches::namespaced(&caches.grants, &grant) {
                 self.endpoint(&endpoint_of(&grant));
             }

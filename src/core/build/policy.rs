@@ -1,12 +1,14 @@
 //! From the access graph to the documents that the proxies read.
 
+use std::collections::BTreeMap;
+
 use crate::core::{
     graph::{Edge, Endpoint, Login, Workload},
     name::{Ref, permission_scope},
     permission::Permission,
     policy::document::{
-        EgressConfig, Grant, GuardPolicy, Introspection, Listener, Subject, Target, TokenSource, TrustedIssuer,
-        WorkloadLogin,
+        EgressConfig, Grant, GuardPolicy, Holder, Introspection, Listener, Revocation, Subject, Target, TokenSource,
+        TrustedIssuer, WorkloadLogin,
     },
 };
 
@@ -93,8 +95,16 @@ pub fn guard_policy(
         limits: endpoint.limits,
         audit: endpoint.audit,
         introspection: endpoint.introspects_as.as_ref().map(|_| realm.introspection()),
+        revoked: revoked(edges),
         grants: grants.flat_map(to_clients).collect(),
     }
+}
+
+/// The tokens of workloads whose credential was suspected.
+fn revoked(edges: &[Edge]) -> Vec<Revocation> {
+    let of = |edge: &Edge| edge.clients.iter().map(|client| (client.clone(), edge.revoked_before)).collect::<Vec<_>>();
+    let by_client: BTreeMap<_, _> = edges.iter().filter(|edge| edge.revoked_before.is_some()).flat_map(of).collect();
+    by_client.into_iter().map(|(client, before)| Revocation { of: Holder::Client(client), before }).collect()
 }
 
 fn to_clients(edge: &Edge) -> impl Iterator<Item = Grant> {

@@ -16,6 +16,8 @@ pub struct Edge {
     pub workload: Ref,
     /// Its clients.
     pub clients: Vec<String>,
+    /// Its tokens issued before this time are refused, in seconds since the epoch.
+    pub revoked_before: Option<i64>,
     /// What.
     pub permissions: BTreeSet<Permission>,
     /// Only these models.
@@ -94,6 +96,7 @@ fn edge(grant: &Grant, workload: &Workload, permissions: &BTreeSet<Permission>) 
         endpoint: grant.endpoint.clone(),
         workload: workload.name.clone(),
         clients: workload.client_ids(),
+        revoked_before: workload.revoked_before,
         permissions: permissions.clone(),
         models: grant.models.clone(),
         expires_at: grant.expires_at.into_iter().chain(workload.expires_at).min(),

@@ -12,6 +12,7 @@ use crate::core::{
         grants::{CompiledGrant, Index, Models},
         limits::{CompiledLimits, InvalidLimits},
         resource::{InvalidResource, Resource},
+        revoked::Revoked,
         rule::{CompiledRule, RuleError},
     },
     protocol::{self, Messages, Route, WEBSOCKET, Wire},
@@ -44,6 +45,8 @@ pub struct CompiledPolicy {
     pub audit: Option<Audit>,
     /// Where the issuer is asked of each token.
     pub introspection: Option<Introspection>,
+    /// Whose tokens are refused before their time.
+    pub revoked: Arc<Revoked>,
     /// What every token has to carry.
     pub require: Vec<Requirement>,
     /// The claims that something here asks for, once each and in order.
@@ -104,6 +107,7 @@ impl CompiledPolicy {
             limits,
             audit,
             introspection,
+            revoked,
             require,
             grants,
         } = document;
@@ -127,6 +131,7 @@ impl CompiledPolicy {
             models: models.map(set),
             resource: resource.as_deref().map(Resource::parse).transpose()?,
             introspection,
+            revoked: Arc::new(revoked.into_iter().collect()),
             audit,
             limits: limits.map(CompiledLimits::compile).transpose()?,
             cors: cors.as_ref().map(Origins::compile).transpose()?,

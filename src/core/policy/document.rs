@@ -59,6 +59,9 @@ pub struct GuardPolicy {
     /// The issuer is asked whether a token still counts; `None`: a token counts until it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<Introspection>,
+    /// Whose tokens are refused, though they are good in every other way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<Revocation>,
     /// What every token has to carry, whatever is granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<Requirement>,
@@ -73,6 +76,29 @@ pub struct GuardPolicy {
 pub struct Cors {
     /// Origins as browsers send them (`https://chat.example.com`), compared byte by byte. There is no wildcard.
     pub origins: Vec<String>,
+}
+
+/// Tokens that count no more, before their time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Revocation {
+    /// Whose.
+    pub of: Holder,
+    /// Those issued before this time, in seconds since the epoch; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+}
+
+/// Who holds a token.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Holder {
+    /// The client that it was issued to (`azp`).
+    Client(String),
+    /// The account that it is about (`sub`).
+    Subject(String),
 }
 
 /// How much each client may ask for, at each guard by itself.

@@ -9,5 +9,6 @@ pub mod document;
 pub mod grants;
 pub mod limits;
 pub mod resource;
+pub mod revoked;
 pub mod roles;
 pub mod rule;

@@ -323,6 +323,7 @@ fn unchanged(trust: &Trust, policy: &CompiledPolicy, inputs: &Inputs) -> bool {
         && trust.role_client == policy.role_client
         // What was read of a token is what the policy of then asked for.
         && trust.claims == policy.claims
+        && trust.revoked == policy.revoked
         && trust.issuers.len() == inputs.keepers.len()
         && trust.issuers.iter().zip(&policy.issuers).all(|(trusted, wanted)| trusted.not_before == wanted.not_before)
         && trust.issuers.iter().zip(&inputs.keepers).all(|(trusted, keeper)| {
@@ -347,6 +348,7 @@ fn trust_of(policy: &CompiledPolicy, inputs: &Inputs) -> Arc<Trust> {
         audience: policy.audience.clone(),
         role_client: policy.role_client.clone(),
         issuers: inputs.keepers.iter().zip(&policy.issuers).map(trusted).collect(),
+        revoked: Arc::clone(&policy.revoked),
         claims: Arc::clone(&policy.claims),
     })
 }

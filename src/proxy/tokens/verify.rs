@@ -10,6 +10,7 @@ use super::{
     keys::KeySet,
     principal::Principal,
 };
+use crate::core::policy::revoked::Revoked;
 
 /// How long keys are used after the last time that they were fetched, in seconds.
 pub const MAX_KEY_AGE: i64 = 24 * 60 * 60;
@@ -24,6 +25,8 @@ pub struct Trust {
     pub role_client: String,
     /// The issuers.
     pub issuers: Vec<TrustedKeys>,
+    /// Whose tokens are refused before their time.
+    pub revoked: Arc<Revoked>,
     /// The claims that the policy asks for besides.
     pub claims: Arc<[Box<str>]>,
 }
@@ -68,8 +71,8 @@ pub enum VerifyError {
     /// The signature does not fit.
     #[error("the token's signature is wrong")]
     BadSignature,
-    /// Issued before the issuer took back all that it had issued.
-    #[error("the token was revoked with all others of its time")]
+    /// Issued before all that was issued, or all of its holder's, was taken back.
+    #[error("the token was revoked with all others of its time, or of its holder")]
     Revoked,
     /// The issuer's keys were never fetched.
     #[error("the issuer's keys have not been fetched yet")]
@@ -116,7 +119,8 @@ impl Trust {
 
     fn check_revocation(&self, Verified { principal, issuer }: &Verified) -> Result<(), VerifyError> {
         let trusted = self.issuers.get(*issuer).ok_or(VerifyError::UnknownIssuer)?;
-        match trusted.not_before {
+        let of_holder = self.revoked.before(principal.client(), principal.subject());
+        match trusted.not_before.max(of_holder) {
             Some(not_before) if principal.times.is_revoked(not_before) => Err(VerifyError::Revoked),
             Some(_) | None => Ok(()),
         }
