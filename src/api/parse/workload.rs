@@ -30,6 +30,8 @@ impl WorkloadIdentity {
             service_account: self.spec.service_account_name.clone(),
             targets,
             claims,
+            // Endpoints say so, not the identity.
+            acts_on_behalf: false,
             suspended: self.spec.suspended,
             expires_at: self.expires_at(),
             adopt: self.spec.adopt,

@@ -88,6 +88,8 @@ fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Prob
     alone(object, ctx).and_then(|()| beside_guards(object, ctx)).map_err(|problem| vec![problem])?;
     let issuer_alias = realm.issuer_alias.clone().ok_or_else(|| vec![no_issuer(&workload)])?;
     let claims = take_unlisted(&mut workload, ctx);
+    let acting = ctx.caches.acting_with(&workload.name);
+    workload.acts_on_behalf = acting.iter().any(|endpoint| endpoint.spec.realm == workload.realm);
     let now = Timestamp::now().as_second();
     let grants = ctx.caches.grants_to(&workload.name);
     let this = |name: &Ref| (*name == workload.name).then(|| workload.clone());

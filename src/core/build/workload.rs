@@ -34,6 +34,7 @@ pub fn desired_workload(
         },
         optional_scopes: targets.flat_map(|endpoint| scopes(site, &endpoint)).collect(),
         claims: workload.claims.clone(),
+        acts_on_behalf: workload.acts_on_behalf,
         grants: roles(granted),
         adopt: workload.adopt,
         client_id,

@@ -42,6 +42,8 @@ pub struct CompiledPolicy {
     pub limits: Option<CompiledLimits>,
     /// Which decisions are recorded.
     pub audit: Option<Audit>,
+    /// The client with which the endpoint calls on behalf of its callers.
+    pub on_behalf_of: Option<String>,
     /// Where the issuer is asked of each token.
     pub introspection: Option<Introspection>,
     /// What every token has to carry.
@@ -60,6 +62,9 @@ pub enum CompileError {
     /// A token's audience could not be checked, or not be named in a challenge.
     #[error("the policy's audience or role client is empty or not plain ASCII")]
     NoAudience,
+    /// The client with which the endpoint calls on behalf of others is none of its own.
+    #[error("the policy's onBehalfOf is empty, not plain ASCII, or the audience itself")]
+    NoCaller,
     /// No token could be verified.
     #[error("the policy trusts no issuer")]
     NoIssuer,
@@ -104,11 +109,15 @@ impl CompiledPolicy {
             limits,
             audit,
             introspection,
+            on_behalf_of,
             require,
             grants,
         } = document;
         if !quotable(&audience) || !quotable(&role_client) {
             return Err(CompileError::NoAudience);
+        }
+        if on_behalf_of.as_ref().is_some_and(|client| !quotable(client) || *client == audience) {
+            return Err(CompileError::NoCaller);
         }
         check_issuers(&issuers)?;
         check_listeners(&listeners)?;
@@ -127,6 +136,7 @@ impl CompiledPolicy {
             models: models.map(set),
             resource: resource.as_deref().map(Resource::parse).transpose()?,
             introspection,
+            on_behalf_of,
             audit,
             limits: limits.map(CompiledLimits::compile).transpose()?,
             cors: cors.as_ref().map(Origins::compile).transpose()?,
@@ -266,10 +276,12 @@ pub(crate) mod tests {
         type Spoil = fn(&mut GuardPolicy);
         let invalid_resource = Resource::parse("iris").expect_err("no URL");
         let nameless = Requirement { claim: String::new(), is: ClaimTest::Absent };
-        let cases: [(Spoil, CompileError); 9] = [
+        let cases: [(Spoil, CompileError); 11] = [
             (|d| d.audience.clear(), CompileError::NoAudience),
             (|d| d.audience.push('"'), CompileError::NoAudience),
             (|d| d.role_client.clear(), CompileError::NoAudience),
+            (|d| d.on_behalf_of = Some(String::new()), CompileError::NoCaller),
+            (|d| d.on_behalf_of = Some(d.audience.clone()), CompileError::NoCaller),
             (|d| d.issuers.clear(), CompileError::NoIssuer),
             (|d| d.issuers.push(d.issuers[0].clone()), CompileError::DuplicateIssuer("http://kc/realms/ml".into())),
             (|d| d.listeners.push(d.listeners[0].clone()), CompileError::InvalidListener(18080)),

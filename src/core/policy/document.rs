@@ -59,6 +59,10 @@ pub struct GuardPolicy {
     /// The issuer is asked whether a token still counts; `None`: a token counts until it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<Introspection>,
+    /// The client with which the endpoint's pods call on behalf of their callers: a token may be for it too, the guard keeps
+    /// such tokens until they end, and gives the application a handle for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// What every token has to carry, whatever is granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<Requirement>,
@@ -342,6 +346,9 @@ pub struct Target {
     pub upstream: String,
     /// The one audience that the token must come back with.
     pub audience: String,
+    /// The client that may exchange the token (RFC 8693) to call on its bearer's behalf, and so may be its audience too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanged_by: Option<String>,
     /// Scopes to ask for; those without a role behind them vanish from the answer.
     pub scopes: Vec<String>,
     /// The application may have the token itself.

@@ -1,16 +1,20 @@
 //! One token from Keycloak: client credentials (RFC 6749 §4.4) with the pod's
 //! ServiceAccount token as the client's assertion (RFC 7523 §2.2).
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use crate::proxy::http::{
-    connect::OriginError,
-    fetch::{FetchError, Resource},
+use super::exchange;
+use crate::proxy::{
+    handles::Inbound,
+    http::{
+        connect::OriginError,
+        fetch::{FetchError, Resource},
+    },
 };
 
 /// The assertion's name in the tokens directory.
@@ -31,6 +35,10 @@ pub struct TokenRequest {
     pub scopes: Vec<String>,
     /// The one audience that the token must have.
     pub audience: String,
+    /// The client that may exchange the token further, and so may be its audience too.
+    pub exchanged_by: Option<String>,
+    /// On whose behalf; `None`: the workload's own.
+    pub subject: Option<Arc<Inbound>>,
 }
 
 /// A token, ready to be sent.
@@ -67,6 +75,14 @@ pub enum GrantError {
     /// Keycloak refused the scopes: they do not exist, or the client may not ask for them.
     #[error("Keycloak refused the scopes")]
     ScopeRefused,
+    /// Keycloak does not take the token of the caller on whose behalf it is.
+    #[error(
+        "Keycloak does not take the caller's token: it, its session or its account has ended, or this workload may not exchange it"
+    )]
+    BearerRefused,
+    /// The caller's token is not for this workload to exchange.
+    #[error("the caller's token is not for this workload to exchange; one that is fetched anew may be")]
+    ExchangeRefused,
     /// An answer that is no bearer token.
     #[error("Keycloak's answer is not understood")]
     InvalidAnswer,
@@ -98,6 +114,7 @@ impl TokenRequest {
         let (status, body) = self.endpoint.post_form(self.form()?).await.map_err(|error| unanswered(&error))?;
         match status {
             StatusCode::OK => self.read(&body),
+            _ if self.subject.is_some() && status.is_client_error() => Err(exchange::problem(status, &body)),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => Err(problem(&body)),
             _ if status.is_server_error() => Err(GrantError::KeycloakFailed),
             _ => Err(GrantError::InvalidAnswer),
@@ -111,12 +128,28 @@ impl TokenRequest {
     fn form(&self) -> Result<String, GrantError> {
         let assertion =
             fs::read_to_string(self.tokens.join(ASSERTION_FILE)).map_err(|_| GrantError::AssertionMissing)?;
-        Ok(form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "client_credentials")
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        match &self.subject {
+            None => form.append_pair("grant_type", "client_credentials"),
+            Some(subject) => form.extend_pairs(exchange::parameters(subject)),
+        };
+        Ok(form
             .append_pair("client_assertion_type", ASSERTION_TYPE)
             .append_pair("client_assertion", assertion.trim())
             .append_pair("scope", &self.scopes.join(" "))
             .finish())
+    }
+
+    /// Whether a token is for the target and nobody else, but for the client that may exchange it.
+    fn is_audience(&self, found: Option<(String, Option<String>)>) -> bool {
+        match found {
+            Some((one, None)) => one == self.audience,
+            Some((one, Some(other))) => self
+                .exchanged_by
+                .as_ref()
+                .is_some_and(|by| (&one, &other) == (&self.audience, by) || (&one, &other) == (by, &self.audience)),
+            None => false,
+        }
     }
 
     fn read(&self, body: &[u8]) -> Result<Issued, GrantError> {
@@ -129,7 +162,7 @@ impl TokenRequest {
         if !scope.split(' ').any(|granted| self.scopes.iter().any(|asked| asked == granted)) {
             return Err(GrantError::NotGranted);
         }
-        if audience(&access_token).as_deref() != Some(self.audience.as_str()) {
+        if !self.is_audience(audience(&access_token)) {
             return Err(GrantError::WrongAudience);
         }
         let mut authorization =
@@ -156,14 +189,15 @@ fn problem(body: &[u8]) -> GrantError {
     }
 }
 
-/// The token's only audience. It is read, not verified: it came from Keycloak,
+/// The token's audience. It is read, not verified: it came from Keycloak,
 /// over the connection that the document names.
-fn audience(token: &str) -> Option<String> {
+fn audience(token: &str) -> Option<(String, Option<String>)> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Audience {
         One(String),
         Many([String; 1]),
+        Two([String; 2]),
     }
     #[derive(Deserialize)]
     struct Claims {
@@ -171,7 +205,8 @@ fn audience(token: &str) -> Option<String> {
     }
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     match serde_json::from_slice(&payload).ok()? {
-        Claims { aud: Audience::One(one) | Audience::Many([one]) } => Some(one),
+        Claims { aud: Audience::One(one) | Audience::Many([one]) } => Some((one, None)),
+        Claims { aud: Audience::Two([one, other]) } => Some((one, Some(other))),
     }
 }
 
@@ -188,6 +223,8 @@ mod tests {
             tokens: PathBuf::from("/nonexistent"),
             scopes: vec!["e:read".into(), "e:predict".into()],
             audience: "e".into(),
+            exchanged_by: None,
+            subject: None,
         }
     }
 
@@ -224,6 +261,25 @@ mod tests {
             let read = request().read(answer.to_string().as_bytes()).map(|issued| issued.lifetime);
             assert_eq!(read, expected, "{answer}");
         }
+    }
+
+    #[test]
+    fn a_token_may_be_for_who_exchanges_it_too() {
+        let with = |exchanged_by: &str| TokenRequest { exchanged_by: Some(exchanged_by.into()), ..request() };
+        for (aud, expected) in [
+            (json!("e"), true),
+            (json!(["e", "agent"]), true),
+            (json!(["agent", "e"]), true),
+            (json!(["e", "other"]), false),
+            (json!("agent"), false),
+            (json!(["agent"]), false),
+            (json!(["e", "agent", "other"]), false),
+        ] {
+            let answer = answer(&aud, "e:read").to_string();
+            assert_eq!(with("agent").read(answer.as_bytes()).is_ok(), expected, "{aud}");
+        }
+        let both = answer(&json!(["e", "agent"]), "e:read").to_string();
+        assert_eq!(request().read(both.as_bytes()).err(), Some(GrantError::WrongAudience));
     }
 
     #[test]

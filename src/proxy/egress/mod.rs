@@ -1,6 +1,7 @@
 //! The outbound half: the application calls a loopback port, the call leaves
 //! with a token for that one endpoint.
 
+pub mod exchange;
 pub mod grant;
 pub mod onward;
 pub mod refuse;
