@@ -39,6 +39,6 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn client(subject: &Subject) -> String {
-    let Subject::Client(client) = subject;
+    let (Subject::Client(client) | Subject::Role(client)) = subject;
     client.clone()
 }

@@ -180,6 +180,11 @@ impl CompiledPolicy {
         self.grants.of(client)
     }
 
+    /// The grants for whoever holds a role of the endpoint, in the document's order.
+    pub fn grants_of_role(&self, role: &str) -> &[CompiledGrant] {
+        self.grants.of_role(role)
+    }
+
     /// The endpoint's one model, where its list has just one: what a call means that names none.
     pub fn only_model(&self) -> Option<&str> {
         let mut models = self.models.as_ref()?.iter();

@@ -299,6 +299,8 @@ pub struct Grant {
 pub enum Subject {
     /// The client id that a token carries as `azp`.
     Client(String),
+    /// Whoever holds this role of the endpoint, as a token has it.
+    Role(String),
 }
 
 /// Everything one identity's egress needs to make calls.

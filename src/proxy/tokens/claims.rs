@@ -228,7 +228,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::core::policy::roles::Roles;
+    use crate::core::{
+        claims::{OWN_CLAIM, USER_CLAIM},
+        policy::{behalf::Behalf, roles::Roles},
+    };
 
     const NOW: i64 = 1_800_000_000;
 
@@ -307,6 +310,41 @@ mod tests {
                 map.remove(claim);
             }
             assert_eq!(check(&claims).err(), Some(InvalidClaims), "{claim}");
+        }
+    }
+
+    #[test]
+    fn whom_a_token_stands_for() {
+        const AGENT: &str = "agent.agents.workload";
+        for (own, user, expected) in [
+            (None, None, None),
+            (Some(AGENT), None, None),
+            (Some(AGENT), Some("service-account-agent.agents.workload"), None),
+            (Some(AGENT), Some("ann"), None),
+            (None, Some("ann"), Some("")),
+            (None, Some("ann smith@example.com"), Some("")),
+            (None, Some("service-account-batch.agents.workload"), Some("batch.agents.workload")),
+            (None, Some("service-account-agent.agents.workload"), Some(AGENT)),
+            (Some("other"), None, Some("")),
+            (Some("other"), Some("service-account-agent.agents.workload"), Some(AGENT)),
+            (Some(""), Some("ann"), Some("")),
+        ] {
+            let mut claims = good();
+            claims["azp"] = json!(AGENT);
+            for (name, value) in [(OWN_CLAIM, own), (USER_CLAIM, user)] {
+                value.into_iter().for_each(|value| claims[name] = json!(value));
+            }
+            let found = check(&claims).unwrap();
+            let behalf = found.behalf().map(|behalf| match behalf {
+                Behalf::Person => "",
+                Behalf::Workload(client) => client,
+            });
+            assert_eq!(behalf, expected, "{own:?} {user:?}");
+        }
+        for bad in [json!({}), json!(["ann"]), json!(1), json!("service-account-a b")] {
+            let mut claims = good();
+            claims[USER_CLAIM] = bad;
+            assert!(check(&claims).is_err(), "{claims}");
         }
     }
 
