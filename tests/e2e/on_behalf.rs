@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Object, kubectl, try_kubectl},
+    cluster::{Object, kubectl},
     eventually::{PATIENCE, eventually},
     objects::{grant, identity, object, pod, service_account},
     pods::{Pod, start},
@@ -20,7 +20,6 @@ struct Chain {
     stage: Stage,
     tools: String,
     team: String,
-    researcher: Pod,
     archive: Pod,
     caller: Pod,
 }
@@ -81,8 +80,9 @@ impl Chain {
         let mut pod = self::pod(&team, "analyst", MCP_IMAGE);
         pod["spec"]["serviceAccountName"] = json!("analyst");
         let caller = start(&scripted(pod, json!(["sleep", "infinity"])));
-        let (researcher, archive, caller) = (researcher.wait_ready(), archive.wait_ready(), caller.wait_ready());
-        Self { stage, tools, team, researcher, archive, caller }
+        researcher.wait_ready();
+        let (archive, caller) = (archive.wait_ready(), caller.wait_ready());
+        Self { stage, tools, team, archive, caller }
     }
 
     /// A grant of the archive's one tool.
@@ -106,14 +106,20 @@ impl Chain {
         })
     }
 
-    /// The last record of the archive's guard with this reason.
+    /// A record of the archive's guard: what it said of a call on behalf of the analyst.
     fn record(&self, reason: &str) -> Value {
+        let analyst = self.client("analyst");
         eventually(&format!("a record of the archive's: {reason}"), PATIENCE, || {
             let log = kubectl(&["logs", "-n", &self.tools, &self.archive.name, "-c", "keywire-proxy"]);
-            let records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let found = records.filter(|record| record["target"] == "audit" && record["reason"] == reason).last();
+            let mut records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let found = records.find(|record| record["on_behalf_of"] == analyst && record["reason"] == reason);
             found.ok_or_else(|| log.lines().rev().take(5).collect::<Vec<_>>().join("\n"))
         })
+    }
+
+    /// The client of an identity of the team's.
+    fn client(&self, name: &str) -> String {
+        format!("{name}.{}.workload", self.team)
     }
 }
 
@@ -146,18 +152,8 @@ fn an_agent_calls_on_behalf_of_a_workload_with_grants_for_both() {
     let of_analyst = chain.grant_archive("analyst");
     chain.until("both are granted", || chain.ask("research"), |said| *said == found());
     let record = chain.record("granted");
-    let client = |name: &str| format!("{name}.{}.workload", chain.team);
-    let for_analyst = eventually("the analyst is in a record", PATIENCE, || {
-        let log = kubectl(&["logs", "-n", &chain.tools, &chain.archive.name, "-c", "keywire-proxy"]);
-        let mut records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let found = records.find(|record| record["on_behalf_of"] == client("analyst") && record["reason"] == "granted");
-        found.ok_or_else(|| record.to_string())
-    });
-    assert_eq!(
-        (&for_analyst["client"], &for_analyst["grant"]),
-        (&json!(client("researcher")), &json!("archive-analyst")),
-        "{for_analyst}"
-    );
+    let expected = (json!(chain.client("researcher")), json!("archive-analyst"));
+    assert_eq!((&record["client"], &record["grant"]), (&expected.0, &expected.1), "{record}");
     assert!(is_refused(&chain.ask("guess")), "a handle that nobody gave");
 
     // Each of the two grants is worth nothing without the other.
@@ -176,10 +172,9 @@ fn an_agent_calls_on_behalf_of_a_workload_with_grants_for_both() {
     let message = researcher.wait_condition("OnBehalfOf", "False", "IdentityNotFound");
     assert!(message.contains("nobody"), "{message}");
     let exchanges = || {
-        let found = chain.stage.keycloak.client(&chain.stage.id, &client("researcher"));
+        let found = chain.stage.keycloak.client(&chain.stage.id, &chain.client("researcher"));
         let switched = found["attributes"]["standard.token.exchange.enabled"].clone();
         if switched == "true" { Err(switched.to_string()) } else { Ok(()) }
     };
     eventually("its client exchanges no more", PATIENCE, exchanges);
-    let _ = (&chain.researcher, try_kubectl);
 }

@@ -346,3 +346,122 @@ async fn calls_of_grpc_and_websockets_are_made_on_behalf_too() {
     assert!(agent.tools.last(FIELD).is_empty() && agent.tools.last("authorization").len() == 1);
     assert!(agent.issuer.forms().pop().is_some_and(|form| form.contains(&format!("subject_token={token}&"))));
 }
+
+/// What an agent's client gets in exchange for a caller's token: the caller's account and roles, the agent's `azp`.
+fn exchanged(issuer: &Issuer, now: i64, user: &str, roles: &[&str]) -> Value {
+    let mut claims = issuer.claims(ENDPOINT, LABELER, roles, now, 300);
+    (claims["sub"], claims["keywire_user"]) = (json!(user), json!(user));
+    claims.as_object_mut().expect("object").remove("client_id");
+    claims
+}
+
+/// The target of a chain: the agent holds a grant of two models, ann (by a role) and a workload one of one model each.
+fn of_both(document: &mut Value) {
+    let grant = |name: &str, subject: Value, models: &[&str]| json!({"name": name, "subject": subject, "permissions": ["predict"], "models": models});
+    document["audit"] = json!("All");
+    document["grants"] = json!([
+        grant("agent", json!({"client": LABELER}), &["iris", "rose"]),
+        grant("ann", json!({"role": "grant.ann"}), &["iris", "tulip"]),
+        grant("caller", json!({"client": CALLER}), &["rose"]),
+    ]);
+}
+
+async fn told(proxy: &Proxy, issuer: &Issuer, model: &str, claims: &Value) -> (u16, String) {
+    let token = issuer.signed(keys::issuer(), claims);
+    let answer = call(proxy.guard_address(), "POST", &format!("/v2/models/{model}/infer"), Some(&token)).await;
+    (answer.status, answer.reason())
+}
+
+#[tokio::test]
+async fn a_call_on_somebodys_behalf_needs_a_grant_for_each_of_the_two() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, of_both).await;
+    let workload = format!("service-account-{CALLER}");
+    let other = "other.agents.workload";
+    for (azp, user, roles, model, status, reason) in [
+        (LABELER, "ann", &["predict", "grant.ann"][..], "iris", 200, ""),
+        (LABELER, "ann", &["predict", "grant.ann"], "rose", 403, "bearer_not_granted"),
+        (LABELER, "ann", &["predict", "grant.ann"], "tulip", 403, "actor_not_granted"),
+        (LABELER, "ann", &["predict"], "iris", 403, "bearer_not_granted"),
+        (LABELER, "ann", &["grant.ann"], "iris", 403, "role_missing"),
+        (other, "ann", &["predict", "grant.ann"], "iris", 403, "actor_not_granted"),
+        (LABELER, &*workload, &["predict"], "rose", 200, ""),
+        (LABELER, &*workload, &["predict", "grant.ann"], "iris", 403, "bearer_not_granted"),
+        (LABELER, "service-account-nobody", &["predict", "grant.ann"], "iris", 403, "bearer_not_granted"),
+        // A person who calls himself what a client is called.
+        (LABELER, CALLER, &["predict"], "rose", 403, "bearer_not_granted"),
+    ] {
+        let mut claims = exchanged(&issuer, proxy.now(), user, roles);
+        claims["azp"] = json!(azp);
+        let found = told(&proxy, &issuer, model, &claims).await;
+        assert_eq!(found, (status, reason.to_owned()), "{azp} for {user} {roles:?} at {model}");
+    }
+    assert_eq!(app.heads().len(), 2);
+    assert_eq!(app.last("x-keywire-client"), [LABELER]);
+    assert_eq!(
+        (app.last("x-keywire-subject"), app.last("x-keywire-actor")),
+        (vec![workload], vec![LABELER.to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn an_agents_own_token_is_its_own_and_a_persons_is_the_persons() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = Proxy::ready(&issuer, &app, of_both).await;
+    let claims = |azp: &str, own: Option<&str>, user: Option<&str>, roles: &[&str]| {
+        let mut claims = issuer.claims(ENDPOINT, azp, roles, proxy.now(), 300);
+        for (name, value) in [("keywire_client", own), ("keywire_user", user)] {
+            value.into_iter().for_each(|value| claims[name] = json!(value));
+        }
+        claims
+    };
+    let account = format!("service-account-{LABELER}");
+    // The agent for itself: its own grants, with its own role, and nobody else's.
+    let own = |roles: &[&str]| claims(LABELER, Some(LABELER), Some(&account), roles);
+    assert_eq!(told(&proxy, &issuer, "rose", &own(&["predict"])).await.0, 200);
+    assert!(app.last("x-keywire-actor").is_empty());
+    assert_eq!(told(&proxy, &issuer, "rose", &own(&[])).await, (403, "role_missing".into()));
+    assert_eq!(
+        told(&proxy, &issuer, "tulip", &own(&["predict", "grant.ann"])).await,
+        (403, "model_not_granted".into())
+    );
+    // Whoever says that the token is his own, and is not the one that it was given to.
+    let lying = claims(LABELER, Some(CALLER), Some("ann"), &["predict"]);
+    assert_eq!(told(&proxy, &issuer, "rose", &lying).await, (403, "bearer_not_granted".into()));
+    // A person, directly: the agent's grant is not his.
+    let direct = claims("cli", None, None, &["predict", "grant.ann"]);
+    assert_ne!(told(&proxy, &issuer, "rose", &direct).await.0, 200);
+    assert_eq!(app.heads().len(), 1);
+}
+
+#[tokio::test]
+async fn the_one_who_calls_and_the_one_who_is_called_for_are_both_recorded() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let mut document = policy(&issuer, &app);
+    of_both(&mut document);
+    let mut proxy = Proxy::prepare();
+    proxy.write("guard/guard.json", &proxy.with_ports(&document).to_string());
+    let path = proxy.directory.path().join("audit.log");
+    let flag: &'static str = path.display().to_string().leak();
+    proxy.start(&Setup { guard: true, extra: vec!["--audit-file", flag], ..Setup::default() });
+    proxy.until_ready().await;
+    let for_ann = exchanged(&issuer, proxy.now(), "ann", &["predict", "grant.ann"]);
+    assert_eq!(told(&proxy, &issuer, "iris", &for_ann).await.0, 200);
+    let for_caller = exchanged(&issuer, proxy.now(), &format!("service-account-{CALLER}"), &["predict"]);
+    assert_eq!(told(&proxy, &issuer, "iris", &for_caller).await.0, 403);
+    let own = issuer.claims(ENDPOINT, LABELER, &["predict"], proxy.now(), 300);
+    assert_eq!(told(&proxy, &issuer, "iris", &own).await.0, 200);
+    crate::support::until("three records", || async {
+        std::fs::read_to_string(&path).is_ok_and(|text| text.lines().count() == 3)
+    })
+    .await;
+    let text = std::fs::read_to_string(&path).expect("the log");
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let names = |record: &Value| {
+        [&record["client"], &record["on_behalf_of"], &record["grant"]].map(|name| name.as_str().map(str::to_owned))
+    };
+    let text = |name: &str| Some(name.to_owned());
+    assert_eq!(names(&records[0]), [text(LABELER), text("ann"), text("ann")]);
+    assert_eq!(names(&records[1]), [text(LABELER), text(CALLER), None]);
+    assert_eq!(names(&records[2]), [text(LABELER), None, text("agent")]);
+}

@@ -256,9 +256,6 @@ impl GuardState {
     /// Swaps the view. The trust keeps its generation (and the workers their
     /// caches) unless something that verification rests on has changed.
     fn publish(&self, inputs: &Inputs) {
-        if acts_as(&inputs.policy) != acts_as(&self.view.load().policy) {
-            self.handles.clear();
-        }
         let view = match &inputs.policy {
             PolicyState::Active(policy) => {
                 let before = self.view.load();
@@ -279,6 +276,10 @@ impl GuardState {
             },
         };
         self.view.store(Arc::new(view));
+        // Those of another client find nobody who may use them.
+        if !acts(&inputs.policy) {
+            self.handles.clear();
+        }
     }
 
     /// The lock is held for swaps only; what it protects is whole at all times.
@@ -336,11 +337,11 @@ impl Numbered for GuardPolicy {
     }
 }
 
-/// The client with which the endpoint calls on behalf of its callers.
-fn acts_as(policy: &PolicyState) -> Option<&str> {
+/// Whether the endpoint calls on behalf of its callers.
+fn acts(policy: &PolicyState) -> bool {
     match policy {
-        PolicyState::Active(policy) => policy.on_behalf_of.as_deref(),
-        PolicyState::Missing | PolicyState::Deleted => None,
+        PolicyState::Active(policy) => policy.on_behalf_of.is_some(),
+        PolicyState::Missing | PolicyState::Deleted => false,
     }
 }
 
