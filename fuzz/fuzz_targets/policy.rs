@@ -30,7 +30,7 @@ pub fn check(bytes: &[u8]) {
         let Some(route) = policy.route("POST", path) else { continue };
         let permission = if let Need::Permission(permission) = route.need { permission } else { "read" };
         for client in &clients {
-            let caller = Caller { client, roles: Roles::default(), claims: &NO_CLAIMS };
+            let caller = Caller { client, roles: Roles::default(), claims: &NO_CLAIMS, behalf: None };
             assert!(decide(&policy, &caller, permission, &route.models, 0).is_err());
             assert!(decide(&policy, &caller, permission, &ModelUse::None, 0).is_err());
             assert!(!may_anything(&policy, &caller, 0));
@@ -39,6 +39,6 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn client(subject: &Subject) -> String {
-    let Subject::Client(client) = subject;
+    let (Subject::Client(client) | Subject::Role(client)) = subject;
     client.clone()
 }

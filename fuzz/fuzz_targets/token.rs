@@ -36,7 +36,7 @@ fn read(token: &str) {
     for refused in ["crit", "jwk", "jku", "x5u", "x5c", "b64", "enc", "zip"] {
         assert!(header.get(refused).is_none(), "{refused}");
     }
-    if let Ok(principal) = Claims::parse(&compact.payload).and_then(|claims| claims.check("a", "a", NOW)) {
+    if let Ok(principal) = Claims::parse(&compact.payload).and_then(|claims| claims.check("a", Some("b"), "a", NOW)) {
         assert!(principal.times.expires_at > NOW - 60 && principal.times.not_before < NOW + 60);
         assert!(principal.client().bytes().chain(principal.subject().bytes()).all(|byte| byte.is_ascii_graphic()));
     }

@@ -22,7 +22,7 @@ pub use keycloakserver::{
 };
 pub use modelendpoint::{
     Cors, EndpointPort, Introspection, Isolation, ModelEndpoint, ModelEndpointSpec, ModelEndpointStatus, ModelPlace,
-    Protocol, RouteRule, ServiceRef,
+    OnBehalfOf, Protocol, RouteRule, ServiceRef,
 };
 pub use realm::{
     AdminEvents, AttributeRequired, BruteForce, ClientCondition, ClientPolicies, ClientPolicy, ClientProfile,

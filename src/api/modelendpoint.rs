@@ -78,6 +78,11 @@ pub struct ModelEndpointSpec {
     /// pods that run when it is set: their guards have nothing to log in with and refuse every call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<Introspection>,
+    /// The endpoint calls others on behalf of its callers: an agent, a gateway. Its application gets a handle with each call
+    /// (`X-Keywire-On-Behalf-Of`) and hands it on with the calls that it makes for that caller; such a call needs a grant for
+    /// the caller and one for the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<OnBehalfOf>,
     /// Which decisions the guards write into their log. Default: what was not allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Audit>,
@@ -252,6 +257,15 @@ pub struct Introspection {
     /// apart by it.
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub service_account_name: String,
+}
+
+/// With what an endpoint calls on behalf of its callers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OnBehalfOf {
+    /// The WorkloadIdentity that its pods run with, in this namespace and of the same realm.
+    #[schemars(length(min = 1, max = 63), regex(pattern = LABEL_PATTERN))]
+    pub identity: String,
 }
 
 /// Which pages of other origins may call.

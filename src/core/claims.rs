@@ -8,8 +8,17 @@ use serde::{Deserialize, Serialize};
 
 /// The longest name of a claim, and the longest value that one is compared with, in bytes.
 pub const MAX_TEXT: usize = 255;
+/// In the tokens of a client that acts on behalf of others: the client that logged in itself. Keycloak keeps it with that
+/// login, so a token that was exchanged for another has none, however often.
+pub const OWN_CLAIM: &str = "keywire_client";
+/// In the same tokens, all of them: the name of the account that they stand for.
+pub const USER_CLAIM: &str = "keywire_user";
+/// What the name of a client's own account begins with, before its client id: Keycloak gives it to nobody else.
+pub const SERVICE_ACCOUNT_PREFIX: &str = "service-account-";
 /// Claims that say who calls, for whom and until when, or that Keycloak fills in itself: nobody else sets them.
-const RESERVED: [&str; 39] = [
+const RESERVED: [&str; 41] = [
+    OWN_CLAIM,
+    USER_CLAIM,
     "iss",
     "sub",
     "aud",

@@ -16,6 +16,7 @@ pub mod control;
 pub mod documents;
 pub mod egress;
 pub mod guard;
+pub mod handles;
 pub mod http;
 pub mod listen;
 pub mod metrics;

@@ -29,6 +29,7 @@ use super::{
         state::{EgressError, EgressState},
     },
     guard::state::GuardState,
+    handles::Handles,
     http::{collect::Memory, serve::Drain},
     listen::Listeners,
     metrics::Metrics,
@@ -41,6 +42,9 @@ use crate::core::{
         document::{EGRESS_FILE, GUARD_FILE},
     },
 };
+
+/// How often callers' tokens that have ended are looked for.
+const TIDIED: Duration = Duration::from_secs(10);
 
 /// Why the proxy did not start.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -123,10 +127,17 @@ fn shared(args: &Args, clock: Clock) -> Result<Arc<Shared>, StartError> {
         AuditLog::open(path.clone(), lost).map_err(|error| StartError::Audit { path: path.clone(), error })
     };
     let audit_log = args.audit_file.as_ref().map(open).transpose()?;
-    let guard = GuardState::new(args.guard_identity.clone(), args.tokens.clone(), clock.clone(), Arc::clone(&metrics));
+    let (handles, tokens) = (Arc::<Handles>::default(), args.tokens.clone());
+    let guard = GuardState::new(
+        args.guard_identity.clone(),
+        tokens.clone(),
+        clock.clone(),
+        Arc::clone(&metrics),
+        Arc::clone(&handles),
+    );
     let identity = args.egress_identity.clone();
     let credentials = Credentials::new(identity.clone(), args.egress_credential_files.clone());
-    let egress = EgressState::new(identity, args.tokens.clone(), credentials, clock, Arc::clone(&metrics));
+    let egress = EgressState::new(identity, tokens, credentials, clock, Arc::clone(&metrics), handles);
     let tls = args.guard_tls.as_ref().map(|_| GuardTls::new().map(Arc::new)).transpose()?;
     Ok(Arc::new(Shared {
         audit_log,
@@ -165,6 +176,7 @@ async fn bind(args: &Args, shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> 
     if let (Some(directory), Some(tls)) = (&args.guard_tls, &shared.tls) {
         tokio::spawn(certificate::follow(Pair::new(directory), Arc::clone(tls), Arc::clone(&shared.metrics)));
     }
+    tokio::spawn(tidy(Arc::clone(&shared.guard)));
     let source = |directory: &Path| {
         let (directory, tokens) = (directory.to_owned(), args.tokens.clone());
         args.stream.clone().map(|url| StreamSource { url, directory, tokens })
@@ -194,6 +206,15 @@ async fn bind(args: &Args, shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> 
     let address = args.admin;
     let admin = admin.start(address).await.map_err(|error| StartError::Admin { address, error })?;
     Ok(Bound { admin, guard, egress })
+}
+
+/// Forgets callers' tokens as they end, also where nobody calls any more.
+async fn tidy(guard: Arc<GuardState>) {
+    let mut ticks = tokio::time::interval(TIDIED);
+    loop {
+        ticks.tick().await;
+        guard.handles().tidy(guard.clock().now());
+    }
 }
 
 /// The control thread: binds, reports, and runs its tasks until told to stop.

@@ -15,6 +15,7 @@ mod groups;
 mod identity_providers;
 mod least_privilege;
 mod login;
+mod on_behalf;
 mod realm;
 mod realm_roles;
 mod realm_scopes;

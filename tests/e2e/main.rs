@@ -21,6 +21,7 @@ mod isolation;
 mod journey;
 mod lifetime;
 mod logins;
+mod on_behalf;
 mod operator;
 mod outages;
 mod ownership;

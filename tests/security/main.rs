@@ -20,6 +20,7 @@ mod limits;
 mod mcp;
 mod metadata;
 mod models;
+mod on_behalf;
 mod onward;
 mod outside;
 mod rules;

@@ -155,6 +155,10 @@ impl Raw {
         self.send(Method::DELETE, path, None).await
     }
 
+    pub async fn delete_with(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.send(Method::DELETE, path, Some(body)).await
+    }
+
     /// The same with another token.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
@@ -288,6 +292,7 @@ pub fn workload(realm: &str, name: &str, issuer_alias: &str, targets: &[&Desired
         },
         optional_scopes: targets.iter().flat_map(|target| &target.scopes).map(PermissionScope::reference).collect(),
         claims: Vec::new(),
+        acts_on_behalf: false,
         grants: Default::default(),
         adopt: false,
         second: SecondClient::Never,

@@ -9,6 +9,7 @@ use crate::{
     api::{self, EndpointPort, Isolation, ModelEndpoint, RouteRule},
     core::{
         graph::{Endpoint, Port},
+        name::Ref,
         permission::Permission,
         policy::{
             cors::Origins,
@@ -59,9 +60,16 @@ impl ModelEndpoint {
             limits,
             audit: self.spec.audit.map(document::Audit::from),
             introspects_as: self.spec.introspection.as_ref().map(|asked| asked.service_account_name.clone()),
+            acts_as: self.acts_as(),
             network_policy: self.spec.isolation == Isolation::NetworkPolicy,
             adopt: self.spec.adopt,
         })
+    }
+
+    /// The WorkloadIdentity with which it calls on behalf of its callers.
+    pub fn acts_as(&self) -> Option<Ref> {
+        let named = self.spec.on_behalf_of.as_ref()?;
+        Some(Ref::new(self.namespace().unwrap_or_default(), &named.identity))
     }
 
     /// Name of the Service that points at the guard.
@@ -163,6 +171,7 @@ mod tests {
             cors: None,
             limits: None,
             introspection: None,
+            on_behalf_of: None,
             audit: None,
             isolation: Isolation::NetworkPolicy,
             adopt: false,

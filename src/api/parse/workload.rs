@@ -46,6 +46,8 @@ impl WorkloadIdentity {
             revoked_before: self.status.as_ref().and_then(|status| status.credential.as_ref()?.revoked_before),
             targets,
             claims,
+            // Endpoints say so, not the identity.
+            acts_on_behalf: false,
             suspended: self.spec.suspended,
             expires_at: self.expires_at(),
             adopt: self.spec.adopt,

@@ -37,6 +37,8 @@ struct Gathered {
     endpoint: Endpoint,
     realm: RealmLink,
     edges: Vec<Edge>,
+    /// What keeps it from calling on behalf of its callers, where it wants to.
+    caller: Option<Problem>,
     /// When the next grant ends.
     expiry: Option<Duration>,
 }
@@ -79,7 +81,8 @@ fn trace(object: &ModelEndpoint) -> Trace<'_> {
 }
 
 fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem>> {
-    let endpoint = object.parse()?;
+    let mut endpoint = object.parse()?;
+    let caller = ctx.caches.settle_caller(&mut endpoint).err();
     let realm = link(ctx, &endpoint.realm, &endpoint.name.namespace).map_err(|problem| vec![problem])?;
     if let Some(account) = &endpoint.introspects_as {
         may_introspect(object, account, &realm, ctx).map_err(|problem| vec![problem])?;
@@ -90,7 +93,7 @@ fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem
     let ends = edges.iter().filter_map(|edge| edge.expires_at);
     let expiry = next_expiry(&grants, now).into_iter().chain(ends).min();
     let expiry = expiry.map(|at| Duration::from_secs(at.abs_diff(now)));
-    Ok(Gathered { endpoint, realm, edges, expiry })
+    Ok(Gathered { endpoint, realm, edges, caller, expiry })
 }
 
 /// Whether Keycloak can tell the guards' login by their ServiceAccount: it takes two clients of one without a word, and lets

@@ -21,6 +21,9 @@ use crate::{
 /// The guards have the policy, the Service points at them.
 const PUBLISHED: &str = "Published";
 
+/// The identity with which it calls on behalf of its callers is one that it could.
+const CALLER: &str = "OnBehalfOf";
+
 /// The endpoint cannot be used as it stands.
 pub async fn rejected(
     ctx: &Context,
@@ -72,6 +75,7 @@ pub async fn accepted(
         isolated.clone(),
         synced.verdict.clone(),
     ];
+    verdicts.extend(caller(gathered));
     verdicts.extend(synced.drift.clone());
     let endpoint = &gathered.endpoint;
     let ready = format!("guarded; {} in force", count(gathered.edges.len(), "grant"));
@@ -91,6 +95,18 @@ pub async fn accepted(
         conditions: conditions(&before.conditions, object.metadata.generation, &verdicts, &ready, Timestamp::now()),
     };
     write(ctx, api, object, &new).await
+}
+
+/// Whether it may call on behalf of its callers, where it wants to.
+fn caller(gathered: &Gathered) -> Option<Verdict> {
+    match (&gathered.caller, &gathered.endpoint.acts_as) {
+        (Some(problem), _) => Some(Verdict::problems(CALLER, std::slice::from_ref(problem))),
+        (None, Some(identity)) => {
+            let message = format!("calls on behalf of its callers as WorkloadIdentity {identity}");
+            Some(Verdict::good(CALLER, "Found", message))
+        }
+        (None, None) => None,
+    }
 }
 
 fn publication(published: &Result<GuardPolicy, ObjectError>, kept: &Result<(), ObjectError>) -> Verdict {

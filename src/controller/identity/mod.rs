@@ -102,6 +102,8 @@ fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Prob
         graph::Login::Kept(_) => None,
     };
     let claims = take_unlisted(&mut workload, ctx);
+    let acting = ctx.caches.acting_with(&workload.name);
+    workload.acts_on_behalf = acting.iter().any(|endpoint| endpoint.spec.realm == workload.realm);
     let now = Timestamp::now().as_second();
     let grants = ctx.caches.grants_to(&workload.name);
     let this = |name: &Ref| (*name == workload.name).then(|| workload.clone());

@@ -14,7 +14,7 @@ use crate::{
     api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
     core::{
         fingerprint,
-        graph::{Endpoint, Grant, Workload},
+        graph::{Endpoint, Grant, Problem, ProblemReason, Workload},
         name::Ref,
     },
 };
@@ -101,7 +101,38 @@ impl Caches {
 
     /// The endpoint of this name, where it exists, is valid and is not being deleted.
     pub fn endpoint(&self, name: &Ref) -> Option<Endpoint> {
-        alive(Self::namespaced(&self.endpoints, name)?)?.parse().ok()
+        let mut endpoint = alive(Self::namespaced(&self.endpoints, name)?)?.parse().ok()?;
+        // Its own pass tells why.
+        let _ = self.settle_caller(&mut endpoint);
+        Some(endpoint)
+    }
+
+    /// Takes away the identity with which an endpoint calls on behalf of others, where it is none that it could, and says why.
+    pub fn settle_caller(&self, endpoint: &mut Endpoint) -> Result<(), Problem> {
+        let Some(name) = endpoint.acts_as.take() else { return Ok(()) };
+        let found = Self::namespaced(&self.identities, &name).and_then(alive);
+        let found = found.and_then(|identity| identity.parse().ok()).ok_or_else(|| {
+            let message = format!(
+                "WorkloadIdentity {name} does not exist (or is invalid), so nobody is called on behalf of callers; create it or correct spec.onBehalfOf.identity"
+            );
+            Problem::new(ProblemReason::IdentityNotFound, message)
+        })?;
+        if found.realm != endpoint.realm {
+            let message = format!(
+                "WorkloadIdentity {name} is of realm {:?}, this endpoint of realm {:?}: tokens of one cannot be exchanged in the other, so nobody is called on behalf of callers",
+                found.realm, endpoint.realm
+            );
+            return Err(Problem::new(ProblemReason::RealmMismatch, message));
+        }
+        endpoint.acts_as = Some(name);
+        Ok(())
+    }
+
+    /// The endpoints that call on behalf of others with this identity, of whatever realm.
+    pub fn acting_with(&self, identity: &Ref) -> Vec<Arc<ModelEndpoint>> {
+        let names = self.endpoints_by_namespace.get(&identity.namespace);
+        let found = names.iter().filter_map(|name| alive(Self::namespaced(&self.endpoints, name)?));
+        found.filter(|endpoint| endpoint.acts_as().as_ref() == Some(identity)).collect()
     }
 
     /// The workload of this name, where it exists, is valid, is not being deleted and its realm admits its namespace:

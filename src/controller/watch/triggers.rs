@@ -169,6 +169,8 @@ impl Queues {
             self.endpoint(&name);
             let claims = [&change.old, &change.new].into_iter().flatten().filter_map(|found| Claim::of_guards(found));
             claims.for_each(|claim| self.claimants(caches, &claim));
+            let acting = [&change.old, &change.new].into_iter().flatten().filter_map(|found| found.acts_as());
+            acting.for_each(|identity| self.identity(&identity));
         }
         self.realms_left(change, |endpoint| (&endpoint.spec.realm, endpoint.held_in()));
         let is_readier = readiness(change, |endpoint| endpoint.status.as_ref().map(|status| &*status.conditions));
@@ -208,6 +210,11 @@ impl Queues {
             return;
         }
         self.identity_and_grants(caches, &name);
+        for endpoint in caches.acting_with(&name).iter().map(|found| name_of(found.as_ref())) {
+            self.endpoint(&endpoint);
+            // Whom its tokens are for is in their configuration.
+            caches.identities_by_target.get(&endpoint).iter().for_each(|caller| self.identity(caller));
+        }
         for claim in claims(&change.old).into_iter().chain(claims(&change.new)) {
             self.claimants(caches, &claim);
         }

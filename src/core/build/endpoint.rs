@@ -4,7 +4,7 @@ use super::{Site, kind, owner};
 use crate::core::{
     desired::{ClientRole, Credential, DesiredEndpoint, PermissionScope},
     graph::Endpoint,
-    name::service_account_subject,
+    name::{Ref, service_account_subject},
 };
 
 /// What an endpoint is in Keycloak. `issuer_alias` is that of the identity provider with the cluster's keys; without it
@@ -23,7 +23,10 @@ pub fn desired_endpoint(site: Site<'_>, endpoint: &Endpoint, issuer_alias: Optio
                 description: format!("May {permission} at model endpoint {}", endpoint.name),
             })
             .collect(),
-        scopes: permissions().map(|permission| PermissionScope::new(id, &client_id, &client_id, permission)).collect(),
+        scopes: permissions()
+            .map(|permission| PermissionScope::new(id, &client_id, &client_id, permission))
+            .map(|scope| scope.exchanged_by(endpoint.acts_as.as_ref().map(Ref::workload_client_id)))
+            .collect(),
         login: endpoint.introspects_as.as_ref().zip(issuer_alias).map(|(account, alias)| Credential::Federated {
             issuer_alias: alias.to_owned(),
             subject: service_account_subject(&endpoint.name.namespace, account),

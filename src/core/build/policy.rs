@@ -95,6 +95,7 @@ pub fn guard_policy(
         limits: endpoint.limits,
         audit: endpoint.audit,
         introspection: endpoint.introspects_as.as_ref().map(|_| realm.introspection()),
+        on_behalf_of: endpoint.acts_as.as_ref().map(Ref::workload_client_id),
         revoked: revoked(edges),
         grants: grants.flat_map(to_clients).collect(),
     }
@@ -138,6 +139,7 @@ pub fn egress_config(
             upstream: endpoint.url(port),
             scopes: scopes(&audience, &endpoint.permissions),
             offers_token: wanted.offers_token,
+            exchanged_by: endpoint.acts_as.as_ref().map(Ref::workload_client_id),
             audience,
             endpoint: endpoint.name,
         })

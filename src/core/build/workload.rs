@@ -106,6 +106,7 @@ fn client(
         credential,
         optional_scopes: targets.flat_map(|endpoint| scopes(site, &endpoint)).collect(),
         claims: workload.claims.clone(),
+        acts_on_behalf: workload.acts_on_behalf,
         grants: roles(granted),
         adopt: workload.adopt,
         second: SecondClient::Never,

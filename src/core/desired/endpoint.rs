@@ -16,8 +16,10 @@ use super::{mapper_id, permission_scope_id};
 
 /// The ending of the client id of every endpoint that has no URL of its own, and of its scopes' names before the colon.
 const ENDPOINT_SUFFIX: &str = ".endpoint";
-/// The name of the one mapper in a permission's scope.
+/// The name of the mapper that every permission's scope has.
 const AUDIENCE_MAPPER: &str = "audience";
+/// The name of the mapper in the scopes of an endpoint that calls on behalf of its callers.
+const CALLER_MAPPER: &str = "on-behalf-of";
 
 /// What one model endpoint is in Keycloak.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,8 +60,11 @@ pub struct PermissionScope {
     pub name: String,
     /// The endpoint's client role that the caller must hold, else the scope has no effect.
     pub role: String,
-    /// The one audience that the scope adds: the endpoint's client id.
+    /// The audience that the scope adds: the endpoint's client id.
     pub audience: String,
+    /// The client that may exchange its tokens for others (RFC 8693), which Keycloak lets only an audience do: that of the
+    /// identity with which the endpoint calls on behalf of its callers. It serves nobody, so a token is still good at one place.
+    pub exchanged_by: Option<String>,
 }
 
 impl PermissionScope {
@@ -71,7 +76,14 @@ impl PermissionScope {
             name: format!("{prefix}:{permission}"),
             role: permission.to_owned(),
             audience: client_id.to_owned(),
+            exchanged_by: None,
         }
+    }
+
+    /// The same, its tokens open to be exchanged by this client.
+    #[must_use]
+    pub fn exchanged_by(self, client_id: Option<String>) -> Self {
+        Self { exchanged_by: client_id, ..self }
     }
 
     /// How a workload refers to this scope.
@@ -95,18 +107,24 @@ impl PermissionScope {
                     (OWNER_ATTRIBUTE, owner.to_attribute().as_str()),
                 ]),
             },
-            protocol_mappers: vec![self.audience_mapper()],
+            protocol_mappers: self.audience_mappers(),
         }
     }
 
-    fn audience_mapper(&self) -> ProtocolMapperRepresentation {
+    fn audience_mappers(&self) -> Vec<ProtocolMapperRepresentation> {
+        let of_endpoint = self.audience_mapper(AUDIENCE_MAPPER, &self.audience);
+        let of_caller = self.exchanged_by.as_ref().map(|client| self.audience_mapper(CALLER_MAPPER, client));
+        [of_endpoint].into_iter().chain(of_caller).collect()
+    }
+
+    fn audience_mapper(&self, name: &str, client: &str) -> ProtocolMapperRepresentation {
         ProtocolMapperRepresentation {
-            id: Some(mapper_id(self.id, AUDIENCE_MAPPER).to_string()),
-            name: AUDIENCE_MAPPER.into(),
+            id: Some(mapper_id(self.id, name).to_string()),
+            name: name.into(),
             protocol: "openid-connect".into(),
             protocol_mapper: "oidc-audience-mapper".into(),
             config: text_map([
-                ("included.client.audience", self.audience.as_str()),
+                ("included.client.audience", client),
                 ("access.token.claim", "true"),
                 ("id.token.claim", "false"),
                 ("introspection.token.claim", "true"),

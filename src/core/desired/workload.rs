@@ -15,6 +15,9 @@ use crate::core::{claims::ClaimValue, credential::Jwk};
 /// The built-in scopes that every workload's token carries: `sub`, and the roles in `resource_access`.
 pub const DEFAULT_SCOPES: [&str; 2] = ["basic", "roles"];
 
+/// The attribute that lets a client exchange tokens (RFC 8693).
+const EXCHANGE_ATTRIBUTE: &str = "standard.token.exchange.enabled";
+
 /// What one workload identity is in Keycloak.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredWorkload {
@@ -34,6 +37,8 @@ pub struct DesiredWorkload {
     pub optional_scopes: BTreeSet<ScopeRef>,
     /// What its tokens say of it besides, by name.
     pub claims: Vec<(String, ClaimValue)>,
+    /// Whether it may exchange its callers' tokens for such with which it calls on their behalf.
+    pub acts_on_behalf: bool,
     /// Client id of an endpoint → the permissions (client roles) that its service account holds there.
     pub grants: BTreeMap<String, BTreeSet<String>>,
     /// Whether a client of the same client id that is not ours is taken over instead of being a conflict.
@@ -169,13 +174,20 @@ impl DesiredWorkload {
         let mut attributes = self.credential.attributes();
         attributes.insert(OWNER_ATTRIBUTE.to_owned(), self.owner.to_attribute());
         attributes.insert(MANAGED_ATTRIBUTE.to_owned(), "true".to_owned());
+        // Empty is absent: nobody else switches it on.
+        let exchanges = if self.acts_on_behalf { "true" } else { "" };
+        attributes.insert(EXCHANGE_ATTRIBUTE.to_owned(), exchanges.to_owned());
         ClientSettings {
             enabled: self.enabled,
             service_accounts_enabled: true,
             client_authenticator_type: self.credential.authenticator().to_owned(),
             attributes,
-            protocol_mappers: self.claims.iter().map(|(name, value)| ClientMapper::of_claim(name, value)).collect(),
+            protocol_mappers: self.mappers().collect(),
             ..ClientSettings::closed(&self.client_id, &self.display_name)
         }
+    }
+    fn mappers(&self) -> impl Iterator<Item = ClientMapper> {
+        let of_claims = self.claims.iter().map(|(name, value)| ClientMapper::of_claim(name, value));
+        of_claims.chain(self.acts_on_behalf.then(ClientMapper::on_behalf).into_iter().flatten())
     }
 }

@@ -41,6 +41,7 @@ prop_compose! {
         client_id in select(vec!["resnet.vision.endpoint", "https://resnet.example"]),
         uid in select(vec!["1", "2"]),
         subject in select(vec![None, Some("system:serviceaccount:vision:a"), Some("system:serviceaccount:vision:b")]),
+        exchanged_by in select(vec![None, Some("agent.vision.workload"), Some("gateway.vision.workload")]),
     ) -> DesiredEndpoint {
         let id = object_id("main", "ml", "ModelEndpoint", "vision", "resnet");
         let prefix = "resnet.vision.endpoint";
@@ -53,7 +54,10 @@ prop_compose! {
                 .iter()
                 .map(|name| ClientRole { name: (*name).into(), description: description.into() })
                 .collect(),
-            scopes: permissions.iter().map(|name| PermissionScope::new(id, client_id, prefix, name)).collect(),
+            scopes: permissions
+                .iter()
+                .map(|name| PermissionScope::new(id, client_id, prefix, name).exchanged_by(exchanged_by.map(Into::into)))
+                .collect(),
             login: subject.map(|subject| Credential::Federated { issuer_alias: "keywire-main".into(), subject: subject.into() }),
             adopt: false,
         }
@@ -68,6 +72,7 @@ prop_compose! {
         subject in select(vec!["system:serviceaccount:agents:a", "system:serviceaccount:agents:b"]),
         claims in subsequence(&CLAIMS, 0..=2),
         text in select(vec!["public", "secret"]),
+        acts_on_behalf in any::<bool>(),
     ) -> DesiredWorkload {
         let endpoint = object_id("main", "ml", "ModelEndpoint", "vision", "resnet");
         let scope = |name: &&str| PermissionScope::new(endpoint, ENDPOINTS[2], ENDPOINTS[2], name).reference();
@@ -80,6 +85,7 @@ prop_compose! {
             credential: Credential::Federated { issuer_alias: "main".into(), subject: subject.into() },
             optional_scopes: targets.iter().map(scope).collect(),
             claims: claims.iter().map(|name| ((*name).to_owned(), ClaimValue::Text(text.into()))).collect(),
+            acts_on_behalf,
             grants: grants
                 .into_iter()
                 .map(|(client_id, roles)| (client_id.into(), roles.into_iter().map(Into::into).collect()))
@@ -170,8 +176,10 @@ proptest! {
         prop_assert_eq!(observed.scopes.len(), after.scopes.len());
         for ObservedScope { scope, mappings } in &observed.scopes {
             prop_assert_eq!(mappings.len(), 1, "a scope has exactly one role");
-            prop_assert_eq!(scope.protocol_mappers.len(), 1, "and exactly one mapper");
-            prop_assert_eq!(&scope.protocol_mappers[0].config["included.client.audience"], &after.client_id);
+            let audiences: BTreeSet<_> =
+                scope.protocol_mappers.iter().map(|mapper| &mapper.config["included.client.audience"]).collect();
+            let wanted = [&after.client_id].into_iter().chain(&after.scopes[0].exchanged_by);
+            prop_assert_eq!(audiences, wanted.collect::<BTreeSet<_>>(), "and no other audience");
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Endpoint {
     pub audit: Option<Audit>,
     /// The ServiceAccount with which its guards ask the realm of each token; `None`: they do not ask.
     pub introspects_as: Option<String>,
+    /// The WorkloadIdentity with which it calls on behalf of its callers.
+    pub acts_as: Option<Ref>,
     /// Whether a NetworkPolicy closes the way around the guard.
     pub network_policy: bool,
     /// Whether a client that is not ours may be taken over.
@@ -110,6 +112,8 @@ pub struct Workload {
     pub targets: Vec<Target>,
     /// What its tokens say of it besides, by name.
     pub claims: Vec<(String, ClaimValue)>,
+    /// Whether an endpoint calls on behalf of its callers with it.
+    pub acts_on_behalf: bool,
     /// Refused everywhere.
     pub suspended: bool,
     /// When it ends, in seconds since the epoch.

@@ -28,6 +28,8 @@ pub enum ProblemReason {
     EndpointNotFound,
     /// The endpoint has no port of this name.
     PortNotFound,
+    /// The identity that an endpoint calls with does not exist.
+    IdentityNotFound,
     /// A subject does not exist.
     SubjectNotFound,
     /// A subject has reached the end of its life.

@@ -26,6 +26,7 @@ pub(crate) fn endpoint() -> Endpoint {
         limits: None,
         audit: None,
         introspects_as: None,
+        acts_as: None,
         network_policy: true,
         adopt: false,
     }
@@ -48,6 +49,7 @@ pub(crate) fn workload() -> Workload {
             offers_token: false,
         }],
         claims: Vec::new(),
+        acts_on_behalf: false,
         suspended: false,
         expires_at: None,
         adopt: false,

@@ -43,6 +43,8 @@ pub struct CompiledPolicy {
     pub limits: Option<CompiledLimits>,
     /// Which decisions are recorded.
     pub audit: Option<Audit>,
+    /// The client with which the endpoint calls on behalf of its callers.
+    pub on_behalf_of: Option<String>,
     /// Where the issuer is asked of each token.
     pub introspection: Option<Introspection>,
     /// Whose tokens are refused before their time.
@@ -63,6 +65,9 @@ pub enum CompileError {
     /// A token's audience could not be checked, or not be named in a challenge.
     #[error("the policy's audience or role client is empty or not plain ASCII")]
     NoAudience,
+    /// The client with which the endpoint calls on behalf of others is none of its own.
+    #[error("the policy's onBehalfOf is empty, not plain ASCII, or the audience itself")]
+    NoCaller,
     /// No token could be verified.
     #[error("the policy trusts no issuer")]
     NoIssuer,
@@ -107,12 +112,16 @@ impl CompiledPolicy {
             limits,
             audit,
             introspection,
+            on_behalf_of,
             revoked,
             require,
             grants,
         } = document;
         if !quotable(&audience) || !quotable(&role_client) {
             return Err(CompileError::NoAudience);
+        }
+        if on_behalf_of.as_ref().is_some_and(|client| !quotable(client) || *client == audience) {
+            return Err(CompileError::NoCaller);
         }
         check_issuers(&issuers)?;
         check_listeners(&listeners)?;
@@ -131,6 +140,7 @@ impl CompiledPolicy {
             models: models.map(set),
             resource: resource.as_deref().map(Resource::parse).transpose()?,
             introspection,
+            on_behalf_of,
             revoked: Arc::new(revoked.into_iter().collect()),
             audit,
             limits: limits.map(CompiledLimits::compile).transpose()?,
@@ -173,6 +183,11 @@ impl CompiledPolicy {
     /// The grants of a client, in the document's order.
     pub fn grants_of(&self, client: &str) -> &[CompiledGrant] {
         self.grants.of(client)
+    }
+
+    /// The grants for whoever holds a role of the endpoint, in the document's order.
+    pub fn grants_of_role(&self, role: &str) -> &[CompiledGrant] {
+        self.grants.of_role(role)
     }
 
     /// The endpoint's one model, where its list has just one: what a call means that names none.
@@ -271,10 +286,12 @@ pub(crate) mod tests {
         type Spoil = fn(&mut GuardPolicy);
         let invalid_resource = Resource::parse("iris").expect_err("no URL");
         let nameless = Requirement { claim: String::new(), is: ClaimTest::Absent };
-        let cases: [(Spoil, CompileError); 9] = [
+        let cases: [(Spoil, CompileError); 11] = [
             (|d| d.audience.clear(), CompileError::NoAudience),
             (|d| d.audience.push('"'), CompileError::NoAudience),
             (|d| d.role_client.clear(), CompileError::NoAudience),
+            (|d| d.on_behalf_of = Some(String::new()), CompileError::NoCaller),
+            (|d| d.on_behalf_of = Some(d.audience.clone()), CompileError::NoCaller),
             (|d| d.issuers.clear(), CompileError::NoIssuer),
             (|d| d.issuers.push(d.issuers[0].clone()), CompileError::DuplicateIssuer("http://kc/realms/ml".into())),
             (|d| d.listeners.push(d.listeners[0].clone()), CompileError::InvalidListener(18080)),

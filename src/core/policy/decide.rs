@@ -3,7 +3,12 @@
 use crate::core::{
     claims::ClaimSet,
     permission::Permission,
-    policy::{compiled::CompiledPolicy, grants::CompiledGrant, roles::Roles},
+    policy::{
+        behalf::{self, Behalf},
+        compiled::CompiledPolicy,
+        grants::CompiledGrant,
+        roles::Roles,
+    },
     protocol::ModelUse,
 };
 
@@ -16,6 +21,8 @@ pub struct Caller<'a> {
     pub roles: Roles<'a>,
     /// What else the token says, as far as the policy asks for it.
     pub claims: &'a ClaimSet,
+    /// Whom the client calls for, where that is not itself.
+    pub behalf: Option<Behalf<'a>>,
 }
 
 /// Why a call is denied. What it needs exists, but not for this caller.
@@ -38,6 +45,10 @@ pub enum Denial {
     ClaimNotGranted,
     /// There is a grant, but the token does not carry what the endpoint requires of each.
     ClaimRequired,
+    /// The call is made on somebody's behalf, and the client that makes it holds no grant that covers it.
+    ActorNotGranted,
+    /// The call is made on somebody's behalf, who holds no grant that covers it; the client that makes it does.
+    BearerNotGranted,
     /// There is a grant, but the token lacks the role: it is older than the
     /// grant, or was asked for with other scopes. A fresh one may do.
     RoleMissing,
@@ -60,6 +71,9 @@ pub fn decide<'p>(
     {
         return Err(Denial::ModelNotServed);
     }
+    if let Some(behalf) = caller.behalf {
+        return behalf::decide(policy, caller, behalf, permission, models, now);
+    }
     let mut denial = Denial::NoGrant;
     for grant in policy.grants_of(caller.client) {
         match covers(grant, caller, permission, models, now) {
@@ -76,28 +90,47 @@ pub fn decide<'p>(
 /// since the epoch.
 #[must_use]
 pub fn may_use(policy: &CompiledPolicy, caller: &Caller<'_>, permission: Option<&str>, model: &str, now: i64) -> bool {
-    let covers = |grant: &CompiledGrant| {
-        is_usable(grant, caller, permission, now) && grant.models.as_ref().is_none_or(|models| models.contains(model))
-    };
-    policy.serves(model) && policy.admits(caller.claims) && policy.grants_of(caller.client).iter().any(covers)
+    let has_model = |grant: &CompiledGrant| grant.models.as_ref().is_none_or(|models| models.contains(model));
+    policy.serves(model) && may(policy, caller, permission, now, has_model)
 }
 
 /// Whether a caller may do anything at all: what a call needs before its body is read. `now` is in seconds since the epoch.
 #[must_use]
 pub fn may_anything(policy: &CompiledPolicy, caller: &Caller<'_>, now: i64) -> bool {
+    may(policy, caller, None, now, |_| true)
+}
+
+/// Whether the caller holds something that `counts`, of this permission or any.
+fn may(
+    policy: &CompiledPolicy,
+    caller: &Caller<'_>,
+    permission: Option<&str>,
+    now: i64,
+    counts: impl Fn(&CompiledGrant) -> bool,
+) -> bool {
     policy.admits(caller.claims)
-        && policy.grants_of(caller.client).iter().any(|grant| is_usable(grant, caller, None, now))
+        && match caller.behalf {
+            Some(behalf) => behalf::may(policy, caller, behalf, permission, now, counts),
+            None => {
+                let mut grants = policy.grants_of(caller.client).iter();
+                grants.any(|grant| is_usable(grant, caller, permission, now) && counts(grant))
+            }
+        }
 }
 
 /// In force, and this one of its permissions, or any, is in the token too.
 fn is_usable(grant: &CompiledGrant, caller: &Caller<'_>, permission: Option<&str>, now: i64) -> bool {
     let counts = |granted: &str| permission.is_none_or(|permission| permission == granted);
     let mut granted = grant.permissions.iter().map(Permission::as_str).filter(|granted| counts(granted));
-    let in_force = grant.expires_at.is_none_or(|end| now < end);
-    in_force && grant.is_for(caller.claims) && granted.any(|granted| caller.roles.contains(granted))
+    is_in_force(grant, caller, now) && granted.any(|granted| caller.roles.contains(granted))
 }
 
-fn covers(
+/// Not over, and for tokens like this one.
+pub(super) fn is_in_force(grant: &CompiledGrant, caller: &Caller<'_>, now: i64) -> bool {
+    grant.expires_at.is_none_or(|end| now < end) && grant.is_for(caller.claims)
+}
+
+pub(super) fn covers(
     grant: &CompiledGrant,
     caller: &Caller<'_>,
     permission: &str,
@@ -125,7 +158,12 @@ fn covers(
 /// Of two denials the one that came closer to a yes: it tells the caller more.
 fn nearest(a: Denial, b: Denial) -> Denial {
     let rank = |denial| match denial {
-        Denial::NoGrant | Denial::ModelNotServed | Denial::RoleMissing | Denial::ClaimRequired => 0,
+        Denial::NoGrant
+        | Denial::ModelNotServed
+        | Denial::ActorNotGranted
+        | Denial::BearerNotGranted
+        | Denial::RoleMissing
+        | Denial::ClaimRequired => 0,
         Denial::PermissionNotGranted => 1,
         Denial::GrantExpired => 2,
         Denial::ModelNotGranted | Denial::EveryModelNotGranted => 3,
@@ -203,7 +241,7 @@ mod tests {
             ("c", "read", one("iris"), Err(Denial::NoGrant)),
             ("", "read", one("iris"), Err(Denial::NoGrant)),
         ] {
-            let caller = Caller { client, roles: every, claims: &NO_CLAIMS };
+            let caller = Caller { client, roles: every, claims: &NO_CLAIMS, behalf: None };
             let found = decide(&narrowed, &caller, permission, &models, NOW).map(|_| ());
             assert_eq!(found, expected, "{client} {permission} {models:?}");
         }
@@ -212,13 +250,13 @@ mod tests {
     #[test]
     fn the_role_must_be_in_the_token_too() {
         let policy = policy(vec![grant("a", &["predict", "read"], None, None)], None);
-        let caller = Caller { client: "a", roles: Roles::joined("read"), claims: &NO_CLAIMS };
+        let caller = Caller { client: "a", roles: Roles::joined("read"), claims: &NO_CLAIMS, behalf: None };
         assert!(decide(&policy, &caller, "read", &one("m"), NOW).is_ok());
         assert_eq!(decide(&policy, &caller, "predict", &one("m"), NOW), Err(Denial::RoleMissing));
-        let bare = Caller { client: "a", roles: Roles::default(), claims: &NO_CLAIMS };
+        let bare = Caller { client: "a", roles: Roles::default(), claims: &NO_CLAIMS, behalf: None };
         assert_eq!(decide(&policy, &bare, "read", &one("m"), NOW), Err(Denial::RoleMissing));
         // Without a grant a fresh token does not help, and the answer must not say so.
-        let other = Caller { client: "z", roles: Roles::default(), claims: &NO_CLAIMS };
+        let other = Caller { client: "z", roles: Roles::default(), claims: &NO_CLAIMS, behalf: None };
         assert_eq!(decide(&policy, &other, "read", &one("m"), NOW), Err(Denial::NoGrant));
     }
 
@@ -250,10 +288,10 @@ mod tests {
             ("c", all, "iris", false),
             ("d", all, "iris", false),
         ] {
-            let found = may_use(&policy, &Caller { client, roles, claims: &NO_CLAIMS }, None, model, NOW);
+            let found = may_use(&policy, &Caller { client, roles, claims: &NO_CLAIMS, behalf: None }, None, model, NOW);
             assert_eq!(found, expected, "{client} {roles:?} {model}");
         }
-        let caller = Caller { client: "a", roles: all, claims: &NO_CLAIMS };
+        let caller = Caller { client: "a", roles: all, claims: &NO_CLAIMS, behalf: None };
         assert!(may_use(&policy, &caller, Some("predict"), "iris", NOW));
         assert!(!may_use(&policy, &caller, Some("read"), "iris", NOW), "granted for another model only, and no longer");
     }
@@ -281,7 +319,7 @@ mod tests {
             for (name, text) in [("data", data), ("quarter", quarter)] {
                 text.into_iter().for_each(|text| claims.insert(name, Claim::Text(text.into())));
             }
-            let caller = Caller { client: "a", roles, claims: &claims };
+            let caller = Caller { client: "a", roles, claims: &claims, behalf: None };
             let found = |permission| decide(&policy, &caller, permission, &ModelUse::None, NOW).map(|_| ());
             assert_eq!((found("read"), found("predict")), (read, predict), "{data:?} {quarter:?}");
             assert_eq!(may_use(&policy, &caller, Some("read"), "m", NOW), read.is_ok(), "{data:?} {quarter:?}");
@@ -319,7 +357,7 @@ mod tests {
             });
             let policy = policy(grants, None);
             let roles = roles.join(",");
-            let caller = Caller { client: &client, roles: Roles::joined(&roles), claims: &NO_CLAIMS };
+            let caller = Caller { client: &client, roles: Roles::joined(&roles), claims: &NO_CLAIMS, behalf: None };
             prop_assert_eq!(decide(&policy, &caller, &permission, &models, NOW).is_ok(), expected);
         }
 
@@ -328,7 +366,7 @@ mod tests {
         fn grants_only_add(
             grants in prop::collection::vec(any_grant(), 0..5), more in any_grant(), permission in "(read|predict|admin)",
         ) {
-            let caller = Caller { client: "a", roles: Roles::joined("read,predict,admin"), claims: &NO_CLAIMS };
+            let caller = Caller { client: "a", roles: Roles::joined("read,predict,admin"), claims: &NO_CLAIMS, behalf: None };
             let before = decide(&policy(grants.clone(), None), &caller, &permission, &one("x"), NOW).is_ok();
             let mut all = grants;
             all.push(more);

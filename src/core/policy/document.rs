@@ -59,6 +59,10 @@ pub struct GuardPolicy {
     /// The issuer is asked whether a token still counts; `None`: a token counts until it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<Introspection>,
+    /// The client with which the endpoint's pods call on behalf of their callers: a token may be for it too, the guard keeps
+    /// such tokens until they end, and gives the application a handle for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// Whose tokens are refused, though they are good in every other way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revoked: Vec<Revocation>,
@@ -321,6 +325,8 @@ pub struct Grant {
 pub enum Subject {
     /// The client id that a token carries as `azp`.
     Client(String),
+    /// Whoever holds this role of the endpoint, as a token has it.
+    Role(String),
 }
 
 /// Everything one identity's egress needs to make calls.
@@ -389,6 +395,9 @@ pub struct Target {
     pub upstream: String,
     /// The one audience that the token must come back with.
     pub audience: String,
+    /// The client that may exchange the token (RFC 8693) to call on its bearer's behalf, and so may be its audience too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanged_by: Option<String>,
     /// Scopes to ask for; those without a role behind them vanish from the answer.
     pub scopes: Vec<String>,
     /// The application may have the token itself.

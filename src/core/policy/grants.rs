@@ -56,9 +56,12 @@ impl Models {
     }
 }
 
-/// All grants, by client id.
+/// All grants, by client id, and by role.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Index(HashMap<Box<str>, Held>);
+pub(super) struct Index {
+    by_client: HashMap<Box<str>, Held>,
+    by_role: HashMap<Box<str>, Held>,
+}
 
 /// The grants of one client, in the document's order.
 #[derive(Clone, Debug)]
@@ -69,19 +72,24 @@ enum Held {
 
 impl Index {
     pub fn of(&self, client: &str) -> &[CompiledGrant] {
-        self.0.get(client).map(Held::as_slice).unwrap_or_default()
+        self.by_client.get(client).map(Held::as_slice).unwrap_or_default()
+    }
+
+    /// The grants for whoever holds a role.
+    pub fn of_role(&self, role: &str) -> &[CompiledGrant] {
+        self.by_role.get(role).map(Held::as_slice).unwrap_or_default()
     }
 
     pub fn all(&self) -> impl Iterator<Item = &CompiledGrant> {
-        self.0.values().flat_map(Held::as_slice)
+        self.by_client.values().chain(self.by_role.values()).flat_map(Held::as_slice)
     }
 }
 
 impl FromIterator<Grant> for Index {
     fn from_iter<T: IntoIterator<Item = Grant>>(grants: T) -> Self {
         let (mut permissions_of, mut models_of) = (Shared::default(), Shared::default());
-        let mut by_client = HashMap::<Box<str>, Held>::new();
-        for Grant { name, subject: Subject::Client(client), permissions, models, expires_at, claims } in grants {
+        let mut all = Self::default();
+        for Grant { name, subject, permissions, models, expires_at, claims } in grants {
             let models = models.map(|models| {
                 let mut models: Vec<Box<str>> = models.into_iter().map(Into::into).collect();
                 models.sort_unstable();
@@ -90,12 +98,16 @@ impl FromIterator<Grant> for Index {
             let permissions = permissions_of.once(permissions);
             let claims = (!claims.is_empty()).then(|| Arc::new(claims));
             let grant = CompiledGrant { name: name.into(), permissions, models, expires_at, claims };
-            match by_client.remove(client.as_str()) {
-                None => by_client.insert(client.into(), Held::One(grant)),
-                Some(held) => by_client.insert(client.into(), held.and(grant)),
+            let (index, subject) = match subject {
+                Subject::Client(client) => (&mut all.by_client, client),
+                Subject::Role(role) => (&mut all.by_role, role),
+            };
+            match index.remove(subject.as_str()) {
+                None => index.insert(subject.into(), Held::One(grant)),
+                Some(held) => index.insert(subject.into(), held.and(grant)),
             };
         }
-        Self(by_client)
+        all
     }
 }
 
@@ -162,6 +174,15 @@ mod tests {
         assert_eq!(names("b"), ["2"]);
         assert!(names("").is_empty() && names("A").is_empty());
         assert_eq!(index.all().count(), 4);
+    }
+
+    #[test]
+    fn a_role_is_no_client() {
+        let of_role = Grant { subject: Subject::Role("a".into()), ..grant("1", "a", None) };
+        let index: Index = [of_role, grant("2", "b", None)].into_iter().collect();
+        assert_eq!((index.of("a").len(), index.of_role("a").len()), (0, 1));
+        assert_eq!((index.of("b").len(), index.of_role("b").len()), (1, 0));
+        assert_eq!(index.all().count(), 2);
     }
 
     #[test]

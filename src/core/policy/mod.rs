@@ -2,6 +2,7 @@
 //! egress configuration per identity, each a numbered JSON document; and what
 //! the guard makes of its document: an index that decides a call.
 
+pub mod behalf;
 pub mod compiled;
 pub mod cors;
 pub mod decide;

@@ -10,6 +10,11 @@ impl<'a> Roles<'a> {
         Self(joined)
     }
 
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        self.0.split(',').filter(|role| !role.is_empty())
+    }
+
     /// Whether this role is among them.
     pub fn contains(self, role: &str) -> bool {
         !role.is_empty() && self.0.split(',').any(|own| own == role)

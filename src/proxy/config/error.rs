@@ -98,6 +98,7 @@ impl ConfigError {
 fn field(error: &CompileError) -> &'static str {
     match error {
         CompileError::NoAudience => "guard.audience, guard.roleClient",
+        CompileError::NoCaller => "guard.onBehalfOf",
         CompileError::NoIssuer | CompileError::DuplicateIssuer(_) => "guard.issuers",
         CompileError::InvalidListener(_) => "guard.listeners",
         CompileError::Rule(_) => "guard.rules",

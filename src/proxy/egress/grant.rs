@@ -1,14 +1,22 @@
-//! One token from Keycloak: client credentials (RFC 6749 §4.4).
+//! One token from Keycloak: client credentials (RFC 6749 §4.4), or the exchange of a caller's (RFC 8693).
+
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::login::{Attempt, Login};
-use crate::proxy::http::{
-    connect::OriginError,
-    fetch::{FetchError, Resource},
+use super::{
+    exchange,
+    login::{Attempt, Login},
+};
+use crate::proxy::{
+    handles::Inbound,
+    http::{
+        connect::OriginError,
+        fetch::{FetchError, Resource},
+    },
 };
 
 /// The longest token taken, in bytes.
@@ -25,6 +33,10 @@ pub struct TokenRequest {
     pub scopes: Vec<String>,
     /// The one audience that the token must have.
     pub audience: String,
+    /// The client that may exchange the token further, and so may be its audience too.
+    pub exchanged_by: Option<String>,
+    /// On whose behalf; `None`: the workload's own.
+    pub subject: Option<Arc<Inbound>>,
 }
 
 /// A token, ready to be sent.
@@ -67,6 +79,14 @@ pub enum GrantError {
     /// Keycloak refused the scopes: they do not exist, or the client may not ask for them.
     #[error("Keycloak refused the scopes")]
     ScopeRefused,
+    /// Keycloak does not take the token of the caller on whose behalf it is.
+    #[error(
+        "Keycloak does not take the caller's token: it, its session or its account has ended, or this workload may not exchange it"
+    )]
+    BearerRefused,
+    /// The caller's token is not for this workload to exchange.
+    #[error("the caller's token is not for this workload to exchange; one that is fetched anew may be")]
+    ExchangeRefused,
     /// An answer that is no bearer token.
     #[error("Keycloak's answer is not understood")]
     InvalidAnswer,
@@ -120,6 +140,7 @@ impl TokenRequest {
         let (status, body) = self.endpoint.post_form(self.form(attempt)?).await.map_err(|error| unanswered(&error))?;
         let result = match status {
             StatusCode::OK => self.read(&body),
+            _ if self.subject.is_some() && status.is_client_error() => Err(exchange::problem(status, &body)),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => Err(problem(&body)),
             _ if status.is_server_error() => Err(GrantError::KeycloakFailed),
             _ => Err(GrantError::InvalidAnswer),
@@ -134,9 +155,24 @@ impl TokenRequest {
 
     fn form(&self, attempt: &Attempt) -> Result<String, GrantError> {
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
+        match &self.subject {
+            None => form.append_pair("grant_type", "client_credentials"),
+            Some(subject) => form.extend_pairs(exchange::parameters(subject)),
+        };
         self.login.authenticate(attempt, &mut form)?;
         Ok(form.append_pair("scope", &self.scopes.join(" ")).finish())
+    }
+
+    /// Whether a token is for the target and nobody else, but for the client that may exchange it.
+    fn is_audience(&self, found: Option<(String, Option<String>)>) -> bool {
+        match found {
+            Some((one, None)) => one == self.audience,
+            Some((one, Some(other))) => self
+                .exchanged_by
+                .as_ref()
+                .is_some_and(|by| (&one, &other) == (&self.audience, by) || (&one, &other) == (by, &self.audience)),
+            None => false,
+        }
     }
 
     fn read(&self, body: &[u8]) -> Result<Issued, GrantError> {
@@ -149,7 +185,7 @@ impl TokenRequest {
         if !scope.split(' ').any(|granted| self.scopes.iter().any(|asked| asked == granted)) {
             return Err(GrantError::NotGranted);
         }
-        if audience(&access_token).as_deref() != Some(self.audience.as_str()) {
+        if !self.is_audience(audience(&access_token)) {
             return Err(GrantError::WrongAudience);
         }
         let mut authorization =
@@ -176,14 +212,15 @@ fn problem(body: &[u8]) -> GrantError {
     }
 }
 
-/// The token's only audience. It is read, not verified: it came from Keycloak,
+/// The token's audience. It is read, not verified: it came from Keycloak,
 /// over the connection that the document names.
-fn audience(token: &str) -> Option<String> {
+fn audience(token: &str) -> Option<(String, Option<String>)> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Audience {
         One(String),
         Many([String; 1]),
+        Two([String; 2]),
     }
     #[derive(Deserialize)]
     struct Claims {
@@ -191,7 +228,8 @@ fn audience(token: &str) -> Option<String> {
     }
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     match serde_json::from_slice(&payload).ok()? {
-        Claims { aud: Audience::One(one) | Audience::Many([one]) } => Some(one),
+        Claims { aud: Audience::One(one) | Audience::Many([one]) } => Some((one, None)),
+        Claims { aud: Audience::Two([one, other]) } => Some((one, Some(other))),
     }
 }
 
@@ -208,6 +246,8 @@ mod tests {
             login: Login::KubernetesToken("/nonexistent".into()),
             scopes: vec!["e:read".into(), "e:predict".into()],
             audience: "e".into(),
+            exchanged_by: None,
+            subject: None,
         }
     }
 
@@ -244,6 +284,25 @@ mod tests {
             let read = request().read(answer.to_string().as_bytes()).map(|issued| issued.lifetime);
             assert_eq!(read, expected, "{answer}");
         }
+    }
+
+    #[test]
+    fn a_token_may_be_for_who_exchanges_it_too() {
+        let with = |exchanged_by: &str| TokenRequest { exchanged_by: Some(exchanged_by.into()), ..request() };
+        for (aud, expected) in [
+            (json!("e"), true),
+            (json!(["e", "agent"]), true),
+            (json!(["agent", "e"]), true),
+            (json!(["e", "other"]), false),
+            (json!("agent"), false),
+            (json!(["agent"]), false),
+            (json!(["e", "agent", "other"]), false),
+        ] {
+            let answer = answer(&aud, "e:read").to_string();
+            assert_eq!(with("agent").read(answer.as_bytes()).is_ok(), expected, "{aud}");
+        }
+        let both = answer(&json!(["e", "agent"]), "e:read").to_string();
+        assert_eq!(request().read(both.as_bytes()).err(), Some(GrantError::WrongAudience));
     }
 
     #[test]

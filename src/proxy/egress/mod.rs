@@ -2,6 +2,7 @@
 //! with a token for that one endpoint.
 
 pub mod credential;
+pub mod exchange;
 mod files;
 pub mod grant;
 pub mod login;

@@ -6,7 +6,10 @@ use http::StatusCode;
 use super::{grant::GrantError, state::TargetState};
 use crate::{
     core::name::Ref,
-    proxy::http::{answer::Refusal, connect::ConnectError, pool::UpstreamError},
+    proxy::{
+        handles::HandleError,
+        http::{answer::Refusal, connect::ConnectError, pool::UpstreamError},
+    },
 };
 
 /// 503 while there is no document.
@@ -32,12 +35,42 @@ pub fn deleted() -> Refusal {
     )
 }
 
-/// The answer where there is no token to send.
-pub fn no_token(error: GrantError, identity: &Ref, target: &TargetState) -> Refusal {
+/// The handle of a call on somebody's behalf does not do. The workload's own token is never sent in its place.
+pub fn handle(error: HandleError) -> Refusal {
+    match error {
+        HandleError::HandlesFull | HandleError::HandleNotMade => {
+            Refusal::unavailable(error.into(), format!("Not called: {error}; try again shortly."))
+        }
+        HandleError::HandleInvalid => Refusal::ambiguous(error.into(), format!("Refused: {error}.")),
+        HandleError::HandleUnknown => {
+            let message = format!("Not called: {error}. Hand on the header of the call that is being served now.");
+            Refusal::new(StatusCode::FORBIDDEN, "access_denied", error.into(), message)
+        }
+    }
+}
+
+/// The answer where there is no token to send, which would have been for `bearer` where he is named.
+pub fn no_token(error: GrantError, identity: &Ref, target: &TargetState, bearer: Option<&str>) -> Refusal {
     let endpoint = &target.target().endpoint;
     let unavailable = |message: String| Refusal::unavailable(error.into(), message);
     let bad_gateway = |message: String| Refusal::new(StatusCode::BAD_GATEWAY, "identity", error.into(), message);
     match error {
+        GrantError::NotGranted if bearer.is_some() => Refusal::new(
+            StatusCode::FORBIDDEN,
+            "access_denied",
+            error.into(),
+            format!(
+                "{}, on whose behalf workload {identity} calls, holds no grant on endpoint {endpoint}; ask its owner for an AccessGrant in namespace {:?}.",
+                bearer.unwrap_or_default(),
+                endpoint.namespace
+            ),
+        ),
+        GrantError::BearerRefused | GrantError::ExchangeRefused => Refusal::new(
+            StatusCode::FORBIDDEN,
+            "access_denied",
+            error.into(),
+            format!("No token for endpoint {endpoint} on behalf of {}: {error}.", bearer.unwrap_or_default()),
+        ),
         GrantError::NotGranted => Refusal::new(
             StatusCode::FORBIDDEN,
             "access_denied",

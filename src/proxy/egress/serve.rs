@@ -17,6 +17,7 @@ use super::{
 use crate::{
     core::{name::Ref, policy::decide::Denial},
     proxy::{
+        handles,
         http::{
             answer::{REASON, Refusal, Shape},
             body::{AnswerBody, RequestBody},
@@ -50,6 +51,8 @@ pub struct EgressConnection {
 struct Call {
     parts: Parts,
     body: CallBody,
+    /// On whose behalf.
+    handle: Option<HeaderValue>,
 }
 
 enum CallBody {
@@ -119,13 +122,17 @@ impl EgressConnection {
             return self.give_token(target, identity, &request).await;
         }
         let mut call = self.prepare(target, request).await?;
-        let token = target.slot().get().await.map_err(|error| refuse::no_token(error, identity, target))?;
+        let kept = call.handle.take().map(|handle| self.egress.on_behalf_of(&handle, target));
+        let kept = kept.transpose().map_err(refuse::handle)?;
+        let bearer = kept.as_ref().map(|(kept, _)| &*kept.inbound.bearer);
+        let slot = kept.as_ref().map_or_else(|| target.slot(), |(_, slot)| slot);
+        let token = slot.get().await.map_err(|error| refuse::no_token(error, identity, target, bearer))?;
         let response = self.send(target, &mut call, &token, started).await?;
         if !wants_fresh_token(&response) {
             return Ok(response);
         }
         // Also where the body is gone: the next call then has a token that does.
-        let Some(fresh) = target.slot().replace(&token).await else { return Ok(response) };
+        let Some(fresh) = slot.replace(&token).await else { return Ok(response) };
         match call.body {
             CallBody::Once(_) | CallBody::Call(_) => Ok(response),
             CallBody::Replayable(_) | CallBody::Websocket(..) => self.send(target, &mut call, &fresh, started).await,
@@ -144,7 +151,7 @@ impl EgressConnection {
         }
         token::check(request, target.target().offers_token)?;
         let slot = target.slot();
-        let held = slot.get().await.map_err(|error| refuse::no_token(error, identity, target))?;
+        let held = slot.get().await.map_err(|error| refuse::no_token(error, identity, target, None))?;
         // What Keycloak gave is text.
         token::answer(&held.authorization, slot.lasts(&held)).ok_or_else(refuse::not_configured)
     }
@@ -156,6 +163,8 @@ impl EgressConnection {
             return Err(Refusal::ambiguous(violation.into(), format!("Refused: {violation}.")));
         }
         let (mut parts, body) = request.into_parts();
+        // Before the cleaning, which takes all fields of this kind out.
+        let handle = handles::take(&mut parts.headers).map_err(refuse::handle)?;
         let ambiguous = |error: HygieneError| Refusal::ambiguous((&error).into(), format!("Refused: {error}."));
         if parts.version == Version::HTTP_2 {
             hygiene::as_http1(&mut parts).map_err(ambiguous)?;
@@ -180,7 +189,7 @@ impl EgressConnection {
             }
             _ => CallBody::Once(Some(body)),
         };
-        Ok(Call { parts, body })
+        Ok(Call { parts, body, handle })
     }
 
     async fn send(
@@ -210,10 +219,11 @@ impl EgressConnection {
 }
 
 /// 401: the token is not taken (any more). 403 with the guard's `role_missing`:
-/// there is a grant that is younger than the token.
+/// there is a grant that is younger than the token; `bearer_not_granted`: there may be, for the roles in the token alone say
+/// what a person holds.
 fn wants_fresh_token(response: &Response<AnswerBody>) -> bool {
-    let role_missing: &'static str = Denial::RoleMissing.into();
-    let lacks_role = || response.headers().get(REASON).is_some_and(|reason| reason == role_missing);
+    let may_help = [Denial::RoleMissing, Denial::BearerNotGranted].map(<&'static str>::from);
+    let lacks_role = || response.headers().get(REASON).is_some_and(|reason| may_help.iter().any(|code| reason == code));
     match (response.status(), response.headers().get(grpc::STATUS).map(HeaderValue::as_bytes)) {
         (StatusCode::UNAUTHORIZED, _) | (StatusCode::OK, Some(b"16")) => true,
         (StatusCode::FORBIDDEN, _) | (StatusCode::OK, Some(b"7")) => lacks_role(),

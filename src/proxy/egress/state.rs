@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
+use http::HeaderValue;
 
 use super::{credential::Credentials, grant::TokenRequest, login::Login, slot::Slot};
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     proxy::{
         clock::Clock,
         documents::{ApplyError, Consumer, Numbered},
+        handles::{HandleError, Handles, Kept},
         http::{connect::OriginError, fetch::Resource},
         metrics::{Metrics, NamedLabels},
     },
@@ -73,6 +75,7 @@ pub struct TargetState {
     login: WorkloadLogin,
     client_id: String,
     resource: Resource,
+    request: TokenRequest,
     slot: Arc<Slot>,
 }
 
@@ -86,6 +89,7 @@ pub struct EgressState {
     named: Option<Ref>,
     seen: Mutex<Option<Ref>>,
     view: ArcSwap<EgressView>,
+    handles: Arc<Handles>,
 }
 
 impl EgressState {
@@ -96,9 +100,10 @@ impl EgressState {
         credentials: Arc<Credentials>,
         clock: Clock,
         metrics: Arc<Metrics>,
+        handles: Arc<Handles>,
     ) -> Arc<Self> {
-        let (seen, view) = Default::default();
-        Arc::new(Self { clock, metrics, tokens, credentials, named: identity, seen, view })
+        let (seen, view) = (Mutex::default(), ArcSwap::default());
+        Arc::new(Self { clock, metrics, tokens, credentials, named: identity, seen, view, handles })
     }
 
     /// The credentials that it logs in with, where it keeps some.
@@ -165,6 +170,27 @@ impl EgressState {
         document.targets.iter().map(|target| kept(target).map_or_else(|| self.target(target, document), Ok)).collect()
     }
 
+    fn slot(&self, target: &Target, request: TokenRequest) -> Arc<Slot> {
+        Slot::new(request, target.endpoint.to_string(), self.clock.clone(), self.metrics.token_fetches.clone())
+    }
+
+    /// The caller's token behind a handle, and the place for the one that is had for it at a target.
+    pub fn on_behalf_of(
+        &self,
+        handle: &HeaderValue,
+        target: &TargetState,
+    ) -> Result<(Arc<Kept>, Arc<Slot>), HandleError> {
+        let kept = self.handles.find(handle, self.clock.now())?;
+        // Came in at an endpoint that another identity acts for: none that is in this process now.
+        if *kept.client != *target.client_id {
+            return Err(HandleError::HandleUnknown);
+        }
+        let subject = Some(Arc::clone(&kept.inbound));
+        let make = || self.slot(&target.target, TokenRequest { subject, ..target.request.clone() });
+        let slot = kept.exchanged(target.id, make)?;
+        Ok((kept, slot))
+    }
+
     fn target(&self, target: &Target, document: &EgressConfig) -> Result<Arc<TargetState>, EgressError> {
         let EgressConfig { client_id, token_source, login, .. } = document;
         let request = TokenRequest {
@@ -172,9 +198,10 @@ impl EgressState {
             login: self.login(*login, token_source),
             scopes: target.scopes.clone(),
             audience: target.audience.clone(),
+            exchanged_by: target.exchanged_by.clone(),
+            subject: None,
         };
-        let name = target.endpoint.to_string();
-        let slot = Slot::new(request, name, self.clock.clone(), self.metrics.token_fetches.clone());
+        let slot = self.slot(target, request.clone());
         Ok(Arc::new(TargetState {
             id: TARGET.fetch_add(1, Ordering::Relaxed),
             target: target.clone(),
@@ -182,6 +209,7 @@ impl EgressState {
             login: *login,
             client_id: client_id.clone(),
             resource: upstream(target)?,
+            request,
             slot,
         }))
     }
@@ -321,8 +349,8 @@ mod tests {
 
     #[test]
     fn only_one_identity_is_carried_and_unchanged_targets_keep_their_token() {
-        let egress =
-            EgressState::new(None, PathBuf::new(), Credentials::new(None, None), Clock::System, Arc::default());
+        let credentials = Credentials::new(None, None);
+        let egress = EgressState::new(None, PathBuf::new(), credentials, Clock::System, Arc::default(), Arc::default());
         assert!(egress.apply(document()).is_ok());
         let first = egress.view().target(15100).map(|target| target.id());
         assert!(first.is_some());

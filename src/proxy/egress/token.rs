@@ -7,7 +7,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 
-use crate::proxy::http::{answer::Refusal, body::AnswerBody};
+use crate::proxy::{
+    handles,
+    http::{answer::Refusal, body::AnswerBody},
+};
 
 /// Where each target's port gives its token.
 pub const PATH: &str = "/.keywire/token";
@@ -50,6 +53,12 @@ pub fn check(request: &Request<impl Sized>, is_offered: bool) -> Result<(), Refu
     let mut fields = headers.get_all(FIELD).iter();
     if (fields.next().map(HeaderValue::as_bytes), fields.next()) != (Some(ASKED.as_bytes()), None) {
         return Err(refused("token_request", "The token is given with the header X-Keywire-Token: request alone."));
+    }
+    if headers.contains_key(handles::FIELD) {
+        return Err(refused(
+            "token_request",
+            "Only the workload's own token is given, never one on somebody's behalf.",
+        ));
     }
     if OF_OTHERS.iter().any(|field| headers.contains_key(field)) || !is_local(request.uri().host(), headers) {
         let message = "The token is given to the application itself, at 127.0.0.1: not to pages, nor through proxies.";
@@ -119,6 +128,7 @@ mod tests {
             (vec![asked, here, ("x-forwarded-for", "1.2.3.4")], Some("token_request")),
             (vec![asked, here, ("forwarded", "for=1.2.3.4")], Some("token_request")),
             (vec![asked, here, ("via", "1.1 a")], Some("token_request")),
+            (vec![asked, here, ("x-keywire-on-behalf-of", "AAAAAAAAAAAAAAAAAAAAAA")], Some("token_request")),
         ] {
             assert_eq!(reason("GET", &fields, true), expected, "{fields:?}");
             assert_eq!(reason("GET", &fields, false), Some("token_not_offered"), "{fields:?}");

@@ -26,6 +26,7 @@ use crate::{
             hygiene::{self, HygieneError, Taken},
         },
         tokens::{
+            compact,
             introspect::{Introspector, Verdict},
             jwks::Issuer,
             verify::{Trust, VerifyError},
@@ -209,10 +210,20 @@ impl GuardConnection {
         self.introspected(&view, policy, route.as_ref(), (&caller, authorization), tried.said)?;
         let place = self.limit(policy, &caller, route.as_ref())?;
         self.authorize(&view, policy, &caller, route.as_ref())?;
+        self.keep(policy, &caller, authorization)?;
         let is_in_body = route.as_ref().is_some_and(Route::is_in_body);
         let (listing, wire) = route.map_or((None, Wire::Http), |route| (route.listing, route.wire));
         let endpoint = view.endpoint.clone();
         Ok(Admitted { port, caller: Some(caller), endpoint, is_in_body, listing, wire, protocol, place })
+    }
+
+    /// Keeps the caller's token, where the endpoint calls on behalf of its callers. Without its handle the application would
+    /// call for nobody but itself, so a call whose token cannot be kept does not come in.
+    fn keep(&self, policy: &CompiledPolicy, caller: &Caller, authorization: Option<&HeaderValue>) -> Result<(), Stop> {
+        let (Some(client), Some(authorization)) = (&policy.on_behalf_of, authorization) else { return Ok(()) };
+        let Ok(token) = compact::bearer(authorization.as_bytes()) else { return Ok(()) };
+        let kept = caller.keep(self.guard.handles(), token, client, self.guard.clock().now());
+        kept.map_err(|error| self.stop("unavailable", refuse::not_kept(error)).into())
     }
 
     /// Whom the token proves. With `may_fetch` an unknown key is a reason to look for new ones first.
@@ -260,7 +271,7 @@ impl GuardConnection {
             // Before its body is read it needs any right here at all.
             Some(Route { need: Need::InBody(_), .. }) if decide::may_anything(policy, &asks, now) => return Ok(()),
             Some(Route { need: Need::InBody(_), name, .. }) => {
-                let refusal = refuse::nothing_granted(policy, principal);
+                let refusal = refuse::nothing_granted(policy, principal, now);
                 let record = Record { principal: Some(principal), route: Some(name), ..Record::default() };
                 self.record("denied", refusal.reason(), &record);
                 return Err(refusal.into());

@@ -129,12 +129,13 @@ impl Record<'_> {
         }
     }
 
-    fn fields<'a>(&'a self, trace: Option<&'a TraceId>) -> [(&'static str, Option<&'a str>); 10] {
+    fn fields<'a>(&'a self, trace: Option<&'a TraceId>) -> [(&'static str, Option<&'a str>); 11] {
         [
             ("decision", Some(self.decision)),
             ("reason", Some(self.reason)),
             ("client", self.principal.map(Principal::client)),
             ("sub", self.principal.map(Principal::subject)),
+            ("on_behalf_of", self.principal.and_then(Principal::called_for)),
             ("jti", self.principal.and_then(Principal::token_id)),
             ("permission", self.permission),
             ("model", self.model()),
@@ -151,6 +152,7 @@ impl Record<'_> {
             reason = self.reason,
             client = self.principal.map(Principal::client),
             sub = self.principal.map(Principal::subject),
+            on_behalf_of = self.principal.and_then(Principal::called_for),
             jti = self.principal.and_then(Principal::token_id),
             permission = self.permission,
             model = self.model(),

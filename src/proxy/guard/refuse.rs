@@ -7,10 +7,11 @@ use crate::{
     core::{
         body::grpc::FrameError,
         name::{Ref, permission_scope},
-        policy::{compiled::CompiledPolicy, decide::Denial},
+        policy::{behalf, compiled::CompiledPolicy, decide::Denial},
         protocol::{ModelUse, Need, Route},
     },
     proxy::{
+        handles::HandleError,
         http::{answer::Refusal, collect::CollectError, connect::ConnectError, pool::UpstreamError},
         tokens::{compact::CompactError, principal::Principal, verify::VerifyError},
     },
@@ -24,6 +25,11 @@ pub fn no_policy() -> Refusal {
 /// 503: the port is bound, but the policy does not name it.
 pub fn port_not_served() -> Refusal {
     Refusal::unavailable("port_not_served", "The endpoint's policy does not serve this port.")
+}
+
+/// 503: the caller's token cannot be kept for the calls that the application makes on its bearer's behalf.
+pub fn not_kept(error: HandleError) -> Refusal {
+    Refusal::unavailable(error.into(), format!("The call does not go on: {error}; try again shortly."))
 }
 
 /// 403 to everybody: the endpoint was deleted.
@@ -102,10 +108,21 @@ pub fn unknown_route(policy: &CompiledPolicy) -> Refusal {
 }
 
 /// 403: what the call asks for is in its body, and the caller may do nothing here.
-pub fn nothing_granted(policy: &CompiledPolicy, principal: &Principal) -> Refusal {
+pub fn nothing_granted(policy: &CompiledPolicy, principal: &Principal, now: i64) -> Refusal {
     let (client, endpoint) = (principal.client(), &policy.endpoint);
-    let message = format!("Client {client} may do nothing on endpoint {endpoint}; {}.", ask(endpoint));
-    insufficient(policy, &[], Denial::NoGrant.into(), message)
+    let ask = ask(endpoint);
+    let Some(bearer) = principal.called_for() else {
+        let message = format!("Client {client} may do nothing on endpoint {endpoint}; {ask}.");
+        return insufficient(policy, &[], Denial::NoGrant.into(), message);
+    };
+    let denial = behalf::missing(policy, &principal.caller(), now);
+    let message = match denial {
+        Denial::ActorNotGranted => format!(
+            "Client {client}, which calls on behalf of {bearer}, may do nothing on endpoint {endpoint} itself; {ask}."
+        ),
+        _ => format!("{bearer}, on whose behalf client {client} calls, may do nothing on endpoint {endpoint}; {ask}."),
+    };
+    insufficient(policy, &[], denial.into(), message)
 }
 
 /// 403: the route is known, the caller is known, the right is missing.
@@ -117,6 +134,7 @@ pub fn denied(
     models: &ModelUse<'_>,
 ) -> Refusal {
     let (client, endpoint) = (principal.client(), &policy.endpoint);
+    let bearer = principal.called_for().unwrap_or_default();
     let ask = ask(endpoint);
     let model = match models {
         ModelUse::One(name) => format!("model {name:?}"),
@@ -144,6 +162,16 @@ pub fn denied(
                 required.join(", ")
             )
         }
+        Denial::ActorNotGranted => format!(
+            "Client {client} calls on behalf of {bearer}, and holds itself no grant of {permission:?} on {model} of endpoint {endpoint}; {ask}."
+        ),
+        Denial::BearerNotGranted => format!(
+            "Client {client} calls on behalf of {bearer}, who holds no grant of {permission:?} on {model} of endpoint {endpoint}; {ask}."
+        ),
+        Denial::RoleMissing if principal.called_for().is_some() => format!(
+            "The token with which client {client} calls on behalf of {bearer} lacks the role {permission:?} of endpoint {endpoint}, which is granted; \
+             exchange the caller's token anew."
+        ),
         Denial::RoleMissing => format!(
             "The token of client {client} lacks the role {permission:?} of endpoint {endpoint}, which is granted; \
              fetch a new token with the scope named in WWW-Authenticate."

@@ -25,6 +25,7 @@ use crate::{
     proxy::{
         clock::Clock,
         documents::{ApplyError, Consumer, Numbered},
+        handles::Handles,
         http::connect::OriginError,
         metrics::{Metrics, NamedLabels},
         tokens::{
@@ -86,6 +87,8 @@ pub struct GuardState {
     identity: Option<Ref>,
     /// Where the projected tokens are.
     tokens: PathBuf,
+    /// Callers' tokens, where the endpoint calls on their behalf.
+    handles: Arc<Handles>,
     /// None only where the system has no randomness.
     sessions: Option<Sessions>,
     view: ArcSwap<View>,
@@ -119,15 +122,27 @@ impl Drop for Keeper {
 impl GuardState {
     /// A guard that knows nothing, and so refuses everything. With `identity` it
     /// takes only that endpoint's documents. `tokens` is the directory of what it logs in with, where a policy wants it to.
-    pub fn new(identity: Option<Ref>, tokens: PathBuf, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn new(
+        identity: Option<Ref>,
+        tokens: PathBuf,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        handles: Arc<Handles>,
+    ) -> Arc<Self> {
         let view = View { counters: Counters::without(&metrics.decisions), ..View::default() };
         let (view, usages, sessions) = (ArcSwap::from_pointee(view), Usages::default(), Sessions::new());
-        Arc::new(Self { clock, metrics, identity, tokens, sessions, view, usages, inputs: Mutex::default() })
+        let inputs = Mutex::default();
+        Arc::new(Self { clock, metrics, identity, tokens, handles, sessions, view, usages, inputs })
     }
 
     /// Signs sessions of the Model Context Protocol.
     pub fn sessions(&self) -> Option<&Sessions> {
         self.sessions.as_ref()
+    }
+
+    /// Callers' tokens, for the calls that are made on their behalf.
+    pub fn handles(&self) -> &Handles {
+        &self.handles
     }
 
     /// The state to decide by.
@@ -261,6 +276,10 @@ impl GuardState {
             },
         };
         self.view.store(Arc::new(view));
+        // Those of another client find nobody who may use them.
+        if !acts(&inputs.policy) {
+            self.handles.clear();
+        }
     }
 
     /// The lock is held for swaps only; what it protects is whole at all times.
@@ -318,8 +337,17 @@ impl Numbered for GuardPolicy {
     }
 }
 
+/// Whether the endpoint calls on behalf of its callers.
+fn acts(policy: &PolicyState) -> bool {
+    match policy {
+        PolicyState::Active(policy) => policy.on_behalf_of.is_some(),
+        PolicyState::Missing | PolicyState::Deleted => false,
+    }
+}
+
 fn unchanged(trust: &Trust, policy: &CompiledPolicy, inputs: &Inputs) -> bool {
     trust.audience == policy.audience
+        && trust.exchanged_by == policy.on_behalf_of
         && trust.role_client == policy.role_client
         // What was read of a token is what the policy of then asked for.
         && trust.claims == policy.claims
@@ -346,6 +374,7 @@ fn trust_of(policy: &CompiledPolicy, inputs: &Inputs) -> Arc<Trust> {
     Arc::new(Trust {
         generation: GENERATION.fetch_add(1, Ordering::Relaxed),
         audience: policy.audience.clone(),
+        exchanged_by: policy.on_behalf_of.clone(),
         role_client: policy.role_client.clone(),
         issuers: inputs.keepers.iter().zip(&policy.issuers).map(trusted).collect(),
         revoked: Arc::clone(&policy.revoked),

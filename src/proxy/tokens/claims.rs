@@ -9,6 +9,7 @@ use super::{
     principal::{Principal, Times},
     text::Text,
 };
+use crate::core::claims::SERVICE_ACCOUNT_PREFIX;
 
 /// How far clocks may be apart, in seconds.
 pub const LEEWAY: i64 = 10;
@@ -64,6 +65,10 @@ pub struct Claims<'a> {
     #[serde(borrow)]
     jti: Option<Text<'a>>,
     cnf: Option<de::IgnoredAny>,
+    #[serde(borrow)]
+    keywire_client: Option<Text<'a>>,
+    #[serde(borrow)]
+    keywire_user: Option<Text<'a>>,
     #[serde(borrow, default)]
     resource_access: ResourceAccess<'a>,
 }
@@ -76,10 +81,17 @@ impl<'a> Claims<'a> {
         serde_json::from_str(text).map_err(|_| ClaimError::InvalidClaims)
     }
 
-    /// Checks everything but issuer and signature.
-    pub fn check(self, audience: &str, role_client: &str, now: i64) -> Result<Principal, ClaimError> {
-        let Self { iss: _, aud, exp, nbf, iat, typ, azp, sub, jti, cnf, resource_access } = self;
-        if !aud.is_only(audience) {
+    /// Checks everything but issuer and signature. A token may be for `exchanged_by` besides, who serves nobody.
+    pub fn check(
+        self,
+        audience: &str,
+        exchanged_by: Option<&str>,
+        role_client: &str,
+        now: i64,
+    ) -> Result<Principal, ClaimError> {
+        let behalf = self.behalf();
+        let Self { iss: _, aud, exp, nbf, iat, typ, azp, sub, jti, cnf, resource_access, .. } = self;
+        if !aud.is_for(audience, exchanged_by) {
             return Err(ClaimError::WrongAudience);
         }
         if typ.as_deref() != Some("Bearer") {
@@ -91,7 +103,9 @@ impl<'a> Claims<'a> {
         let roles = resource_access.roles_of(role_client);
         let named =
             |name: &str| !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_graphic());
-        let names = [&*azp, &*sub].into_iter().chain(jti.as_deref()).chain(roles.iter().map(|role| &**role));
+        let workload = behalf.as_deref().filter(|workload| !workload.is_empty());
+        let names =
+            [&*azp, &*sub].into_iter().chain(workload).chain(jti.as_deref()).chain(roles.iter().map(|role| &**role));
         // A comma would make two roles of one in the header that lists them.
         if roles.len() > MAX_ROLES || roles.iter().any(|role| role.contains(',')) || !names.into_iter().all(named) {
             return Err(ClaimError::InvalidName);
@@ -99,7 +113,18 @@ impl<'a> Claims<'a> {
         let not_before = nbf.into_iter().chain(iat).max().unwrap_or(i64::MIN);
         let times = Times { expires_at: exp, not_before, issued_at: iat };
         times.check(now)?;
-        Ok(Principal::new(&azp, &sub, jti.as_deref(), roles.iter().map(|role| &**role), times))
+        let principal = Principal::new(&azp, &sub, jti.as_deref(), roles.iter().map(|role| &**role), times);
+        Ok(principal.on_behalf_of(behalf))
+    }
+
+    /// Whom the token stands for, where its client got it in exchange for another one: the client id of a workload, or empty
+    /// for a person. A client that may exchange tokens has its claims in each: whom it stands for in all, and its own name
+    /// only where it logged in itself, for Keycloak keeps that with the login.
+    fn behalf(&self) -> Option<Box<str>> {
+        let is_own = self.keywire_client.as_deref() == Some(&*self.azp);
+        let is_marked = self.keywire_client.is_some() || self.keywire_user.is_some();
+        let workload = || self.keywire_user.as_deref()?.strip_prefix(SERVICE_ACCOUNT_PREFIX);
+        (is_marked && !is_own).then(|| workload().unwrap_or_default().into())
     }
 }
 
@@ -107,13 +132,21 @@ impl<'a> Claims<'a> {
 #[derive(Debug)]
 struct Audience<'a> {
     first: Option<Text<'a>>,
+    second: Option<Text<'a>>,
     /// There is another one, if only the same again.
     has_more: bool,
 }
 
-impl Audience<'_> {
-    fn is_only(&self, audience: &str) -> bool {
-        !self.has_more && self.first.as_deref() == Some(audience)
+impl<'a> Audience<'a> {
+    fn one(first: Text<'a>) -> Self {
+        Self { first: Some(first), second: None, has_more: false }
+    }
+
+    /// Whether it is this one and no other, but for `besides`.
+    fn is_for(&self, audience: &str, besides: Option<&str>) -> bool {
+        let named = (self.first.as_deref(), self.second.as_deref());
+        let is_both = |other: &str| named == (Some(audience), Some(other)) || named == (Some(other), Some(audience));
+        !self.has_more && (named == (Some(audience), None) || besides.is_some_and(is_both))
     }
 }
 
@@ -128,20 +161,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
             }
 
             fn visit_borrowed_str<E: de::Error>(self, one: &'de str) -> Result<Self::Value, E> {
-                Ok(Audience { first: Some(one.into()), has_more: false })
+                Ok(Audience::one(one.into()))
             }
 
             fn visit_str<E: de::Error>(self, one: &str) -> Result<Self::Value, E> {
-                Ok(Audience { first: Some(one.to_owned().into()), has_more: false })
+                Ok(Audience::one(one.to_owned().into()))
             }
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
                 let first = list.next_element::<Text<'de>>()?;
+                let second = list.next_element::<Text<'de>>()?;
                 let mut has_more = false;
                 while list.next_element::<Text<'de>>()?.is_some() {
                     has_more = true;
                 }
-                Ok(Audience { first, has_more })
+                Ok(Audience { first, second, has_more })
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -194,7 +228,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::core::policy::roles::Roles;
+    use crate::core::{
+        claims::{OWN_CLAIM, USER_CLAIM},
+        policy::{behalf::Behalf, roles::Roles},
+    };
 
     const NOW: i64 = 1_800_000_000;
 
@@ -204,7 +241,7 @@ mod tests {
     }
 
     fn check(claims: &Value) -> Result<Principal, ClaimError> {
-        Claims::parse(claims.to_string().as_bytes())?.check("a", "a", NOW)
+        Claims::parse(claims.to_string().as_bytes())?.check("a", None, "a", NOW)
     }
 
     #[test]
@@ -273,6 +310,41 @@ mod tests {
                 map.remove(claim);
             }
             assert_eq!(check(&claims).err(), Some(InvalidClaims), "{claim}");
+        }
+    }
+
+    #[test]
+    fn whom_a_token_stands_for() {
+        const AGENT: &str = "agent.agents.workload";
+        for (own, user, expected) in [
+            (None, None, None),
+            (Some(AGENT), None, None),
+            (Some(AGENT), Some("service-account-agent.agents.workload"), None),
+            (Some(AGENT), Some("ann"), None),
+            (None, Some("ann"), Some("")),
+            (None, Some("ann smith@example.com"), Some("")),
+            (None, Some("service-account-batch.agents.workload"), Some("batch.agents.workload")),
+            (None, Some("service-account-agent.agents.workload"), Some(AGENT)),
+            (Some("other"), None, Some("")),
+            (Some("other"), Some("service-account-agent.agents.workload"), Some(AGENT)),
+            (Some(""), Some("ann"), Some("")),
+        ] {
+            let mut claims = good();
+            claims["azp"] = json!(AGENT);
+            for (name, value) in [(OWN_CLAIM, own), (USER_CLAIM, user)] {
+                value.into_iter().for_each(|value| claims[name] = json!(value));
+            }
+            let found = check(&claims).unwrap();
+            let behalf = found.behalf().map(|behalf| match behalf {
+                Behalf::Person => "",
+                Behalf::Workload(client) => client,
+            });
+            assert_eq!(behalf, expected, "{own:?} {user:?}");
+        }
+        for bad in [json!({}), json!(["ann"]), json!(1), json!("service-account-a b")] {
+            let mut claims = good();
+            claims[USER_CLAIM] = bad;
+            assert!(check(&claims).is_err(), "{claims}");
         }
     }
 

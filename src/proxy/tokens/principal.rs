@@ -6,7 +6,7 @@ use http::HeaderValue;
 use super::claims::{ClaimError, LEEWAY};
 use crate::core::{
     claims::{ClaimSet, NO_CLAIMS},
-    policy::{decide::Caller, roles::Roles},
+    policy::{behalf::Behalf, decide::Caller, roles::Roles},
 };
 
 /// Who calls. Thousands are remembered, so all their names stand in one piece of memory.
@@ -20,6 +20,8 @@ pub struct Principal {
     pub times: Times,
     /// The claims that the policy asks for; `None`: it asks for none.
     claims: Option<Box<ClaimSet>>,
+    /// Whom the client calls for: the client id of a workload, or empty for a person. `None`: for itself.
+    behalf: Option<Box<str>>,
 }
 
 /// When a token counts, in seconds since the epoch.
@@ -72,7 +74,12 @@ impl Principal {
             }
             names.push_str(role);
         }
-        Self { names: names.into(), ends, times, claims: None }
+        Self { names: names.into(), ends, times, claims: None, behalf: None }
+    }
+
+    /// The same, calling for somebody else: the client id of a workload, or empty for a person.
+    pub fn on_behalf_of(self, behalf: Option<Box<str>>) -> Self {
+        Self { behalf, ..self }
     }
 
     /// The same, with what else its token says.
@@ -103,7 +110,23 @@ impl Principal {
     /// The one whom the policy judges.
     pub fn caller(&self) -> Caller<'_> {
         let claims = self.claims.as_deref().unwrap_or(&NO_CLAIMS);
-        Caller { client: self.client(), roles: self.roles(), claims }
+        Caller { client: self.client(), roles: self.roles(), claims, behalf: self.behalf() }
+    }
+
+    /// Whom the client calls for, where that is not itself.
+    pub fn behalf(&self) -> Option<Behalf<'_>> {
+        match self.behalf.as_deref()? {
+            "" => Some(Behalf::Person),
+            client => Some(Behalf::Workload(client)),
+        }
+    }
+
+    /// The name of the one whom the client calls for: of a workload its client id, of a person `sub`.
+    pub fn called_for(&self) -> Option<&str> {
+        self.behalf().map(|behalf| match behalf {
+            Behalf::Person => self.subject(),
+            Behalf::Workload(client) => client,
+        })
     }
 
     /// Client, account and roles as fields of a head, which share one piece of memory.

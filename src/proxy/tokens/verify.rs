@@ -21,6 +21,8 @@ pub struct Trust {
     pub generation: u64,
     /// The one `aud`.
     pub audience: String,
+    /// Who may exchange tokens for others, and so may be their audience too.
+    pub exchanged_by: Option<String>,
     /// Whose roles count.
     pub role_client: String,
     /// The issuers.
@@ -108,7 +110,7 @@ impl Trust {
         let found = self.issuers.iter().position(|trusted| trusted.issuer.name() == &*claims.iss);
         let issuer = found.ok_or(VerifyError::UnknownIssuer)?;
         self.check_signature(&compact, issuer, now)?;
-        let principal = claims.check(&self.audience, &self.role_client, now)?;
+        let principal = claims.check(&self.audience, self.exchanged_by.as_deref(), &self.role_client, now)?;
         let principal = match &*self.claims {
             [] => principal,
             wanted => principal.carrying(carried::read(&compact.payload, wanted)?),

@@ -26,6 +26,8 @@ pub struct App {
 struct State {
     /// The heads of all requests, as they came.
     heads: Mutex<Vec<String>>,
+    /// The same, with their letters as they came.
+    plain: Mutex<Vec<String>>,
     /// Their bodies, as they came, chunks and all.
     bodies: Mutex<Vec<String>>,
     connections: AtomicUsize,
@@ -56,6 +58,14 @@ impl App {
         self.state.heads.lock().expect("lock").clone()
     }
 
+    /// The values of a field of the last request, as they came.
+    pub fn last(&self, name: &str) -> Vec<String> {
+        let heads = self.state.plain.lock().expect("lock");
+        let fields =
+            heads.last().into_iter().flat_map(|head| head.split("\r\n")).filter_map(|line| line.split_once(": "));
+        fields.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
+    }
+
     /// The bodies of the requests that came through, as they came.
     pub fn bodies(&self) -> Vec<String> {
         self.state.bodies.lock().expect("lock").clone()
@@ -80,7 +90,9 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
     let mut buffer = Vec::new();
     loop {
         let Some(end) = head_end(&mut stream, &mut buffer).await else { return };
-        let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
+        let plain = String::from_utf8_lossy(&buffer[..end]).into_owned();
+        let head = plain.to_ascii_lowercase();
+        state.plain.lock().expect("lock").push(plain);
         buffer.drain(..end);
         state.heads.lock().expect("lock").push(head.clone());
         let Some(body) = body(&mut stream, &mut buffer, &head).await else { return };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::core::{
-    claims::ClaimValue,
+    claims::{ClaimValue, OWN_CLAIM, USER_CLAIM},
     credential::Hidden,
     desired::{ClientRef, OWNER_ATTRIBUTE, Owner},
 };
@@ -92,21 +92,37 @@ impl ClientMapper {
             // A list of texts always has a JSON form.
             ClaimValue::List(texts) => ("JSON", serde_json::to_string(texts).unwrap_or_default()),
         };
-        let config = [
-            ("claim.name", name),
-            ("claim.value", &text),
+        let settings = [("claim.value", text.as_str()), ("access.tokenResponse.claim", "false")];
+        Self::of("oidc-hardcoded-claim-mapper", name, kind, &settings)
+    }
+
+    /// Those by which a client's own tokens are told from such that it got in exchange for others': who logged in as this
+    /// client, and whom the token stands for.
+    #[must_use]
+    pub fn on_behalf() -> [Self; 2] {
+        let note = [("user.session.note", "client_id"), ("lightweight.claim", "true")];
+        let user = [("user.attribute", "username"), ("lightweight.claim", "true")];
+        [
+            Self::of("oidc-usersessionmodel-note-mapper", OWN_CLAIM, "String", &note),
+            Self::of("oidc-usermodel-property-mapper", USER_CLAIM, "String", &user),
+        ]
+    }
+
+    fn of(mapper: &str, claim: &str, kind: &str, settings: &[(&str, &str)]) -> Self {
+        let common = [
+            ("claim.name", claim),
             ("jsonType.label", kind),
             ("access.token.claim", "true"),
             ("introspection.token.claim", "true"),
             ("id.token.claim", "false"),
             ("userinfo.token.claim", "false"),
-            ("access.tokenResponse.claim", "false"),
         ];
+        let config = common.iter().chain(settings).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         Self {
-            name: format!("keywire claim {name}"),
+            name: format!("keywire claim {claim}"),
             protocol: "openid-connect".into(),
-            protocol_mapper: "oidc-hardcoded-claim-mapper".into(),
-            config: config.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            protocol_mapper: mapper.into(),
+            config: config.collect(),
         }
     }
 }
