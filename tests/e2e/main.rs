@@ -14,6 +14,7 @@ mod stage;
 
 mod admission;
 mod claims;
+mod credentials;
 mod custody;
 mod examples;
 mod introspection;
