@@ -358,7 +358,7 @@ fn exchanged(issuer: &Issuer, now: i64, user: &str, roles: &[&str]) -> Value {
 /// The target of a chain: the agent holds a grant of two models, ann (by a role) and a workload one of one model each.
 fn of_both(document: &mut Value) {
     let grant = |name: &str, subject: Value, models: &[&str]| json!({"name": name, "subject": subject, "permissions": ["predict"], "models": models});
-    document["audit"] = json!("All");
+    document["audit"] = json!("all");
     document["grants"] = json!([
         grant("agent", json!({"client": LABELER}), &["iris", "rose"]),
         grant("ann", json!({"role": "grant.ann"}), &["iris", "tulip"]),
