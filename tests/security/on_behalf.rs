@@ -447,7 +447,8 @@ async fn the_one_who_calls_and_the_one_who_is_called_for_are_both_recorded() {
     proxy.write("guard/guard.json", &proxy.with_ports(&document).to_string());
     let path = proxy.directory.path().join("audit.log");
     let flag: &'static str = path.display().to_string().leak();
-    proxy.start(&Setup { guard: true, extra: vec!["--audit-file", flag], ..Setup::default() });
+    // The records of one thread are in order.
+    proxy.start(&Setup { guard: true, one_worker: true, extra: vec!["--audit-file", flag], ..Setup::default() });
     proxy.until_ready().await;
     let for_ann = exchanged(&issuer, proxy.now(), "ann", &["predict", "grant.ann"]);
     assert_eq!(told(&proxy, &issuer, "iris", &for_ann).await.0, 200);
