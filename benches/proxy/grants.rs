@@ -74,7 +74,7 @@ fn batch(
         *turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         name.clear();
         write!(name, "{}", client((*turn >> 33) % count))?;
-        let caller = Caller { client: &name, roles, claims: &NO_CLAIMS };
+        let caller = Caller { client: &name, roles, claims: &NO_CLAIMS, behalf: None };
         let route = policy.route("GET", black_box(path)).ok_or("no route")?;
         allowed += usize::from(decide(policy, &caller, "read", &route.models, 0).is_ok());
     }

@@ -7,6 +7,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The ending of the client id of every WorkloadIdentity.
+const WORKLOAD_SUFFIX: &str = ".workload";
+/// How the names of the roles begin by which guards tell the people of a grant. Permissions have no dot.
+const GRANT_ROLE_PREFIX: &str = "grant.";
+
 /// A namespaced object, by name: `vision/resnet`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -30,7 +35,7 @@ impl Ref {
 
     /// The Keycloak client id of this WorkloadIdentity: the `azp` of its tokens.
     pub fn workload_client_id(&self) -> String {
-        format!("{}.{}.workload", self.name, self.namespace)
+        format!("{}.{}{WORKLOAD_SUFFIX}", self.name, self.namespace)
     }
 
     /// The other client of a WorkloadIdentity that logs in with secrets. No namespace has a dot.
@@ -51,6 +56,24 @@ impl fmt::Display for Ref {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
+}
+
+/// Whether a client with this id is a WorkloadIdentity's, by its name alone.
+#[must_use]
+pub fn is_workload_client_id(client_id: &str) -> bool {
+    client_id.ends_with(WORKLOAD_SUFFIX)
+}
+
+/// The endpoint's role that the people of an AccessGrant of this name hold.
+#[must_use]
+pub fn grant_role(grant: &str) -> String {
+    format!("{GRANT_ROLE_PREFIX}{grant}")
+}
+
+/// Whether an endpoint's role is that of the people of a grant, and no permission.
+#[must_use]
+pub fn is_grant_role(role: &str) -> bool {
+    role.starts_with(GRANT_ROLE_PREFIX)
 }
 
 /// The client scope that carries one permission of one endpoint.
@@ -83,5 +106,14 @@ mod tests {
         }
         assert_eq!(permission_scope(&iris.endpoint_client_id(), "read"), "iris.vision.endpoint:read");
         assert_eq!(service_account_subject("a", "b"), "system:serviceaccount:a:b");
+        assert!(is_workload_client_id("iris.vision.workload") && !is_workload_client_id("iris.vision.endpoint"));
+    }
+
+    #[test]
+    fn a_grants_role_is_no_permission() {
+        use crate::core::permission::Permission;
+        assert_eq!(grant_role("labelers"), "grant.labelers");
+        assert!(is_grant_role("grant.labelers") && !is_grant_role("grant") && !is_grant_role("predict"));
+        assert!(Permission::parse(&grant_role("labelers")).is_err(), "it can be asked for by no route");
     }
 }

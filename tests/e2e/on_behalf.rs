@@ -59,8 +59,7 @@ impl Chain {
         let mut researcher = mcp_endpoint(&stage.id, &team, "researcher");
         researcher["spec"]["onBehalfOf"] = json!({"identity": "researcher"});
         stage.apply(researcher);
-        let scripts =
-            json!({"researcher.py": include_str!("chain/researcher.py"), "person.py": include_str!("chain/person.py")});
+        let scripts = json!({"researcher.py": include_str!("chain/researcher.py")});
         stage.apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": team, "name": "chain"},
             "data": scripts}));
         for (name, env, namespace, endpoint) in

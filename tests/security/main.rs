@@ -23,6 +23,7 @@ mod models;
 mod on_behalf;
 mod onward;
 mod outside;
+mod people;
 mod rules;
 mod session;
 mod smuggling;

@@ -190,6 +190,11 @@ impl CompiledPolicy {
         self.grants.of_role(role)
     }
 
+    /// Whether any grant is for whoever holds a role.
+    pub fn has_role_grants(&self) -> bool {
+        self.grants.has_roles()
+    }
+
     /// The endpoint's one model, where its list has just one: what a call means that names none.
     pub fn only_model(&self) -> Option<&str> {
         let mut models = self.models.as_ref()?.iter();

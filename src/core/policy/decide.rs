@@ -2,6 +2,7 @@
 
 use crate::core::{
     claims::ClaimSet,
+    name::is_workload_client_id,
     permission::Permission,
     policy::{
         behalf::{self, Behalf},
@@ -75,7 +76,7 @@ pub fn decide<'p>(
         return behalf::decide(policy, caller, behalf, permission, models, now);
     }
     let mut denial = Denial::NoGrant;
-    for grant in policy.grants_of(caller.client) {
+    for grant in grants_for(policy, caller) {
         match covers(grant, caller, permission, models, now) {
             Ok(()) if !policy.admits(caller.claims) => return Err(Denial::ClaimRequired),
             Ok(()) if caller.roles.contains(permission) => return Ok(grant),
@@ -112,10 +113,18 @@ fn may(
         && match caller.behalf {
             Some(behalf) => behalf::may(policy, caller, behalf, permission, now, counts),
             None => {
-                let mut grants = policy.grants_of(caller.client).iter();
+                let mut grants = grants_for(policy, caller);
                 grants.any(|grant| is_usable(grant, caller, permission, now) && counts(grant))
             }
         }
+}
+
+/// The grants of a client that calls for itself, or through which a person does: its own, and those for the roles in the
+/// token. A workload that calls for itself has none of the latter, whatever roles its account may hold.
+fn grants_for<'p>(policy: &'p CompiledPolicy, caller: &Caller<'_>) -> impl Iterator<Item = &'p CompiledGrant> {
+    let counts_roles = policy.has_role_grants() && !is_workload_client_id(caller.client);
+    let roles = counts_roles.then(|| caller.roles.iter()).into_iter().flatten();
+    policy.grants_of(caller.client).iter().chain(roles.flat_map(|role| policy.grants_of_role(role)))
 }
 
 /// In force, and this one of its permissions, or any, is in the token too.
@@ -244,6 +253,34 @@ mod tests {
             let caller = Caller { client, roles: every, claims: &NO_CLAIMS, behalf: None };
             let found = decide(&narrowed, &caller, permission, &models, NOW).map(|_| ());
             assert_eq!(found, expected, "{client} {permission} {models:?}");
+        }
+    }
+
+    /// Whoever holds it, through whatever client, but for workloads that call for themselves.
+    #[test]
+    fn a_grant_for_a_role_is_its_holders() {
+        let of_role = |models, end| Grant {
+            subject: Subject::Role("grant.labelers".into()),
+            ..grant("", &["predict"], models, end)
+        };
+        let narrowed = policy(vec![grant("a", &["read"], None, None), of_role(Some(&["iris"]), None)], None);
+        let ended = policy(vec![of_role(None, Some(NOW))], None);
+        for (policy, client, roles, permission, model, expected) in [
+            (&narrowed, "chat", "predict,grant.labelers", "predict", "iris", Ok(())),
+            (&narrowed, "a", "predict,grant.labelers", "predict", "iris", Ok(())),
+            (&narrowed, "chat", "predict,grant.labelers", "predict", "rose", Err(Denial::ModelNotGranted)),
+            (&narrowed, "chat", "read,grant.labelers", "read", "iris", Err(Denial::PermissionNotGranted)),
+            (&narrowed, "chat", "grant.labelers", "predict", "iris", Err(Denial::RoleMissing)),
+            (&narrowed, "chat", "predict", "predict", "iris", Err(Denial::NoGrant)),
+            (&narrowed, "chat", "predict,grant.labelers2,labelers", "predict", "iris", Err(Denial::NoGrant)),
+            (&narrowed, "grant.labelers", "predict", "predict", "iris", Err(Denial::NoGrant)),
+            (&narrowed, "agent.agents.workload", "predict,grant.labelers", "predict", "iris", Err(Denial::NoGrant)),
+            (&ended, "chat", "predict,grant.labelers", "predict", "iris", Err(Denial::GrantExpired)),
+        ] {
+            let caller = Caller { client, roles: Roles::joined(roles), claims: &NO_CLAIMS, behalf: None };
+            let found = decide(policy, &caller, permission, &one(model), NOW).map(|_| ());
+            assert_eq!(found, expected, "{client} {roles} {permission} {model}");
+            assert_eq!(may_use(policy, &caller, Some(permission), model, NOW), expected.is_ok(), "{client} {roles}");
         }
     }
 

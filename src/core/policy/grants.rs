@@ -80,6 +80,10 @@ impl Index {
         self.by_role.get(role).map(Held::as_slice).unwrap_or_default()
     }
 
+    pub fn has_roles(&self) -> bool {
+        !self.by_role.is_empty()
+    }
+
     pub fn all(&self) -> impl Iterator<Item = &CompiledGrant> {
         self.by_client.values().chain(self.by_role.values()).flat_map(Held::as_slice)
     }
