@@ -95,7 +95,13 @@ async fn try_delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &
     let id = Site { cluster: &ctx.cluster, realm: realm.name() }.client_id(trace.of.kind, &trace.of.name);
     let plan = if trace.of.kind == kind::ENDPOINT {
         let client_id = trace.of.name.endpoint_client_id();
-        let key = EndpointKey { id, client_id, permissions: Default::default(), scope_names: Default::default() };
+        let key = EndpointKey {
+            id,
+            client_id,
+            permissions: Default::default(),
+            scope_names: Default::default(),
+            people: Default::default(),
+        };
         plan_delete_endpoint(&owner, &realm.observe_endpoint(&key).await?)
     } else {
         let key = WorkloadKey { id, client_id: trace.of.name.workload_client_id() };

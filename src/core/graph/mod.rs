@@ -8,13 +8,14 @@ pub(crate) mod test_objects;
 
 use std::collections::BTreeSet;
 
-pub use edges::{Edge, EdgeState, edges, in_force, next_expiry};
+pub use edges::{Edge, EdgeState, PeopleEdge, edges, in_force, next_expiry, people_in_force};
 pub use problem::{Problem, ProblemReason};
 
 use super::{
     claims::{ClaimValue, Requirement},
     name::Ref,
     permission::Permission,
+    person::Person,
     policy::document::{Audit, Cors, Limits, Protocol, Rule},
 };
 
@@ -139,6 +140,8 @@ pub struct Grant {
     pub endpoint: Ref,
     /// WorkloadIdentities.
     pub subjects: Vec<Ref>,
+    /// Users, groups and roles of the endpoint's realm.
+    pub people: BTreeSet<Person>,
     /// What.
     pub permissions: BTreeSet<Permission>,
     /// Only these models.
