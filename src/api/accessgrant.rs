@@ -59,14 +59,26 @@ pub struct AccessGrantSpec {
 }
 
 /// Who a grant is for: exactly one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.workloadIdentity)")
-    .message("spec.subjects: each subject must name a workloadIdentity"))]
+#[x_kube(validation = Rule::new("[has(self.workloadIdentity), has(self.user), has(self.group), has(self.realmRole)].filter(given, given).size() == 1")
+    .message("spec.subjects: each subject must name exactly one of workloadIdentity, user, group and realmRole"))]
 pub struct GrantSubject {
     /// A WorkloadIdentity of any namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload_identity: Option<ObjectRef>,
+    /// A user of the endpoint's realm, by username.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub user: Option<String>,
+    /// A group of the endpoint's realm, by path: `/data-science`. Members of groups within it are meant too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 1024), regex(pattern = "^/"))]
+    pub group: Option<String>,
+    /// Whoever holds this role of the endpoint's realm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub realm_role: Option<String>,
 }
 
 /// What became of the grant.

@@ -98,7 +98,13 @@ async fn try_delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &
     let id = site.client_id(trace.of.kind, &trace.of.name);
     let plan = if trace.of.kind == kind::ENDPOINT {
         let client_id = trace.of.name.endpoint_client_id();
-        let key = EndpointKey { id, client_id, permissions: Default::default(), scope_names: Default::default() };
+        let key = EndpointKey {
+            id,
+            client_id,
+            permissions: Default::default(),
+            scope_names: Default::default(),
+            people: Default::default(),
+        };
         plan_delete_endpoint(&owner, &realm.observe_endpoint(&key).await?)
     } else {
         let second = trace.has_second.then(|| second_client(site, &trace.of.name));

@@ -18,6 +18,7 @@ pub mod name;
 pub mod path;
 pub mod percent;
 pub mod permission;
+pub mod person;
 pub mod policy;
 pub mod protocol;
 pub mod query;

@@ -3,11 +3,13 @@
 //! Only what endpoints are made of is kept: they are few and live long. An entry can be outdated, so whoever uses one
 //! and is told «not found» forgets it and looks again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::core::person::Person;
 
 /// How long Keycloak's word is trusted that this account sees the realm's clients.
 const VISIBILITY_AGE: Duration = Duration::from_secs(60);
@@ -36,6 +38,7 @@ struct Entries {
     clients: HashMap<String, String>,
     roles: HashMap<(String, String), String>,
     scopes: HashMap<String, String>,
+    absent: HashMap<String, BTreeSet<Person>>,
     clients_seen_at: Option<Instant>,
 }
 
@@ -81,6 +84,31 @@ impl Directory {
     /// Forgets a client scope.
     pub fn forget_scope(&self, name: &str) {
         self.entries().scopes.remove(name);
+    }
+
+    /// The people whom the realm does not have and who should hold roles of a client.
+    pub fn absent(&self, client_id: &str) -> BTreeSet<Person> {
+        self.entries().absent.get(client_id).cloned().unwrap_or_default()
+    }
+
+    /// The client ids of those with such people.
+    pub fn clients_with_absent(&self) -> Vec<String> {
+        self.entries().absent.keys().cloned().collect()
+    }
+
+    /// Keeps one more.
+    pub fn keep_absent(&self, client_id: &str, person: &Person) {
+        self.entries().absent.entry(client_id.to_owned()).or_default().insert(person.clone());
+    }
+
+    /// Keeps these and no others.
+    pub fn set_absent(&self, client_id: &str, people: BTreeSet<Person>) {
+        let mut entries = self.entries();
+        if people.is_empty() {
+            entries.absent.remove(client_id);
+        } else {
+            entries.absent.insert(client_id.to_owned(), people);
+        }
     }
 
     /// Whether it was seen lately that this account can list the realm's clients.

@@ -32,6 +32,7 @@ mod observe;
 #[cfg(test)]
 mod outage_tests;
 mod pages;
+mod people;
 mod realm_roles;
 mod realm_scopes;
 mod realms;

@@ -14,6 +14,9 @@ use crate::core::diff::{
     RoleSource,
 };
 
+use crate::core::desired::including_realm_roles;
+use crate::core::{name::is_grant_role, person::Person};
+
 use super::admin::RealmAdmin;
 use super::error::ApiError;
 use super::role_mappings::{ClientMappings, RoleMappings};
@@ -29,6 +32,8 @@ pub struct EndpointKey {
     pub permissions: BTreeSet<String>,
     /// Names of scopes to look for under any id: those to be adopted. Lists all scopes of the realm.
     pub scope_names: BTreeSet<String>,
+    /// Who should hold any of its roles.
+    pub people: BTreeSet<Person>,
 }
 
 /// Where to look for a workload.
@@ -48,8 +53,9 @@ impl From<&DesiredEndpoint> for EndpointKey {
         Self {
             id: desired.id,
             client_id: desired.client_id.clone(),
-            permissions: desired.roles.iter().map(|role| role.name.clone()).collect(),
+            permissions: desired.scopes.iter().map(|scope| scope.role.clone()).collect(),
             scope_names: names.collect(),
+            people: desired.people.iter().map(|held| held.person.clone()).collect(),
         }
     }
 }
@@ -85,13 +91,51 @@ impl RealmAdmin {
             None => Vec::new(),
         };
         self.remember(client.as_ref(), &roles);
-        let permissions = key.permissions.iter().cloned().chain(roles.iter().map(|role| role.name.clone()));
+        let of_roles = roles.iter().map(|role| role.name.clone()).filter(|role| !is_grant_role(role));
+        let permissions = key.permissions.iter().cloned().chain(of_roles);
         let ids: BTreeSet<_> = permissions.map(|name| permission_scope_id(key.id, &name).to_string()).collect();
         let mut scopes = self.observe_scopes(ids).await?;
         if !key.scope_names.is_empty() {
             scopes.extend(self.scopes_to_adopt(key, &scopes).await?);
         }
-        Ok(ObservedEndpoint { client, roles, scopes })
+        let people = self.observe_people(key, client.as_ref(), &roles).await?;
+        let absent = self.observe_absent(key, &people).await?;
+        Ok(ObservedEndpoint { client, roles, scopes, people, absent })
+    }
+
+    /// Where no grant is for people, and none was, nobody is asked: a role of a grant goes after all that was given with it.
+    async fn observe_people(
+        &self,
+        key: &EndpointKey,
+        client: Option<&ClientRepresentation>,
+        roles: &[RoleRepresentation],
+    ) -> Result<BTreeMap<Person, BTreeSet<String>>, ApiError> {
+        let is_for_people = !key.people.is_empty() || roles.iter().any(|role| is_grant_role(&role.name));
+        let Some(id) = client.and_then(|client| client.id.as_deref()).filter(|_| is_for_people) else {
+            return Ok(BTreeMap::new());
+        };
+        let named = key.people.iter().filter_map(|person| match person {
+            Person::RealmRole(name) => Some(name.clone()),
+            Person::User(_) | Person::Group(_) => None,
+        });
+        let realm_roles = roles.iter().flat_map(including_realm_roles).chain(named).collect();
+        self.people_with(id, roles, &realm_roles).await
+    }
+
+    /// Whoever holds a role is there; of the others the realm is asked.
+    async fn observe_absent(
+        &self,
+        key: &EndpointKey,
+        held: &BTreeMap<Person, BTreeSet<String>>,
+    ) -> Result<BTreeSet<Person>, ApiError> {
+        let mut absent = BTreeSet::new();
+        for person in key.people.iter().filter(|person| !held.contains_key(*person)) {
+            if !self.has_person(person).await? {
+                absent.insert(person.clone());
+            }
+        }
+        self.directory().set_absent(&key.client_id, absent.clone());
+        Ok(absent)
     }
 
     /// The client of a workload and the roles of its service account.

@@ -181,7 +181,7 @@ mod tests {
             serde_json::to_string(&held().expect("no conflict in an empty realm")).expect("JSON");
             Fingerprint::of(&held().expect("no conflict in an empty realm")).expect("a fingerprint")
         };
-        let endpoint = desired_endpoint(EAST, &endpoint(), None);
+        let endpoint = desired_endpoint(EAST, &endpoint(), None, &[]);
         let workload = desired_workload(EAST, &workload(), Login::Federated("keywire-east"), |_| None, &[]);
         let granted = DesiredWorkload {
             grants: BTreeMap::from([("iris.vision.endpoint".to_owned(), BTreeSet::from(["read".to_owned()]))]),

@@ -16,6 +16,7 @@ mod identity_providers;
 mod least_privilege;
 mod login;
 mod on_behalf;
+mod people;
 mod realm;
 mod realm_roles;
 mod realm_scopes;

@@ -23,7 +23,7 @@ use crate::{
 pub fn remembered(tenant: &InKubernetes, object: &Value) -> Option<String> {
     let site = Site { cluster: CLUSTER, realm: text(&object["spec"]["realm"]) };
     if object["kind"] == "ModelEndpoint" {
-        return fingerprint(&desired_endpoint(site, &endpoint(tenant)?, None));
+        return fingerprint(&desired_endpoint(site, &endpoint(tenant)?, None, &[]));
     }
     let workload = read::<WorkloadIdentity>(tenant, "WorkloadIdentity", IDENTITY)?.parse().ok()?;
     let grants: Vec<_> =

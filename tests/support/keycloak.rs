@@ -265,7 +265,7 @@ pub fn owner(kind: &str, namespace: Option<&str>, name: &str) -> Owner {
 pub fn endpoint(realm: &str, name: &str, permissions: &[&str]) -> DesiredEndpoint {
     let id = object_id("test", realm, "ModelEndpoint", "vision", name);
     let client_id = format!("{name}.vision.endpoint");
-    let role = |name: &&str| ClientRole { name: (*name).into(), description: format!("May {name}") };
+    let role = |name: &&str| ClientRole { name: (*name).into(), description: format!("May {name}"), realm_roles: None };
     DesiredEndpoint {
         id,
         display_name: format!("vision/{name}"),
@@ -274,6 +274,7 @@ pub fn endpoint(realm: &str, name: &str, permissions: &[&str]) -> DesiredEndpoin
         scopes: permissions.iter().map(|name| PermissionScope::new(id, &client_id, &client_id, name)).collect(),
         client_id,
         login: None,
+        people: Vec::new(),
         adopt: false,
     }
 }

@@ -4,8 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{Problems, claims, invalid, name_of};
 use crate::{
-    api::AccessGrant,
-    core::{graph::Grant, name::Ref, permission::Permission},
+    api::{AccessGrant, GrantSubject},
+    core::{
+        desired::{NO_REALM_ROLE, objects::GroupPath},
+        graph::Grant,
+        name::Ref,
+        permission::Permission,
+        person::Person,
+    },
 };
 
 impl AccessGrant {
@@ -14,7 +20,7 @@ impl AccessGrant {
         let mut problems = Problems::new();
         let name = name_of(self);
         let permissions = self.permissions(&mut problems);
-        let subjects = self.subjects(&mut problems);
+        let (subjects, people) = self.subjects(&mut problems);
         let claims = claims::requirements("spec.claims", &self.spec.claims, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
@@ -23,6 +29,7 @@ impl AccessGrant {
             endpoint: Ref::new(&name.namespace, &self.spec.endpoint),
             name,
             subjects,
+            people,
             permissions,
             models: self.spec.models.clone(),
             expires_at: self.spec.expires_at.map(|at| at.as_second()),
@@ -43,16 +50,48 @@ impl AccessGrant {
         permissions
     }
 
-    fn subjects(&self, problems: &mut Problems) -> Vec<Ref> {
-        let mut subjects = Vec::new();
+    fn subjects(&self, problems: &mut Problems) -> (Vec<Ref>, BTreeSet<Person>) {
+        let (mut workloads, mut people) = (Vec::new(), BTreeSet::new());
         for (index, subject) in self.spec.subjects.iter().enumerate() {
-            match &subject.workload_identity {
-                Some(workload) => subjects.push(workload.into()),
-                None => problems.push(invalid(&format!("spec.subjects[{index}]"), "name a workloadIdentity")),
+            match (&subject.workload_identity, person(subject)) {
+                (Some(workload), Ok(None)) => workloads.push(workload.into()),
+                (None, Ok(Some(person))) => {
+                    people.insert(person);
+                }
+                (_, Err(error)) => problems.push(invalid(&format!("spec.subjects[{index}]"), error)),
+                _ => problems.push(invalid(
+                    &format!("spec.subjects[{index}]"),
+                    "name exactly one of workloadIdentity, user, group and realmRole",
+                )),
             }
         }
-        subjects
+        (workloads, people)
     }
+}
+
+/// The one person, or kind of people, that a subject names; none if it names none.
+fn person(subject: &GrantSubject) -> Result<Option<Person>, &'static str> {
+    match (&subject.user, &subject.group, &subject.realm_role) {
+        (None, None, None) => Ok(None),
+        // Keycloak keeps usernames in lower case. Those of clients' accounts are WorkloadIdentities' or nobody's.
+        (Some(user), None, None) => match user.to_lowercase() {
+            user if user.starts_with("service-account-") => Err("a user is a person; name a workloadIdentity instead"),
+            user => Ok(Some(Person::User(user))),
+        },
+        (None, Some(group), None) => {
+            let path =
+                GroupPath::parse(group).ok_or("a group is named by its path from the top, such as /data-science")?;
+            Ok(Some(Person::Group(path)))
+        }
+        (None, None, Some(role)) if is_path_segment(role) => Ok(Some(Person::RealmRole(role.clone()))),
+        (None, None, Some(_)) => Err("no role of a realm has this name"),
+        _ => Err("name exactly one of workloadIdentity, user, group and realmRole"),
+    }
+}
+
+/// Whether a name stays one segment in the path of a request.
+fn is_path_segment(name: &str) -> bool {
+    !matches!(name, "." | ".." | NO_REALM_ROLE) && !name.contains('/') && name.trim() == name && !name.is_empty()
 }
 
 #[cfg(test)]
@@ -64,7 +103,7 @@ mod tests {
         let workload = |name: &str| ObjectRef { namespace: "agents".into(), name: name.into() };
         let spec = AccessGrantSpec {
             endpoint: "iris".into(),
-            subjects: vec![GrantSubject { workload_identity: subject.map(workload) }],
+            subjects: vec![GrantSubject { workload_identity: subject.map(workload), ..GrantSubject::default() }],
             permissions: permissions.iter().map(ToString::to_string).collect(),
             models: None,
             claims: Vec::new(),
@@ -87,5 +126,30 @@ mod tests {
     fn what_cannot_work_is_named() {
         assert!(grant(&["Read!"], Some("a")).parse().unwrap_err()[0].message.contains("Read!"));
         assert!(grant(&["read"], None).parse().unwrap_err()[0].message.contains("spec.subjects[0]"));
+    }
+
+    #[test]
+    fn people_are_named_one_way_each() {
+        let text = |text: &str| Some(text.to_owned());
+        let path = GroupPath::parse("/data-science/nlp").unwrap();
+        for (user, group, realm_role, expected) in [
+            (text("Ann"), None, None, Some(Person::User("ann".into()))),
+            (None, text("/data-science/nlp"), None, Some(Person::Group(path))),
+            (None, None, text("annotator"), Some(Person::RealmRole("annotator".into()))),
+            (text("ann"), None, text("annotator"), None),
+            (text("service-account-batch.agents.workload"), None, None, None),
+            (None, text("data-science"), None, None),
+            (None, text("/data//science"), None, None),
+            (None, None, text("../users"), None),
+            (None, None, text(".."), None),
+        ] {
+            let mut named = grant(&["read"], None);
+            named.spec.subjects = vec![GrantSubject { workload_identity: None, user, group, realm_role }];
+            let found = named.parse().ok().map(|grant| grant.people.into_iter().collect::<Vec<_>>());
+            assert_eq!(found, expected.map(|person| vec![person]), "{:?}", named.spec.subjects);
+        }
+        let mut both = grant(&["read"], Some("labeler"));
+        both.spec.subjects[0].user = text("ann");
+        assert!(both.parse().is_err());
     }
 }

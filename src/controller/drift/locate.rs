@@ -1,8 +1,8 @@
 //! From a recorded change to the object of ours that it is about.
 
 use crate::{
-    controller::ledger::Traced,
-    core::{build::kind, desired::Owner, name::Ref},
+    controller::{context::Context, ledger::Traced},
+    core::{build::kind, desired::Owner, name::Ref, person::Person},
     keycloak::{AdminEvent, ApiError, RealmAdmin},
 };
 
@@ -27,7 +27,16 @@ pub async fn locate(event: &AdminEvent, realm: &RealmAdmin, expected: &Expected)
     match path.as_slice() {
         ["clients", id, ..] => client(id, realm, expected).await,
         ["client-scopes", id, ..] => scope(id, realm, expected).await,
+        ["users", id, "role-mappings", "clients", of] => match account(id, realm, expected).await? {
+            Located::NotOurs => client(of, realm, expected).await,
+            located => Ok(located),
+        },
         ["users", id, "role-mappings", ..] => account(id, realm, expected).await,
+        ["groups", _, "role-mappings", "clients", of] => match client(of, realm, expected).await? {
+            // Other clients' roles may be what a Realm lists.
+            Located::NotOurs | Located::Anything => Ok(Located::Realm),
+            located => Ok(located),
+        },
         ["users", ..] if event.operation_type != "DELETE" => Ok(Located::NotOurs),
         ["users", ..] | ["roles-by-id", ..] => Ok(Located::Anything),
         ["attack-detection" | "sessions" | "events" | "admin-events" | "localization", ..] => Ok(Located::NotOurs),
@@ -69,6 +78,33 @@ async fn account(id: &str, realm: &RealmAdmin, expected: &Expected) -> Result<Lo
         .find_client(client_id)
         .await?
         .map_or(Located::NotOurs, |client| of_owner(client.owner(), expected.cluster())))
+}
+
+/// The endpoints that a change of users, groups or realm roles may concern, by what they are granted to: those that lack
+/// people who may have come, and those whose people hold a realm role that may have lost theirs.
+pub fn concerned_by_people(
+    event: &AdminEvent,
+    is_own: bool,
+    realm: &RealmAdmin,
+    ctx: &Context,
+    expected: &Expected,
+) -> Vec<Traced> {
+    let path: Vec<&str> = event.resource_path.split('/').collect();
+    let endpoints = expected.by_id.values().filter(|of| of.kind == kind::ENDPOINT);
+    match (path.as_slice(), event.operation_type.as_str()) {
+        (["users" | "groups" | "roles", ..], "CREATE" | "UPDATE") if !path.contains(&"composites") => {
+            let lacking = realm.endpoints_lacking_people();
+            endpoints.filter(|of| lacking.contains(&of.name.endpoint_client_id())).cloned().collect()
+        }
+        (["roles" | "roles-by-id", ..], _) if !is_own => endpoints
+            .filter(|of| {
+                let grants = ctx.caches.grants_on(&of.name);
+                grants.iter().flat_map(|grant| &grant.people).any(|person| matches!(person, Person::RealmRole(_)))
+            })
+            .cloned()
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The identity whose client has this client id.

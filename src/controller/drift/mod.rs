@@ -227,15 +227,22 @@ async fn read(
     }
     let own = admin.admin().own_subject().await?;
     let mut events = watched.feed.poll(admin).await?;
-    events.retain(|event| Some(&event.auth_details.user_id) != own.as_ref());
     if events.is_empty() {
         return Ok(true);
     }
+    let expected = Expected::of(ctx, name, admin.name());
+    let is_own = |event: &AdminEvent| Some(&event.auth_details.user_id) == own.as_ref();
+    // Those whom a Realm lists are made by the operator itself.
+    for event in events.iter().take(LOOKED_UP) {
+        for of in locate::concerned_by_people(event, is_own(event), admin, ctx, &expected) {
+            suspect(ctx, queues, of, Actor::Unknown);
+        }
+    }
+    events.retain(|event| !is_own(event));
     if events.len() > LOOKED_UP {
         due.soon();
         return Ok(true);
     }
-    let expected = Expected::of(ctx, name, admin.name());
     for event in &events {
         match locate::locate(event, admin, &expected).await? {
             Located::Object(of) => suspect(ctx, queues, of, actor(event, admin).await),

@@ -70,7 +70,7 @@ impl Sweep {
         let allowed = found.requests + self.saved + spare;
         for name in self.endpoints(expected) {
             let Some(desired) = settled_endpoint(ctx, &name) else { continue };
-            if !is_whole && found.requests + cost(&desired) > allowed {
+            if !is_whole && found.requests + cost(&desired).min(SAVED) > allowed {
                 break;
             }
             roles(ctx, realm, &name, &desired, &mut found).await?;
@@ -163,9 +163,11 @@ fn is_settled(ctx: &Context, of: &Traced) -> bool {
 }
 
 /// The requests that [`roles`] makes of an endpoint with few callers: the client, its roles; for each scope itself and
-/// its mapping; for each role its holders.
+/// its mapping; for each permission's role its holders. Where people hold any: for each role the users and groups, and the
+/// realm roles.
 fn cost(desired: &DesiredEndpoint) -> usize {
-    2 + 2 * desired.scopes.len() + desired.roles.len()
+    let of_people = if desired.people.is_empty() { 0 } else { 2 * desired.roles.len() + desired.people.len() };
+    2 + 3 * desired.scopes.len() + of_people
 }
 
 /// The roles and scopes of one endpoint, and who holds the roles.
@@ -176,13 +178,16 @@ async fn roles(
     desired: &DesiredEndpoint,
     found: &mut Found,
 ) -> Result<(), ReconcileError> {
-    found.requests += cost(desired) - desired.roles.len();
-    if !desired.plan(realm).await.map_or_else(conflict_differs, |plan| Ok(plan.is_empty()))? {
+    found.requests += cost(desired) - desired.scopes.len();
+    let absent = realm.absent_people(&desired.client_id);
+    let is_same = desired.plan(realm).await.map_or_else(conflict_differs, |plan| Ok(plan.is_empty()))?;
+    // Whom the realm does not have is in memory alone, and after a start in none.
+    if !is_same || absent != realm.absent_people(&desired.client_id) {
         found.suspects.push(Traced { kind: kind::ENDPOINT, name: name.clone() });
     }
-    for role in &desired.roles {
-        let holders = holders(realm, desired, &role.name, found).await?;
-        found.suspects.extend(wrong_holders(ctx, name, desired, &role.name, &holders));
+    for role in desired.scopes.iter().map(|scope| &scope.role) {
+        let holders = holders(realm, desired, role, found).await?;
+        found.suspects.extend(wrong_holders(ctx, name, desired, role, &holders));
     }
     Ok(())
 }

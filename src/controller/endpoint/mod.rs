@@ -7,6 +7,8 @@ mod children;
 mod policy;
 mod status;
 
+pub use self::status::PEOPLE;
+
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
@@ -28,7 +30,7 @@ use crate::{
     core::{
         build::{desired_endpoint, kind},
         desired::DesiredEndpoint,
-        graph::{Edge, Endpoint, Problem, ProblemReason, in_force, next_expiry},
+        graph::{Edge, Endpoint, PeopleEdge, Problem, ProblemReason, in_force, next_expiry, people_in_force},
     },
 };
 
@@ -37,6 +39,8 @@ struct Gathered {
     endpoint: Endpoint,
     realm: RealmLink,
     edges: Vec<Edge>,
+    /// Grants to people.
+    people: Vec<PeopleEdge>,
     /// What keeps it from calling on behalf of its callers, where it wants to.
     caller: Option<Problem>,
     /// When the next grant ends.
@@ -90,10 +94,11 @@ fn gather(object: &ModelEndpoint, ctx: &Context) -> Result<Gathered, Vec<Problem
     let now = Timestamp::now().as_second();
     let grants = ctx.caches.grants_on(&endpoint.name);
     let edges = in_force(&grants, |_| Some(endpoint.clone()), |name| ctx.caches.workload(name), now);
+    let people = people_in_force(&grants, &endpoint, now);
     let ends = edges.iter().filter_map(|edge| edge.expires_at);
     let expiry = next_expiry(&grants, now).into_iter().chain(ends).min();
     let expiry = expiry.map(|at| Duration::from_secs(at.abs_diff(now)));
-    Ok(Gathered { endpoint, realm, edges, caller, expiry })
+    Ok(Gathered { endpoint, realm, edges, people, caller, expiry })
 }
 
 /// Whether Keycloak can tell the guards' login by their ServiceAccount: it takes two clients of one without a word, and lets
@@ -135,7 +140,7 @@ pub fn desired(ctx: &Context, object: &ModelEndpoint) -> Option<DesiredEndpoint>
 
 fn build(ctx: &Context, gathered: &Gathered) -> DesiredEndpoint {
     let realm = &gathered.realm;
-    desired_endpoint(realm.site(ctx), &gathered.endpoint, realm.issuer_alias.as_deref())
+    desired_endpoint(realm.site(ctx), &gathered.endpoint, realm.issuer_alias.as_deref(), &gathered.people)
 }
 
 /// Makes Keycloak hold what it should.

@@ -13,7 +13,7 @@ use crate::{
 /// Publishes who may do what.
 pub async fn publish(ctx: &Context, object: &ModelEndpoint, gathered: &Gathered) -> Result<GuardPolicy, ObjectError> {
     let suspended = |name: &_| ctx.caches.workload(name).is_some_and(|workload| workload.suspended);
-    let policy = guard_policy(&gathered.endpoint, &gathered.realm.urls, &gathered.edges, suspended);
+    let policy = guard_policy(&gathered.endpoint, &gathered.realm.urls, &gathered.edges, &gathered.people, suspended);
     write(ctx, object, policy).await
 }
 

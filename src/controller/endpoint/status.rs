@@ -24,6 +24,9 @@ const PUBLISHED: &str = "Published";
 /// The identity with which it calls on behalf of its callers is one that it could.
 const CALLER: &str = "OnBehalfOf";
 
+/// Keycloak has all people to whom it is granted.
+pub const PEOPLE: &str = "People";
+
 /// The endpoint cannot be used as it stands.
 pub async fn rejected(
     ctx: &Context,
@@ -76,16 +79,17 @@ pub async fn accepted(
         synced.verdict.clone(),
     ];
     verdicts.extend(caller(gathered));
+    verdicts.extend(people(gathered));
     verdicts.extend(synced.drift.clone());
     let endpoint = &gathered.endpoint;
-    let ready = format!("guarded; {} in force", count(gathered.edges.len(), "grant"));
+    let ready = format!("guarded; {} in force", count(gathered.edges.len() + gathered.people.len(), "grant"));
     let new = ModelEndpointStatus {
         observed_generation: object.metadata.generation,
         // Once there it stays: a Keycloak that is away for a while takes no caller's roles.
         audience: before.audience.or_else(|| synced.is_held().then(|| endpoint.name.endpoint_client_id())),
         url: endpoint.ports.first().map(|port| endpoint.url(port)),
         permissions: endpoint.permissions.iter().map(|name: &Permission| name.to_string()).collect(),
-        grants: i32::try_from(gathered.edges.len()).ok(),
+        grants: i32::try_from(gathered.edges.len() + gathered.people.len()).ok(),
         realm: if synced.is_held() { Some(endpoint.realm.clone()) } else { before.realm },
         fingerprint: synced.fingerprint.as_ref().map(ToString::to_string),
         policy_number: match published {
@@ -107,6 +111,21 @@ fn caller(gathered: &Gathered) -> Option<Verdict> {
         }
         (None, None) => None,
     }
+}
+
+/// Whether the realm has everybody to whom it is granted. It is for the grants to be mended, so the endpoint is ready without.
+fn people(gathered: &Gathered) -> Option<Verdict> {
+    if gathered.people.is_empty() {
+        return None;
+    }
+    let absent = gathered.realm.admin.absent_people(&gathered.endpoint.name.endpoint_client_id());
+    let verdict = if absent.is_empty() {
+        Verdict::good(PEOPLE, "Found", "Keycloak has everybody to whom it is granted")
+    } else {
+        let names: Vec<_> = absent.iter().map(ToString::to_string).collect();
+        Verdict::good(PEOPLE, "SomeNotFound", format!("Keycloak does not have {}", names.join(", ")))
+    };
+    Some(verdict.aside())
 }
 
 fn publication(published: &Result<GuardPolicy, ObjectError>, kept: &Result<(), ObjectError>) -> Verdict {

@@ -12,6 +12,7 @@ use super::{
     condition::{ACCEPTED, Verdict, conditions, is_ready},
     context::Context,
     error::Error,
+    servers::link,
     status,
     watch::Caches,
 };
@@ -23,6 +24,9 @@ use crate::{
 /// Every subject and permission of the grant is in force.
 const BOUND: &str = "Bound";
 
+/// What is said of people whom Keycloak does not have.
+const NOT_IN_REALM: &str = "is not in Keycloak's realm";
+
 /// One pass over one grant. Says when the next must be at the latest.
 pub async fn reconcile(object: Arc<AccessGrant>, ctx: Arc<Context>) -> Result<Option<Duration>, Error> {
     if object.meta().deletion_timestamp.is_some() {
@@ -32,8 +36,9 @@ pub async fn reconcile(object: Arc<AccessGrant>, ctx: Arc<Context>) -> Result<Op
     let (verdicts, subjects, expiry) = match object.parse() {
         Err(problems) => (rejected(&problems), None, None),
         Ok(grant) => {
-            let state = evaluate(&grant, &ctx, now.as_second());
-            let subjects = format!("{}/{}", state.edges.len(), grant.subjects.len());
+            let mut state = evaluate(&grant, &ctx, now.as_second());
+            state.problems.extend(absent(&grant, &ctx));
+            let subjects = found(&grant, &state);
             let expiry = next_expiry([&grant], now.as_second());
             let expiry = expiry.map(|at| Duration::from_secs(at.abs_diff(now.as_second())));
             (accepted(&grant, &state, &ctx), Some(subjects), expiry)
@@ -45,6 +50,33 @@ pub async fn reconcile(object: Arc<AccessGrant>, ctx: Arc<Context>) -> Result<Op
 
 fn evaluate(grant: &Grant, ctx: &Context, now: i64) -> EdgeState {
     edges(grant, ctx.caches.endpoint(&grant.endpoint).as_ref(), |name| ctx.caches.workload(name), now)
+}
+
+/// How many of its subjects it is in force for.
+fn found(grant: &Grant, state: &EdgeState) -> String {
+    let missing = state.problems.iter().filter(|problem| is_about_a_person(problem)).count();
+    let people = state.people.as_ref().map_or(0, |edge| edge.people.len().saturating_sub(missing));
+    format!("{}/{}", state.edges.len() + people, grant.subjects.len() + grant.people.len())
+}
+
+/// The people of the grant whom Keycloak does not have, as the endpoint's pass saw it.
+fn absent(grant: &Grant, ctx: &Context) -> Vec<Problem> {
+    let Some(endpoint) = ctx.caches.endpoint(&grant.endpoint).filter(|_| !grant.people.is_empty()) else {
+        return Vec::new();
+    };
+    let Ok(realm) = link(ctx, &endpoint.realm, &endpoint.name.namespace) else { return Vec::new() };
+    let absent = realm.admin.absent_people(&endpoint.name.endpoint_client_id());
+    let of_grant = grant.people.intersection(&absent);
+    let told = of_grant.map(|person| {
+        let message =
+            format!("{person} {NOT_IN_REALM} {:?}; create it there or remove the subject", realm.admin.name());
+        Problem::new(ProblemReason::SubjectNotFound, message)
+    });
+    told.collect()
+}
+
+fn is_about_a_person(problem: &Problem) -> bool {
+    problem.reason == ProblemReason::SubjectNotFound && problem.message.contains(NOT_IN_REALM)
 }
 
 fn rejected(problems: &[Problem]) -> Vec<Verdict> {

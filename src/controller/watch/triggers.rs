@@ -16,7 +16,10 @@ use super::{
 use crate::{
     admission::RunningPod,
     api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity, condition::Condition, parse::name_of},
-    controller::condition::{READY, SYNCED, is_true},
+    controller::{
+        condition::{READY, SYNCED, is_true},
+        endpoint::PEOPLE,
+    },
     core::name::Ref,
 };
 
@@ -176,6 +179,9 @@ impl Queues {
         let is_readier = readiness(change, |endpoint| endpoint.status.as_ref().map(|status| &*status.conditions));
         let audience = |endpoint: &Option<Arc<ModelEndpoint>>| endpoint.as_ref()?.status.as_ref()?.audience.clone();
         let reached_keycloak = audience(&change.old) != audience(&change.new);
+        if people_of(&change.old) != people_of(&change.new) {
+            caches.grants_by_endpoint.get(&name).iter().for_each(|grant| self.grant(grant));
+        }
         if asks_anew(change) || reached_keycloak || is_readier {
             caches.identities_by_target.get(&name).iter().for_each(|identity| self.identity(identity));
             for grant in caches.grants_by_endpoint.get(&name) {
@@ -304,6 +310,12 @@ impl Queues {
         let realms = caches.realms.state();
         realms.iter().filter(|realm| wanted(realm)).for_each(|realm| self.realm(&realm.name_any()));
     }
+}
+
+/// What is said of the people to whom an endpoint is granted.
+fn people_of(endpoint: &Option<Arc<ModelEndpoint>>) -> Option<&str> {
+    let conditions = &endpoint.as_ref()?.status.as_ref()?.conditions;
+    conditions.iter().find(|condition| &*condition.type_ == PEOPLE).map(|condition| &*condition.message)
 }
 
 fn endpoint_of(grant: &AccessGrant) -> Ref {

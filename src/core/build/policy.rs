@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::core::{
-    graph::{Edge, Endpoint, Login, Workload},
-    name::{Ref, permission_scope},
+    graph::{Edge, Endpoint, Login, PeopleEdge, Workload},
+    name::{Ref, grant_role, permission_scope},
     permission::Permission,
     policy::document::{
         EgressConfig, Grant, GuardPolicy, Holder, Introspection, Listener, Revocation, Subject, Target, TokenSource,
@@ -72,6 +72,7 @@ pub fn guard_policy(
     endpoint: &Endpoint,
     realm: &RealmUrls,
     edges: &[Edge],
+    people: &[PeopleEdge],
     suspended: impl Fn(&Ref) -> bool,
 ) -> GuardPolicy {
     let client_id = endpoint.name.endpoint_client_id();
@@ -97,7 +98,7 @@ pub fn guard_policy(
         introspection: endpoint.introspects_as.as_ref().map(|_| realm.introspection()),
         on_behalf_of: endpoint.acts_as.as_ref().map(Ref::workload_client_id),
         revoked: revoked(edges),
-        grants: grants.flat_map(to_clients).collect(),
+        grants: grants.flat_map(to_clients).chain(people.iter().map(people_grant)).collect(),
     }
 }
 
@@ -116,6 +117,17 @@ fn grant(edge: &Edge, client: &str) -> Grant {
     Grant {
         name: edge.grant.name.clone(),
         subject: Subject::Client(client.to_owned()),
+        permissions: edge.permissions.iter().cloned().collect(),
+        models: edge.models.clone(),
+        expires_at: edge.expires_at,
+        claims: edge.claims.clone(),
+    }
+}
+
+fn people_grant(edge: &PeopleEdge) -> Grant {
+    Grant {
+        name: edge.grant.name.clone(),
+        subject: Subject::Role(grant_role(&edge.grant.name)),
         permissions: edge.permissions.iter().cloned().collect(),
         models: edge.models.clone(),
         expires_at: edge.expires_at,
@@ -212,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_policy_says_who_may_do_what() {
-        let policy = guard_policy(&endpoint(), &realm(), &edges(), |_| false);
+        let policy = guard_policy(&endpoint(), &realm(), &edges(), &[], |_| false);
         assert_eq!(policy.audience, "iris.vision.endpoint");
         assert_eq!(policy.issuers[0].issuer, "https://auth.example/realms/ml");
         assert_eq!(policy.issuers[0].jwks_url, "http://keycloak:8080/realms/ml/protocol/openid-connect/certs");
@@ -222,7 +234,7 @@ mod tests {
     #[test]
     fn what_the_realm_took_back_is_in_it() {
         let realm = realm().not_before(Some(1_800_000_000));
-        assert_eq!(guard_policy(&endpoint(), &realm, &[], |_| false).issuers[0].not_before, Some(1_800_000_000));
+        assert_eq!(guard_policy(&endpoint(), &realm, &[], &[], |_| false).issuers[0].not_before, Some(1_800_000_000));
     }
 
     /// A tenant writes it: it must be in nothing that anybody connects to, or that Keycloak is made to hold.
@@ -230,18 +242,19 @@ mod tests {
     fn an_external_url_is_only_told() {
         use crate::core::build::{Site, desired_endpoint};
         let outside = || Endpoint { external_url: Some("https://evil.example/".into()), ..endpoint() };
-        let told = guard_policy(&outside(), &realm(), &edges(), |_| false);
-        let untold = GuardPolicy { resource: guard_policy(&endpoint(), &realm(), &[], |_| false).resource, ..told };
-        assert_eq!(untold, guard_policy(&endpoint(), &realm(), &edges(), |_| false));
+        let told = guard_policy(&outside(), &realm(), &edges(), &[], |_| false);
+        let untold =
+            GuardPolicy { resource: guard_policy(&endpoint(), &realm(), &[], &[], |_| false).resource, ..told };
+        assert_eq!(untold, guard_policy(&endpoint(), &realm(), &edges(), &[], |_| false));
         let egress = |endpoint: Endpoint| egress_config(&workload(), &realm(), |_| Some(endpoint.clone()));
         assert_eq!(egress(outside()), egress(endpoint()));
         let site = Site { cluster: "east", realm: "ml" };
-        assert_eq!(desired_endpoint(site, &outside(), None), desired_endpoint(site, &endpoint(), None));
+        assert_eq!(desired_endpoint(site, &outside(), None, &[]), desired_endpoint(site, &endpoint(), None, &[]));
     }
 
     #[test]
     fn a_resource_is_what_clients_call() {
-        let resource = |endpoint: &Endpoint| guard_policy(endpoint, &realm(), &[], |_| false).resource;
+        let resource = |endpoint: &Endpoint| guard_policy(endpoint, &realm(), &[], &[], |_| false).resource;
         assert_eq!(resource(&endpoint()).as_deref(), Some("http://iris.vision.svc:8080"));
         let outside = Endpoint { external_url: Some("https://models.example/iris".into()), ..endpoint() };
         assert_eq!(resource(&outside).as_deref(), Some("https://models.example/iris"));
@@ -249,9 +262,20 @@ mod tests {
 
     #[test]
     fn suspended_and_foreign_subjects_are_not_in_it() {
-        assert_eq!(guard_policy(&endpoint(), &realm(), &edges(), |_| true).grants, []);
+        assert_eq!(guard_policy(&endpoint(), &realm(), &edges(), &[], |_| true).grants, []);
         let other = Endpoint { name: Ref::new("vision", "other"), ..endpoint() };
-        assert_eq!(guard_policy(&other, &realm(), &edges(), |_| false).grants, []);
+        assert_eq!(guard_policy(&other, &realm(), &edges(), &[], |_| false).grants, []);
+    }
+
+    #[test]
+    fn people_are_told_by_the_role_of_their_grant() {
+        use crate::core::{graph::people_in_force, person::Person};
+        let grant = crate::core::graph::Grant { people: [Person::User("ann".into())].into(), ..grant() };
+        let people = people_in_force([&grant], &endpoint(), 0);
+        let policy = guard_policy(&endpoint(), &realm(), &[], &people, |_| false);
+        assert_eq!(policy.grants.len(), 1);
+        assert_eq!(policy.grants[0].subject, Subject::Role("grant.labelers".into()));
+        assert_eq!(policy.grants[0].permissions.len(), 2);
     }
 
     #[test]

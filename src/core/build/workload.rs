@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_scopes_are_the_endpoints_own() {
-        let made: BTreeSet<_> = super::super::desired_endpoint(EAST, &endpoint(), None)
+        let made: BTreeSet<_> = super::super::desired_endpoint(EAST, &endpoint(), None, &[])
             .scopes
             .iter()
             .map(PermissionScope::reference)

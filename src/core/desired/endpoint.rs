@@ -1,6 +1,6 @@
 //! An endpoint in Keycloak: a client that only receives tokens, a role and a scope for each permission.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use super::representation::{
 };
 use super::workload::{Credential, bound_to};
 use super::{mapper_id, permission_scope_id};
+use crate::core::person::Person;
 
 /// The ending of the client id of every endpoint that has no URL of its own, and of its scopes' names before the colon.
 const ENDPOINT_SUFFIX: &str = ".endpoint";
@@ -20,6 +21,11 @@ const ENDPOINT_SUFFIX: &str = ".endpoint";
 const AUDIENCE_MAPPER: &str = "audience";
 /// The name of the mapper in the scopes of an endpoint that calls on behalf of its callers.
 const CALLER_MAPPER: &str = "on-behalf-of";
+
+/// Where the role of a grant tells which of the realm's roles include it.
+pub const REALM_ROLES_ATTRIBUTE: &str = "keywire.realm-roles";
+/// Stands first in that attribute, for Keycloak drops empty ones. No realm role that a grant names is called so.
+pub const NO_REALM_ROLE: &str = "-";
 
 /// What one model endpoint is in Keycloak.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,23 +38,37 @@ pub struct DesiredEndpoint {
     pub display_name: String,
     /// The object that it is made from.
     pub owner: Owner,
-    /// One client role per permission.
+    /// One client role per permission, and one per grant to people.
     pub roles: Vec<ClientRole>,
     /// One client scope per permission.
     pub scopes: Vec<PermissionScope>,
     /// How its guards log in to ask of tokens; `None`: nobody logs in as it.
     pub login: Option<Credential>,
+    /// Who of the realm holds which of the roles.
+    pub people: Vec<PersonRoles>,
     /// Whether a client or scope of the same name that is not ours is taken over instead of being a conflict.
     pub adopt: bool,
 }
 
-/// A client role: one permission of an endpoint.
+/// What people hold of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PersonRoles {
+    /// Who.
+    pub person: Person,
+    /// Names of client roles.
+    pub roles: BTreeSet<String>,
+}
+
+/// A client role: one permission of an endpoint, or the people of one grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClientRole {
     /// The permission, such as `predict`. At most 255 characters.
     pub name: String,
     /// One sentence for people, possibly empty. At most 255 characters.
     pub description: String,
+    /// Of the role of a grant: the realm's roles that include it, kept in an attribute, because Keycloak tells of a role what
+    /// it includes and not what includes it.
+    pub realm_roles: Option<BTreeSet<String>>,
 }
 
 /// The client scope by which a caller asks for one permission of one endpoint.
@@ -65,6 +85,9 @@ pub struct PermissionScope {
     /// The client that may exchange its tokens for others (RFC 8693), which Keycloak lets only an audience do: that of the
     /// identity with which the endpoint calls on behalf of its callers. It serves nobody, so a token is still good at one place.
     pub exchanged_by: Option<String>,
+    /// The roles of the grants of this permission to people, so that a token tells of them. None of them includes another role:
+    /// the scope stays as narrow as it is.
+    pub grant_roles: BTreeSet<String>,
 }
 
 impl PermissionScope {
@@ -77,6 +100,7 @@ impl PermissionScope {
             role: permission.to_owned(),
             audience: client_id.to_owned(),
             exchanged_by: None,
+            grant_roles: BTreeSet::new(),
         }
     }
 
@@ -84,6 +108,12 @@ impl PermissionScope {
     #[must_use]
     pub fn exchanged_by(self, client_id: Option<String>) -> Self {
         Self { exchanged_by: client_id, ..self }
+    }
+
+    /// The names of the roles that a token for this scope can carry.
+    #[must_use]
+    pub fn mapped_roles(&self) -> BTreeSet<String> {
+        self.grant_roles.iter().chain([&self.role]).cloned().collect()
     }
 
     /// How a workload refers to this scope.
@@ -167,8 +197,20 @@ impl DesiredEndpoint {
     /// One of the endpoint's roles as Keycloak is to hold it.
     #[must_use]
     pub fn role(&self, role: &ClientRole) -> RoleRepresentation {
-        RoleRepresentation::owned(&role.name, &role.description, &self.owner)
+        let mut owned = RoleRepresentation::owned(&role.name, &role.description, &self.owner);
+        if let Some(names) = &role.realm_roles {
+            let names = [NO_REALM_ROLE].into_iter().chain(names.iter().map(String::as_str));
+            owned.attributes.insert(REALM_ROLES_ATTRIBUTE.to_owned(), names.map(str::to_owned).collect());
+        }
+        owned
     }
+}
+
+/// The realm's roles that include this role of a grant, as it tells itself.
+#[must_use]
+pub fn including_realm_roles(role: &RoleRepresentation) -> BTreeSet<String> {
+    let names = role.attributes.get(REALM_ROLES_ATTRIBUTE).into_iter().flatten();
+    names.filter(|name| *name != NO_REALM_ROLE).cloned().collect()
 }
 
 /// Whether a client with this id is an endpoint by its name alone.

@@ -12,8 +12,8 @@ pub mod representation;
 mod sealed;
 mod workload;
 
-pub use endpoint::{ClientRole, DesiredEndpoint, PermissionScope};
-pub use endpoint::{is_endpoint_client_id, is_permission_scope_name};
+pub use endpoint::{ClientRole, DesiredEndpoint, NO_REALM_ROLE, PermissionScope, PersonRoles, REALM_ROLES_ATTRIBUTE};
+pub use endpoint::{including_realm_roles, is_endpoint_client_id, is_permission_scope_name};
 pub use identifier::{mapper_id, object_id, permission_scope_id};
 pub use owner::{BOOTSTRAP, MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
 pub use realm::objects;

@@ -13,6 +13,7 @@ use crate::core::desired::{ClientRef, KeyComponent, RequiredAction, ScopeRef, Se
 
 use super::fields::FieldChange;
 use super::object_change::ObjectChange;
+use crate::core::person::Person;
 
 /// Whose roles are meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -188,6 +189,19 @@ pub enum Change {
     UnmapRoles {
         client: ClientRef,
         endpoint: String,
+        roles: BTreeSet<String>,
+    },
+
+    /// Gives people roles of an endpoint's client.
+    MapPerson {
+        client: ClientRef,
+        person: Person,
+        roles: BTreeSet<String>,
+    },
+    /// Takes roles of an endpoint's client from people.
+    UnmapPerson {
+        client: ClientRef,
+        person: Person,
         roles: BTreeSet<String>,
     },
 

@@ -81,6 +81,10 @@ impl Display for Change {
             Self::UnmapRoles { client, endpoint, roles } => {
                 write!(f, "revoke {} on {endpoint} from {client}", list(roles))
             }
+            Self::MapPerson { client, person, roles } => write!(f, "grant {person} {} on {client}", list(roles)),
+            Self::UnmapPerson { client, person, roles } => {
+                write!(f, "revoke {} on {client} from {person}", list(roles))
+            }
             Self::Object(change) => change.fmt(f),
         }
     }

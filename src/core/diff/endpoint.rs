@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::core::desired::representation::{ClientRepresentation, ProtocolMapperRepresentation, RoleRepresentation};
-use crate::core::desired::{ClientRef, DesiredEndpoint, Owner, PermissionScope};
+use crate::core::desired::{ClientRef, DesiredEndpoint, Owner, PermissionScope, PersonRoles};
+use crate::core::name::is_grant_role;
+use crate::core::person::Person;
 
 use super::change::{Change, RoleSource};
 use super::conflict::{Claim, Conflict, is_ours, is_this};
@@ -22,6 +24,7 @@ pub fn plan_endpoint(desired: &DesiredEndpoint, observed: &ObservedEndpoint) -> 
     check_claims(desired, observed)?;
     let mut plan = Plan::default();
     let client = plan_client(desired, observed.client.as_ref(), &mut plan);
+    plan.extend(surplus_people(desired, observed, &client));
     plan.extend(surplus_scopes(desired, observed));
     plan.extend(surplus_roles(desired, observed, &client));
     for role in by_name(&desired.roles, |role| &role.name) {
@@ -33,6 +36,7 @@ pub fn plan_endpoint(desired: &DesiredEndpoint, observed: &ObservedEndpoint) -> 
             Some(found) => plan.extend(update_scope(desired, scope, found, &client)),
         }
     }
+    plan.extend(missing_people(desired, observed, &client));
     Ok(plan)
 }
 
@@ -99,9 +103,42 @@ fn plan_role(client: &ClientRef, desired: &RoleRepresentation, observed: &[RoleR
     let Some(found) = observed.iter().find(|role| role.name == desired.name) else {
         return Some(Change::CreateClientRole { client: client.clone(), role: desired.clone() });
     };
-    let fields = compare(found, desired);
+    let fields = compare(&sorted(found), &sorted(desired));
     let role = merged(found, desired);
     (!fields.is_empty()).then(|| Change::UpdateClientRole { client: client.clone(), role, fields })
+}
+
+/// Keycloak tells the values of an attribute in any order.
+fn sorted(role: &RoleRepresentation) -> RoleRepresentation {
+    let mut role = role.clone();
+    role.attributes.values_mut().for_each(|values| values.sort());
+    role
+}
+
+/// Who holds what he should not. Where people hold none at all, and did not, nobody was asked.
+fn surplus_people(desired: &DesiredEndpoint, observed: &ObservedEndpoint, client: &ClientRef) -> Vec<Change> {
+    let wanted = |person: &Person| desired.people.iter().find(|held| held.person == *person);
+    let surplus = observed.people.iter().filter_map(|(person, held)| {
+        let kept = wanted(person).map(|wanted| &wanted.roles);
+        let roles: BTreeSet<_> =
+            held.iter().filter(|role| kept.is_none_or(|kept| !kept.contains(*role))).cloned().collect();
+        let (client, person) = (client.clone(), person.clone());
+        (!roles.is_empty()).then_some(Change::UnmapPerson { client, person, roles })
+    });
+    surplus.collect()
+}
+
+fn missing_people(desired: &DesiredEndpoint, observed: &ObservedEndpoint, client: &ClientRef) -> Vec<Change> {
+    let there = desired.people.iter().filter(|wanted| !observed.absent.contains(&wanted.person));
+    let missing = there.filter_map(|PersonRoles { person, roles }| {
+        let roles: BTreeSet<_> = match observed.people.get(person) {
+            Some(held) => roles.difference(held).cloned().collect(),
+            None => roles.clone(),
+        };
+        let (client, person) = (client.clone(), person.clone());
+        (!roles.is_empty()).then_some(Change::MapPerson { client, person, roles })
+    });
+    missing.collect()
 }
 
 /// The desired role with the attributes that others gave it: a PUT with attributes replaces all of them.
@@ -146,7 +183,7 @@ fn create_scope(desired: &DesiredEndpoint, scope: &PermissionScope, client: &Cli
         Change::AddScopeMapping {
             scope: scope.reference(),
             source: RoleSource::Client(client.clone()),
-            roles: BTreeSet::from([scope.role.clone()]),
+            roles: scope.mapped_roles(),
         },
     ]
 }
@@ -192,29 +229,33 @@ fn plan_mappers(wanted: &[ProtocolMapperRepresentation], found: &ObservedScope) 
     changes
 }
 
-/// One role of this client and no other: each further role would make the scope take effect for more accounts.
+/// One permission of this client and the roles of its grants, and no other: each further role would make the scope take effect
+/// for more accounts.
 fn plan_scope_mappings(scope: &PermissionScope, found: &ObservedScope, client: &ClientRef) -> Vec<Change> {
     let reference = found.scope.reference();
     let mut changes = Vec::new();
-    let mut is_mapped = false;
+    let mut missing = scope.mapped_roles();
     let mut mappings: Vec<_> = found.mappings.iter().collect();
     mappings.sort_by_key(|mapping| &mapping.source);
     for ObservedScopeMapping { source, roles } in mappings {
         let mut surplus = roles.clone();
         if is_same_client(source, client) {
-            is_mapped |= surplus.remove(&scope.role);
+            let wanted = scope.mapped_roles();
+            surplus.retain(|role| !wanted.contains(role));
+            missing.retain(|role| !roles.contains(role));
         }
-        if !surplus.is_empty() {
-            let (scope, source) = (reference.clone(), source.clone());
-            changes.push(Change::RemoveScopeMapping { scope, source, roles: surplus });
-        }
+        // The role of a grant may be gone by then, which must not keep the others.
+        let (of_grants, others): (BTreeSet<_>, BTreeSet<_>) = surplus.into_iter().partition(|role| is_grant_role(role));
+        let each = of_grants.into_iter().map(|role| BTreeSet::from([role])).chain([others]);
+        changes.extend(each.filter(|roles| !roles.is_empty()).map(|roles| Change::RemoveScopeMapping {
+            scope: reference.clone(),
+            source: source.clone(),
+            roles,
+        }));
     }
-    if !is_mapped {
-        changes.push(Change::AddScopeMapping {
-            scope: reference,
-            source: RoleSource::Client(client.clone()),
-            roles: BTreeSet::from([scope.role.clone()]),
-        });
+    if !missing.is_empty() {
+        let source = RoleSource::Client(client.clone());
+        changes.push(Change::AddScopeMapping { scope: reference, source, roles: missing });
     }
     changes
 }

@@ -1,6 +1,6 @@
 //! What Keycloak was found to hold. The Admin client fills these in, by targeted reads or from a bulk snapshot.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::desired::representation::{
     ClientRepresentation, ClientScopeRepresentation, IdentityProviderRepresentation, RealmRepresentation,
@@ -8,6 +8,7 @@ use crate::core::desired::representation::{
 };
 
 use super::change::RoleSource;
+use crate::core::person::Person;
 
 /// A realm as it was read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +28,10 @@ pub struct ObservedEndpoint {
     pub roles: Vec<RoleRepresentation>,
     /// The scopes of the permissions that are desired or that the client has a role for.
     pub scopes: Vec<ObservedScope>,
+    /// Who of the realm holds which of the roles. Looked for only where a grant is for people, or was.
+    pub people: BTreeMap<Person, BTreeSet<String>>,
+    /// Those who should hold any and whom the realm does not have.
+    pub absent: BTreeSet<Person>,
 }
 
 /// A client scope as it was read.

@@ -12,9 +12,10 @@ use crate::core::desired::representation::{
 };
 use crate::core::desired::{
     ClientRef, ClientRole, Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management, OWNER_ATTRIBUTE,
-    Owner, PermissionScope, RealmSettings, ScopeRef, SecondClient, Seconds, WorkloadIssuer, object_id,
+    Owner, PermissionScope, PersonRoles, RealmSettings, ScopeRef, SecondClient, Seconds, WorkloadIssuer, object_id,
     objects::BROKER_MARK,
 };
+use crate::core::person::Person;
 
 use super::simulation::Simulated;
 use super::*;
@@ -42,6 +43,9 @@ prop_compose! {
         uid in select(vec!["1", "2"]),
         subject in select(vec![None, Some("system:serviceaccount:vision:a"), Some("system:serviceaccount:vision:b")]),
         exchanged_by in select(vec![None, Some("agent.vision.workload"), Some("gateway.vision.workload")]),
+        granted in proptest::collection::btree_map(
+            select(vec!["labelers", "reviewers"]), subsequence(vec!["ann", "bob", "cyd"], 1..=3), 0..=2,
+        ),
     ) -> DesiredEndpoint {
         let id = object_id("main", "ml", "ModelEndpoint", "vision", "resnet");
         let prefix = "resnet.vision.endpoint";
@@ -52,11 +56,32 @@ prop_compose! {
             owner: Owner { uid: uid.into(), ..owner("ModelEndpoint", "resnet") },
             roles: permissions
                 .iter()
-                .map(|name| ClientRole { name: (*name).into(), description: description.into() })
+                .map(|name| ClientRole { name: (*name).into(), description: description.into(), realm_roles: None })
+                .chain(granted.iter().map(|(grant, _)| ClientRole {
+                    name: format!("grant.{grant}"),
+                    description: description.into(),
+                    realm_roles: Some(BTreeSet::from(["b".into(), "a".into()])),
+                }))
                 .collect(),
             scopes: permissions
                 .iter()
                 .map(|name| PermissionScope::new(id, client_id, prefix, name).exchanged_by(exchanged_by.map(Into::into)))
+                .map(|scope| PermissionScope {
+                    grant_roles: granted.iter().map(|(grant, _)| format!("grant.{grant}")).collect(),
+                    ..scope
+                })
+                .collect(),
+            people: granted
+                .iter()
+                .flat_map(|(grant, users)| users.iter().map(move |user| (user, grant)))
+                .fold(BTreeMap::<_, BTreeSet<String>>::new(), |mut held, (user, grant)| {
+                    let roles = held.entry(Person::User((*user).into())).or_default();
+                    roles.insert(format!("grant.{grant}"));
+                    roles.extend(permissions.iter().map(|name| (*name).to_owned()));
+                    held
+                })
+                .into_iter()
+                .map(|(person, roles)| PersonRoles { person, roles })
                 .collect(),
             login: subject.map(|subject| Credential::Federated { issuer_alias: "keywire-main".into(), subject: subject.into() }),
             adopt: false,
@@ -142,7 +167,14 @@ fn meddled(mut observed: ObservedEndpoint, how: &[u8]) -> ObservedEndpoint {
             (7, _, _) => {
                 observed.client = None;
                 observed.roles.clear();
+                observed.people.clear();
                 observed.scopes.iter_mut().for_each(|found| found.mappings.clear());
+            }
+            (8, Some(_), _) => {
+                let held = observed.roles.iter().take(1).map(|role| role.name.clone()).collect::<BTreeSet<_>>();
+                if !held.is_empty() {
+                    observed.people.insert(Person::User("eve".into()), held);
+                }
             }
             _ => {}
         }
@@ -159,7 +191,7 @@ proptest! {
     fn an_endpoint_becomes_what_is_desired(
         before in endpoint(),
         after in endpoint(),
-        how in proptest::collection::btree_set(0_u8..8, 0..4),
+        how in proptest::collection::btree_set(0_u8..9, 0..4),
     ) {
         let mut observed = ObservedEndpoint::default();
         observed.carry_out(plan_endpoint(&before, &observed.clone()).unwrap());
@@ -174,8 +206,12 @@ proptest! {
         prop_assert_eq!(owned_names(&observed), wanted);
         prop_assert_eq!(observed.roles.iter().any(|role| role.name == "theirs"), theirs_were_there);
         prop_assert_eq!(observed.scopes.len(), after.scopes.len());
+        let held = after.people.iter().map(|held| (held.person.clone(), held.roles.clone()));
+        prop_assert_eq!(&observed.people, &held.collect::<BTreeMap<_, _>>());
         for ObservedScope { scope, mappings } in &observed.scopes {
-            prop_assert_eq!(mappings.len(), 1, "a scope has exactly one role");
+            prop_assert_eq!(mappings.len(), 1, "a scope has roles of its endpoint alone");
+            let wanted = after.scopes.iter().find(|wanted| wanted.name == scope.settings.name).unwrap();
+            prop_assert_eq!(&mappings[0].roles, &wanted.mapped_roles());
             let audiences: BTreeSet<_> =
                 scope.protocol_mappers.iter().map(|mapper| &mapper.config["included.client.audience"]).collect();
             let wanted = [&after.client_id].into_iter().chain(&after.scopes[0].exchanged_by);

@@ -37,6 +37,7 @@ impl Simulated for ObservedEndpoint {
             Change::DeleteClient { .. } => {
                 self.client = None;
                 self.roles.clear();
+                self.people.clear();
                 self.scopes.iter_mut().for_each(|scope| scope.mappings.clear());
             }
             Change::CreateClientRole { role, .. } => {
@@ -47,6 +48,10 @@ impl Simulated for ObservedEndpoint {
             Change::UpdateClientRole { role, .. } => replace_role(&mut self.roles, role),
             Change::DeleteClientRole { client, role } => {
                 self.roles.retain(|found| found.name != role);
+                self.people.values_mut().for_each(|held| {
+                    held.remove(&role);
+                });
+                self.people.retain(|_, held| !held.is_empty());
                 let (source, roles) = (RoleSource::Client(client), BTreeSet::from([role]));
                 self.scopes.iter_mut().for_each(|scope| scope.unmap(&source, &roles));
             }
@@ -55,6 +60,15 @@ impl Simulated for ObservedEndpoint {
                 self.scopes.push(ObservedScope { scope, mappings: Vec::new() });
             }
             Change::DeleteScope { scope } => self.scopes.retain(|found| found.scope.reference() != scope),
+            Change::MapPerson { person, roles, .. } => {
+                let exist = roles.iter().all(|role| self.roles.iter().any(|found| &found.name == role));
+                assert!(exist, "404: role of mapping");
+                self.people.entry(person).or_default().extend(roles);
+            }
+            Change::UnmapPerson { person, roles, .. } => {
+                self.people.entry(person).or_default().retain(|role| !roles.contains(role));
+                self.people.retain(|_, held| !held.is_empty());
+            }
             change => self.scope_of(&change).make(change),
         }
     }
@@ -80,6 +94,14 @@ impl ObservedEndpoint {
     }
 }
 
+/// Keycloak goes by the id of a client, which may have another name by now.
+fn is_same(one: &RoleSource, other: &RoleSource) -> bool {
+    match (one, other) {
+        (RoleSource::Client(one), RoleSource::Client(other)) => one.id == other.id,
+        (one, other) => one == other,
+    }
+}
+
 impl ObservedScope {
     fn make(&mut self, change: Change) {
         let mappers = &mut self.scope.protocol_mappers;
@@ -91,7 +113,12 @@ impl ObservedScope {
                 *found.expect("404: mapper") = mapper;
             }
             Change::DeleteScopeMapper { mapper, .. } => mappers.retain(|found| found.id != mapper.id),
-            Change::AddScopeMapping { source, roles, .. } => self.mappings.push(ObservedScopeMapping { source, roles }),
+            Change::AddScopeMapping { source, roles, .. } => {
+                match self.mappings.iter_mut().find(|found| is_same(&found.source, &source)) {
+                    Some(found) => found.roles.extend(roles),
+                    None => self.mappings.push(ObservedScopeMapping { source, roles }),
+                }
+            }
             Change::RemoveScopeMapping { source, roles, .. } => self.unmap(&source, &roles),
             change => panic!("not a change of a scope: {change}"),
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Endpoint, Grant, Problem, ProblemReason, Workload};
-use crate::core::{claims::Requirement, name::Ref, permission::Permission};
+use crate::core::{claims::Requirement, name::Ref, permission::Permission, person::Person};
 
 /// One grant to one subject: its endpoint, and what it may do there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +28,32 @@ pub struct Edge {
     pub claims: Vec<Requirement>,
 }
 
+/// One grant to people of the endpoint's realm. Who of them is there is for Keycloak to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeopleEdge {
+    /// The AccessGrant.
+    pub grant: Ref,
+    /// The ModelEndpoint.
+    pub endpoint: Ref,
+    /// At least one.
+    pub people: BTreeSet<Person>,
+    /// What.
+    pub permissions: BTreeSet<Permission>,
+    /// Only these models.
+    pub models: Option<Vec<String>>,
+    /// Seconds since the epoch.
+    pub expires_at: Option<i64>,
+    /// Only for tokens that carry this.
+    pub claims: Vec<Requirement>,
+}
+
 /// What a grant amounts to: its edges in force, and what keeps the rest from being so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EdgeState {
     /// In force.
     pub edges: Vec<Edge>,
+    /// In force for people, if it is for any.
+    pub people: Option<PeopleEdge>,
     /// In the order found.
     pub problems: Vec<Problem>,
 }
@@ -48,7 +69,7 @@ pub fn edges(
     now: i64,
 ) -> EdgeState {
     let Some(endpoint) = endpoint else {
-        return EdgeState { edges: Vec::new(), problems: vec![endpoint_missing(grant)] };
+        return EdgeState { problems: vec![endpoint_missing(grant)], ..EdgeState::default() };
     };
     let mut problems = Vec::new();
     let permissions = known_permissions(grant, endpoint, &mut problems);
@@ -61,12 +82,11 @@ pub fn edges(
         ));
     }
     let subjects = known_subjects(grant, endpoint, workload, now, &mut problems);
-    let edges = if expired || permissions.is_empty() {
-        Vec::new()
-    } else {
-        subjects.into_values().map(|subject| edge(grant, &subject, &permissions)).collect()
-    };
-    EdgeState { edges, problems }
+    if expired || permissions.is_empty() {
+        return EdgeState { problems, ..EdgeState::default() };
+    }
+    let edges = subjects.into_values().map(|subject| edge(grant, &subject, &permissions)).collect();
+    EdgeState { edges, people: people_edge(grant, &permissions), problems }
 }
 
 /// Every edge in force of these grants, in a stable order.
@@ -83,6 +103,30 @@ pub fn in_force<'a>(
         }
     }
     found.into_values().collect()
+}
+
+/// What of these grants on one endpoint is in force for people, in a stable order. `now` is in seconds since the epoch.
+pub fn people_in_force<'a>(
+    grants: impl IntoIterator<Item = &'a Grant>,
+    endpoint: &Endpoint,
+    now: i64,
+) -> Vec<PeopleEdge> {
+    let found = grants.into_iter().filter(|grant| !grant.people.is_empty());
+    let mut found: Vec<_> = found.filter_map(|grant| edges(grant, Some(endpoint), |_| None, now).people).collect();
+    found.sort_by(|one, other| one.grant.cmp(&other.grant));
+    found
+}
+
+fn people_edge(grant: &Grant, permissions: &BTreeSet<Permission>) -> Option<PeopleEdge> {
+    (!grant.people.is_empty()).then(|| PeopleEdge {
+        grant: grant.name.clone(),
+        endpoint: grant.endpoint.clone(),
+        people: grant.people.clone(),
+        permissions: permissions.clone(),
+        models: grant.models.clone(),
+        expires_at: grant.expires_at,
+        claims: grant.claims.clone(),
+    })
 }
 
 /// When the next of these grants ends, in seconds since the epoch.

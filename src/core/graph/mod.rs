@@ -8,7 +8,7 @@ pub(crate) mod test_objects;
 
 use std::collections::BTreeSet;
 
-pub use edges::{Edge, EdgeState, edges, in_force, next_expiry};
+pub use edges::{Edge, EdgeState, PeopleEdge, edges, in_force, next_expiry, people_in_force};
 pub use problem::{Problem, ProblemReason};
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     credential::{Method, Rules},
     name::Ref,
     permission::Permission,
+    person::Person,
     policy::document::{Audit, Cors, Limits, Protocol, Rule},
 };
 
@@ -166,6 +167,8 @@ pub struct Grant {
     pub endpoint: Ref,
     /// WorkloadIdentities.
     pub subjects: Vec<Ref>,
+    /// Users, groups and roles of the endpoint's realm.
+    pub people: BTreeSet<Person>,
     /// What.
     pub permissions: BTreeSet<Permission>,
     /// Only these models.

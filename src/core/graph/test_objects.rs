@@ -61,6 +61,7 @@ pub(crate) fn grant() -> Grant {
         name: Ref::new("vision", "labelers"),
         endpoint: Ref::new("vision", "iris"),
         subjects: vec![Ref::new("agents", "labeler")],
+        people: BTreeSet::new(),
         permissions: permissions(&["read", "predict"]),
         models: None,
         expires_at: None,
