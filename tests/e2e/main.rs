@@ -28,6 +28,7 @@ mod predating;
 mod references;
 mod revocation;
 mod rotation;
+mod servers;
 mod trouble;
 mod workloads;
 

@@ -5,12 +5,12 @@ use std::{fs, path::PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderValue, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use url::form_urlencoded;
 
 use crate::proxy::http::{
     connect::OriginError,
-    fetch::{FetchError, Resource},
+    fetch::{FetchError, Fetched, Resource},
 };
 
 /// The assertion's name in the tokens directory.
@@ -64,6 +64,10 @@ pub enum GrantError {
     /// Keycloak does not take the client or its assertion (400 or 401).
     #[error("Keycloak refused this workload's identity")]
     IdentityRefused,
+    /// Keycloak does not take the assertion, which by its clock is not valid yet, or no more. How far beyond, in seconds;
+    /// below zero: Keycloak's clock is behind.
+    #[error("Keycloak's clock differs from the API server's by {} s or more", .0.unsigned_abs())]
+    ClockSkew(i64),
     /// Keycloak refused the scopes: they do not exist, or the client may not ask for them.
     #[error("Keycloak refused the scopes")]
     ScopeRefused,
@@ -95,28 +99,37 @@ struct Problem {
 impl TokenRequest {
     /// Asks once.
     pub async fn ask(&self) -> Result<Issued, GrantError> {
-        let (status, body) = self.endpoint.post_form(self.form()?).await.map_err(|error| unanswered(&error))?;
+        let assertion = self.assertion()?;
+        let fetched = self.endpoint.post_form(self.form(&assertion)).await;
+        let Fetched { status, body, date } = fetched.map_err(|error| unanswered(&error))?;
         match status {
             StatusCode::OK => self.read(&body),
-            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => Err(problem(&body)),
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => match (problem(&body), date) {
+                (GrantError::IdentityRefused, Some(date)) => {
+                    Err(out_of_time(&assertion, date).unwrap_or(GrantError::IdentityRefused))
+                }
+                (problem, _) => Err(problem),
+            },
             _ if status.is_server_error() => Err(GrantError::KeycloakFailed),
             _ => Err(GrantError::InvalidAnswer),
         }
     }
 
-    /// No `client_id`: the assertion says who it is, and Keycloak 26.5 wants the two to be the same.
-    ///
     /// The assertion is read anew each time: the kubelet rotates it. It lies on
     /// a memory file system, so reading it does not block.
-    fn form(&self) -> Result<String, GrantError> {
-        let assertion =
-            fs::read_to_string(self.tokens.join(ASSERTION_FILE)).map_err(|_| GrantError::AssertionMissing)?;
-        Ok(form_urlencoded::Serializer::new(String::new())
+    fn assertion(&self) -> Result<String, GrantError> {
+        let text = fs::read_to_string(self.tokens.join(ASSERTION_FILE)).map_err(|_| GrantError::AssertionMissing)?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// No `client_id`: the assertion says who it is, and Keycloak 26.5 wants the two to be the same.
+    fn form(&self, assertion: &str) -> String {
+        form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
             .append_pair("client_assertion_type", ASSERTION_TYPE)
-            .append_pair("client_assertion", assertion.trim())
+            .append_pair("client_assertion", assertion)
             .append_pair("scope", &self.scopes.join(" "))
-            .finish())
+            .finish()
     }
 
     fn read(&self, body: &[u8]) -> Result<Issued, GrantError> {
@@ -156,6 +169,25 @@ fn problem(body: &[u8]) -> GrantError {
     }
 }
 
+/// Whether an assertion that was refused was out of its time by Keycloak's clock. Its times are those of the API server's.
+fn out_of_time(assertion: &str, date: i64) -> Option<GrantError> {
+    #[derive(Deserialize)]
+    struct Claims {
+        iat: i64,
+        exp: i64,
+    }
+    let Claims { iat, exp } = payload(assertion)?;
+    // `Date` is cut down to the second.
+    let early = date.saturating_add(1).saturating_sub(iat).min(0);
+    let late = date.saturating_sub(exp).max(0);
+    (early < 0 || late > 0).then_some(GrantError::ClockSkew(early + late))
+}
+
+fn payload<T: DeserializeOwned>(token: &str) -> Option<T> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
 /// The token's only audience. It is read, not verified: it came from Keycloak,
 /// over the connection that the document names.
 fn audience(token: &str) -> Option<String> {
@@ -169,8 +201,7 @@ fn audience(token: &str) -> Option<String> {
     struct Claims {
         aud: Audience,
     }
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    match serde_json::from_slice(&payload).ok()? {
+    match payload(token)? {
         Claims { aud: Audience::One(one) | Audience::Many([one]) } => Some(one),
     }
 }
@@ -234,6 +265,18 @@ mod tests {
             ("<html>", GrantError::IdentityRefused),
         ] {
             assert_eq!(problem(body.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn an_assertion_out_of_its_time_is_told() {
+        let claims = URL_SAFE_NO_PAD.encode(json!({"iat": 1000, "nbf": 1000, "exp": 4600}).to_string());
+        let assertion = format!("h.{claims}.s");
+        for (date, seconds) in [(939, Some(-60)), (999, None), (1000, None), (4600, None), (4660, Some(60))] {
+            assert_eq!(out_of_time(&assertion, date), seconds.map(GrantError::ClockSkew), "{date}");
+        }
+        for other in ["", "a.b.c", "the.assertion.itself"] {
+            assert_eq!(out_of_time(other, 0), None, "{other}");
         }
     }
 
