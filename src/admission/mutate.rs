@@ -28,6 +28,7 @@ pub struct Injection {
     env: Vec<Value>,
     probes: Vec<AppProbe>,
     image: String,
+    warnings: Vec<String>,
 }
 
 /// Why no injection could be made.
@@ -62,6 +63,7 @@ pub fn inject(pod: &Pod, selection: &Selection, settings: &InjectSettings) -> Re
         env: env.iter().chain(&placeholders).map(serde_json::to_value).collect::<Result<_, _>>()?,
         probes,
         image: settings.image.clone(),
+        warnings: pod.spec.as_ref().map(|spec| wiring.warnings(spec)).unwrap_or_default(),
     })
 }
 
@@ -117,6 +119,11 @@ fn check_container(container: &Container, wiring: &Wiring, env: &[EnvVar]) -> Re
 }
 
 impl Injection {
+    /// What whoever makes the pod should hear.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// Puts everything into the pod, by name: what has the name of ours is replaced.
     ///
     /// Works on the raw JSON, so that fields which we do not know stay as they are.

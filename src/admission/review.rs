@@ -85,8 +85,11 @@ fn patched(
     let before = serde_json::to_value(object)?;
     let pod: Pod = serde_json::from_value(before.clone())?;
     let mut after = before.clone();
-    inject(&pod, &selection, settings)?.apply(&mut after);
-    Ok(Some(allowed.with_patch(diff(&before, &after))?))
+    let injection = inject(&pod, &selection, settings)?;
+    injection.apply(&mut after);
+    let mut response = allowed.with_patch(diff(&before, &after))?;
+    response.warnings = Some(injection.warnings().to_vec()).filter(|warnings| !warnings.is_empty());
+    Ok(Some(response))
 }
 
 fn denied(response: AdmissionResponse, error: &ReviewError) -> AdmissionResponse {
@@ -132,6 +135,18 @@ mod tests {
         assert_eq!(patched["spec"]["containers"][0]["unknownField"], json!([1, 2]));
         let (again, _) = review(&request("agents", patched), &Fixtures::demo(), &settings());
         assert_eq!(again.patch, Some(b"[]".to_vec()), "nothing is left to do");
+    }
+
+    #[test]
+    fn an_undeclared_port_is_a_warning() {
+        let mut odd = pod("iris", "default");
+        odd["spec"]["containers"][0]["ports"] = json!([{"containerPort": 7}]);
+        let (response, outcome) = review(&request("vision", odd), &Fixtures::demo(), &settings());
+        assert_eq!((outcome, response.allowed), ("injected", true));
+        let warnings = response.warnings.unwrap_or_default();
+        assert!(warnings.iter().any(|told| told.contains("8080") && told.contains("app (7)")), "{warnings:?}");
+        let (response, _) = review(&request("vision", pod("iris", "default")), &Fixtures::demo(), &settings());
+        assert_eq!(response.warnings, None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A selection with its ports worked out and checked against each other. Pure.
 
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::ResourceExt;
 
 use super::{
@@ -124,6 +124,37 @@ impl Wiring {
         Ok(())
     }
 
+    /// What whoever makes the pod should hear: an endpoint's port that no container says it has, though they say which they
+    /// have. No reason to refuse: what a container declares is a note, not what it does.
+    pub fn warnings(&self, spec: &PodSpec) -> Vec<String> {
+        let declaring = |container: &&Container| container.ports.as_ref().is_some_and(|ports| !ports.is_empty());
+        let init = spec.init_containers.iter().flatten().filter(|container| container.name != SIDECAR);
+        let declaring: Vec<_> = spec.containers.iter().chain(init).filter(declaring).collect();
+        let has = |port: u16| {
+            let mut ports = declaring.iter().flat_map(|container| container.ports.iter().flatten());
+            ports.any(|declared| declared.container_port == i32::from(port))
+        };
+        let named = || {
+            let of = |container: &&Container| {
+                let ports: Vec<_> =
+                    container.ports.iter().flatten().map(|port| port.container_port.to_string()).collect();
+                format!("{} ({})", container.name, ports.join(", "))
+            };
+            declaring.iter().map(of).collect::<Vec<_>>().join(", ")
+        };
+        let warning = |(port, guard): (&GuardedPort, &Guard)| {
+            format!(
+                "keywire: no container declares port {} ({:?}) of ModelEndpoint {}; declared: {}",
+                port.app,
+                port.name,
+                guard.endpoint,
+                named()
+            )
+        };
+        let ports = self.guard.iter().flat_map(|guard| guard.ports.iter().map(move |port| (port, guard)));
+        ports.filter(|(port, _)| !declaring.is_empty() && !has(port.app)).map(warning).collect()
+    }
+
     /// The sidecar's own sockets, and what each is.
     fn sockets(&self) -> Vec<(u16, String)> {
         let guards = self.guard.iter().flat_map(|guard| {
@@ -233,5 +264,25 @@ mod tests {
             let spec = serde_json::from_value(json!({"containers": [container]})).unwrap();
             assert_eq!(wiring.check_ports(&spec).is_ok(), free, "{port} {protocol}");
         }
+    }
+
+    #[test]
+    fn a_port_that_no_container_declares_is_told() {
+        let guard = guard(&endpoint("vision", "iris", "x"), None).unwrap();
+        let wiring = Wiring { guard: Some(guard), egress: None };
+        let warnings = |containers: serde_json::Value| {
+            wiring.warnings(&serde_json::from_value(json!({"containers": containers})).unwrap())
+        };
+        let app = |ports: &[i32]| {
+            let ports: Vec<_> = ports.iter().map(|port| json!({"containerPort": port})).collect();
+            json!({"name": "app", "ports": ports})
+        };
+        let both = [8080, wiring.guard.as_ref().unwrap().ports[1].app.into()];
+        assert_eq!(warnings(json!([app(&[])])), Vec::<String>::new(), "nothing is declared");
+        assert_eq!(warnings(json!([app(&both)])), Vec::<String>::new());
+        let told = warnings(json!([app(&[8081]), {"name": "helper", "ports": [{"containerPort": both[1]}]}]));
+        assert_eq!(told.len(), 1, "{told:?}");
+        let words = ["vision/iris", "8080 (\"http\")", "app (8081)", &format!("helper ({})", both[1])];
+        assert!(words.iter().all(|word| told[0].contains(word)), "{told:?}");
     }
 }

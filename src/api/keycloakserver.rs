@@ -155,7 +155,7 @@ pub struct KeycloakServerStatus {
     /// Keycloak's version, where the operator may see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// `Ready`, `Accepted`, `Reachable`, `Authenticated`, `KeysFollowed`, `WorkloadLogin`.
+    /// `Ready`, `Accepted`, `Reachable`, `Authenticated`, `KeysFollowed`, `WorkloadLogin`, `Clock`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

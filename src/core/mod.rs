@@ -23,3 +23,4 @@ pub mod policy;
 pub mod protocol;
 pub mod query;
 pub mod rights;
+pub mod skew;

@@ -16,6 +16,7 @@ use super::admin::Admin;
 use super::call::Call;
 use super::error::ApiError;
 use super::rights::Area;
+use crate::core::skew::Skew;
 
 /// How long a version is believed. A server that is upgraded goes away for a moment, and then it is asked anew.
 const VERSION_AGE: Duration = Duration::from_secs(3600);
@@ -109,6 +110,12 @@ impl Admin {
         let check = self.read_server_info().await?;
         *self.last_check().slot() = Some((check.clone(), Instant::now()));
         Ok(check)
+    }
+
+    /// How far this machine's clock was from the server's at its last answer; `None`: nobody knows.
+    #[must_use]
+    pub fn clock_skew(&self) -> Option<Skew> {
+        self.transport().skew()
     }
 
     /// The answer to HEAD has no body, and that to an account without rights says that it is known all the same.

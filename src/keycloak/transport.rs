@@ -1,11 +1,12 @@
 //! Sending one request: limits, timeouts and the circuit breaker, for logins and calls alike.
 
 use std::error::Error;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{AGE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
@@ -14,6 +15,7 @@ use url::Url;
 
 use super::breaker::{Breaker, Closed};
 use super::limiter::Limiter;
+use crate::core::skew::{self, Skew};
 
 /// How long a server may take.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +101,8 @@ pub(super) struct Transport {
     server: String,
     breaker: Breaker,
     limiter: Limiter,
+    /// This clock less the server's, in seconds; `i64::MIN`: unknown.
+    skew: AtomicI64,
 }
 
 impl Transport {
@@ -121,7 +125,8 @@ impl Transport {
             _ => builder.tls_certs_only(extra_roots),
         };
         let server = url.origin().ascii_serialization();
-        Ok(Self { client: builder.build()?, server, breaker: Breaker::new(), limiter })
+        let skew = AtomicI64::new(i64::MIN);
+        Ok(Self { client: builder.build()?, server, breaker: Breaker::new(), limiter, skew })
     }
 
     /// The HTTP client, to build requests with.
@@ -134,6 +139,14 @@ impl Transport {
         self.breaker.is_down()
     }
 
+    /// How far this clock was from the server's at its last answer; `None`: nobody knows.
+    pub fn skew(&self) -> Option<Skew> {
+        match self.skew.load(Ordering::Relaxed) {
+            i64::MIN => None,
+            seconds => Some(Skew::of(seconds)),
+        }
+    }
+
     /// Sends a request and reads the answer, whatever its status.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, TransportError> {
         // Asked before each wait: the server may die while thousands stand in line, and none of them is to be sent then.
@@ -142,12 +155,23 @@ impl Transport {
         self.breaker.check()?;
         self.limiter.rate(&place).await;
         self.breaker.admit()?;
+        let before = Timestamp::now();
         let answer = read(request).await.map_err(|error| self.describe(&error));
         match &answer {
-            Ok(answer) => self.take_note(answer),
+            Ok(answer) => {
+                self.take_note(answer);
+                self.note_skew(answer, before);
+            }
             Err(error) => self.breaker.failed(&error.to_string()),
         }
         answer
+    }
+
+    fn note_skew(&self, answer: &Answer, before: Timestamp) {
+        if let Some(date) = answer.date() {
+            let skew = Skew::measured(before.as_second(), date, Timestamp::now().as_second());
+            self.skew.store(skew.seconds(), Ordering::Relaxed);
+        }
     }
 
     fn take_note(&self, answer: &Answer) {
@@ -195,6 +219,12 @@ impl Answer {
     /// The body as JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.body)
+    }
+
+    /// The time by the server's clock, in seconds since the epoch; `None` where the answer does not tell, or is a cache's.
+    fn date(&self) -> Option<i64> {
+        let date = self.headers.get(DATE).filter(|_| !self.headers.contains_key(AGE))?;
+        skew::date(date.to_str().ok()?)
     }
 
     /// How long to wait, where the server says so, in seconds or as a date (RFC 9110, section 10.2.3).

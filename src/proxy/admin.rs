@@ -96,7 +96,8 @@ impl Admin {
             missing.push("nothing: shutting down".to_owned());
         }
         if missing.is_empty() {
-            return text(StatusCode::OK, "text/plain", "ok\n".to_owned());
+            let warnings = self.shared.guard.warnings().into_iter().map(|warning| format!("but {warning}\n"));
+            return text(StatusCode::OK, "text/plain", std::iter::once("ok\n".to_owned()).chain(warnings).collect());
         }
         text(StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("waiting for: {}\n", missing.join(", ")))
     }
@@ -112,6 +113,7 @@ impl Admin {
                 "audience": policy.audience,
                 "protocol": policy.protocol,
                 "issuers": policy.issuers.iter().map(|trusted| &trusted.issuer).collect::<Vec<_>>(),
+                "warnings": self.shared.guard.warnings(),
                 "notBefore": policy.issuers.iter().map(|trusted| trusted.not_before).collect::<Vec<_>>(),
                 "listeners": policy.listeners,
                 "resource": policy.resource.as_ref().map(|resource| &resource.url),

@@ -78,6 +78,8 @@ pub struct Metrics {
     pub key_fetches: Family<NamedLabels, Counter>,
     /// Seconds since each issuer's keys were fetched; set when scraped.
     pub key_age: Family<NamedLabels, Gauge<f64, AtomicU64>>,
+    /// This clock less each issuer's, in seconds; set when scraped.
+    pub clock_skew: Family<NamedLabels, Gauge<f64, AtomicU64>>,
     /// Calls through the egress half.
     pub egress_calls: Family<NamedLabels, Counter>,
     /// Tokens asked for by the egress half.
@@ -108,6 +110,7 @@ impl Default for Metrics {
             streams: Family::default(),
             key_fetches: Family::default(),
             key_age: Family::default(),
+            clock_skew: Family::default(),
             egress_calls: Family::default(),
             token_fetches: Family::default(),
             certificates: Family::default(),
@@ -161,6 +164,12 @@ impl Metrics {
             "Time since the issuer's keys were fetched",
             Unit::Seconds,
             self.key_age.clone(),
+        );
+        registry.register_with_unit(
+            "clock_skew",
+            "This node's clock less the issuer's, when its keys were fetched",
+            Unit::Seconds,
+            self.clock_skew.clone(),
         );
         registry.register(
             "egress_requests",

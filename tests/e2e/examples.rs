@@ -11,6 +11,8 @@ use crate::{
 
 /// An example in the cluster, for as long as this lives.
 struct Example {
+    /// What `kubectl` takes it by: `-f` and a folder of objects, or `-k` and one with a kustomization.
+    how: &'static str,
     folder: String,
     /// Where its clients are.
     clients: &'static str,
@@ -21,9 +23,24 @@ struct Example {
 impl Example {
     /// Applies a folder, and waits for its Deployments, by namespace.
     fn apply(name: &str, clients: &'static str, program: [&'static str; 3], deployments: &[(&str, &str)]) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples").join(name).display().to_string();
-        let example = Self { folder, clients, program };
-        kubectl(&["apply", "-f", &example.folder]);
+        Self::applied("-f", &format!("deploy/examples/{name}"), clients, program, deployments)
+    }
+
+    /// The same for one whose manifests name others' images: with those that the test environment has.
+    fn kustomize(name: &str, clients: &'static str, program: [&'static str; 3], deployments: &[(&str, &str)]) -> Self {
+        Self::applied("-k", &format!("tests/e2e/examples/{name}"), clients, program, deployments)
+    }
+
+    fn applied(
+        how: &'static str,
+        folder: &str,
+        clients: &'static str,
+        program: [&'static str; 3],
+        deployments: &[(&str, &str)],
+    ) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).display().to_string();
+        let example = Self { how, folder, clients, program };
+        kubectl(&["apply", how, &example.folder]);
         let limit = format!("--timeout={}s", POD_PATIENCE.as_secs());
         for (namespace, deployment) in deployments {
             kubectl(&["rollout", "status", "-n", namespace, &format!("deployment/{deployment}"), &limit]);
@@ -51,7 +68,7 @@ impl Example {
 impl Drop for Example {
     fn drop(&mut self) {
         let limit = format!("--timeout={}s", (PATIENCE * 2).as_secs());
-        if let Err(error) = try_kubectl(&["delete", "-f", &self.folder, "--ignore-not-found", &limit], "") {
+        if let Err(error) = try_kubectl(&["delete", self.how, &self.folder, "--ignore-not-found", &limit], "") {
             eprintln!("the example could not be removed: {error}");
         }
     }
@@ -116,4 +133,82 @@ fn a_language_model_is_asked_by_those_who_may() {
     assert_eq!(example.ask("assistant", &["tune", "small"]), refused("permission_not_granted"));
     let tuned = example.ask("trainer", &["tune", "small"]);
     assert_eq!(tuned["status"], 404, "past the guard; llama.cpp has no such route: {tuned}");
+}
+
+#[test]
+fn a_model_is_asked_trained_and_deployed_by_three() {
+    let teams = ["labeller", "trainer", "deployer", "transcriber"].map(|name| ("tf-teams", name));
+    let deployments = [&[("tf-models", "images")][..], &teams].concat();
+    let example = Example::kustomize("tensorflow-serving", "tf-teams", ["app", "sh", "-c"], &deployments);
+    Object::in_namespace("tf-models", "modelendpoint", "images").wait_condition("Synced", "True", "Synced");
+    let post = |url: &str, body: &Value| format!("curl -sS {url} -H 'content-type: application/json' -d '{body}'");
+    let predict = post("$MODEL_URL/v1/models/images:predict", &json!({"instances": [1, 2]}));
+    let train = post("$PIPELINE_URL/pipeline/images/train", &json!({"examples": [[0, 0], [1, 3]]}));
+    let deploy = post("$PIPELINE_URL/pipeline/images/deploy", &json!({"version": 2}));
+    let refused = |client: &str, script: &str, reason: &str| {
+        let said = example.ask(client, &[script]);
+        assert_eq!(said["reason"], reason, "{client}: {said}");
+    };
+
+    example.until("labeller", &[&predict], &json!({"predictions": [2.5, 3.0]}));
+    refused("labeller", &train, "permission_not_granted");
+    refused("labeller", &deploy, "permission_not_granted");
+    example.until("trainer", &["curl -sS $PIPELINE_URL/pipeline/images"], &json!({"trained": [], "served": [1]}));
+    assert_eq!(example.ask("trainer", &[&train]), json!({"version": 2}));
+    refused("trainer", &deploy, "permission_not_granted");
+    refused("trainer", &predict, "permission_not_granted");
+    // Not served as yet.
+    assert_eq!(example.ask("labeller", &[&predict]), json!({"predictions": [2.5, 3.0]}));
+    example.until("deployer", &[&deploy], &json!({"served": 2}));
+    example.until("labeller", &[&predict], &json!({"predictions": [3.0, 6.0]}));
+    let older = post("$MODEL_URL/v1/models/images/versions/1:predict", &json!({"instances": [1, 2]}));
+    assert_eq!(example.ask("labeller", &[&older]), json!({"predictions": [2.5, 3.0]}));
+
+    let limit = format!("--timeout={}s", POD_PATIENCE.as_secs());
+    // The transcriber was granted what the labeller was, and its data are others.
+    refused("transcriber", &predict, "claim_required");
+    // The labeller joins a pipeline: its grant is for those outside.
+    let labeller = Object::in_namespace("tf-teams", "workloadidentity", "labeller");
+    let claims = |group: &str, version: &str| {
+        let scope = json!({"name": "dataset_scope", "values": ["images"]});
+        let mut claims = vec![scope, json!({"name": "model_version", "value": version})];
+        claims.extend((!group.is_empty()).then(|| json!({"name": "pipeline_group", "value": group})));
+        json!({"spec": {"claims": claims}})
+    };
+    for other in [claims("training", "stable"), claims("", "candidate")] {
+        labeller.patch(&other);
+        // What it was given before says what it said then. A pod that is new asks anew, once Keycloak knows.
+        labeller.wait_ready(PATIENCE);
+        kubectl(&["rollout", "restart", "-n", "tf-teams", "deployment/labeller"]);
+        kubectl(&["rollout", "status", "-n", "tf-teams", "deployment/labeller", &limit]);
+        refused("labeller", &predict, "claim_not_granted");
+    }
+}
+
+/// A flow is deployed by one, asked for by the same, run by Prefect's own worker in another pod, and looked at by a third.
+#[test]
+fn a_prefect_worker_runs_flows_with_no_more_rights_than_it_needs() {
+    let deployments =
+        [("prefect", "prefect"), ("data-team", "releaser"), ("data-team", "operator"), ("data-team", "dashboard")];
+    let program = ["app", "python", "/flows/client.py"];
+    let example = Example::kustomize("prefect", "data-team", program, &deployments);
+    wait_isolated("prefect", "prefect");
+    let refused = |code: &str| json!({"status": 403, "reason": code});
+    example.until("operator", &["pool"], &json!("metal"));
+    // It ended while there was no pool, and is started again.
+    kubectl(&["rollout", "restart", "-n", "data-team", "deployment/worker"]);
+    let limit = format!("--timeout={}s", POD_PATIENCE.as_secs());
+    kubectl(&["rollout", "status", "-n", "data-team", "deployment/worker", &limit]);
+    assert_eq!(example.ask("worker", &["deploy"]), refused("permission_not_granted"));
+    assert_eq!(example.ask("worker", &["delete"]), refused("permission_not_granted"));
+    example.until("releaser", &["deploy"], &json!("doubled/nightly"));
+    assert_eq!(example.ask("dashboard", &["run"]), refused("permission_not_granted"));
+    let run = example.ask("releaser", &["run"]);
+    let run = run.as_str().expect("a run's id");
+    example.until("dashboard", &["state", run], &json!("COMPLETED"));
+    // Logs arrive in batches, after the run.
+    example.until("dashboard", &["logs", run], &json!(["doubled: 42"]));
+    assert_eq!(example.ask("dashboard", &["flows"]), json!(["doubled"]));
+    assert_eq!(example.ask("releaser", &["delete"]), refused("permission_not_granted"));
+    assert_eq!(example.ask("operator", &["deploy"]), refused("permission_not_granted"));
 }

@@ -30,6 +30,7 @@ mod predating;
 mod references;
 mod revocation;
 mod rotation;
+mod servers;
 mod trouble;
 mod workloads;
 

@@ -7,6 +7,9 @@ pub const CALLER_IMAGE: &str = "localhost/keywire-env/caller:1";
 /// MLServer with a scikit-learn iris model.
 pub const MODEL_IMAGE: &str = "localhost/keywire-env/mlserver-iris:1.7.1";
 
+/// KServe's model server with two models that count.
+pub const KSERVE_IMAGE: &str = "localhost/keywire-env/kserve:0.21.0";
+
 /// An object of ours without a namespace.
 pub fn cluster_object(kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": "keywire.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})

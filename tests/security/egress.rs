@@ -6,6 +6,7 @@ use crate::support::{
     app::App,
     client::{Answer, call, raw},
     issuer::{Issuer, TokenAnswer},
+    keys,
     operator::Operator,
     proxy::{ENDPOINT, LABELER, Proxy, Setup, egress, policy},
     until,
@@ -207,6 +208,27 @@ async fn what_keycloak_refuses_is_said_without_secrets() {
     proxy.remove("tokens/keycloak");
     until("assertion_missing", || async { out(&proxy).await.reason() == "assertion_missing" }).await;
     assert!(app.heads().is_empty());
+}
+
+/// Keycloak does not say why it refuses an assertion. Where its clock is the cause, the application is told.
+#[tokio::test]
+async fn an_assertion_that_keycloak_takes_for_another_times_is_explained() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    let proxy = bare(&issuer, &app).await;
+    issuer.set_answer(TokenAnswer::Plain(401, json!({"error": "invalid_client"})));
+    for (ahead, words) in [(60, "behind the API server's"), (-7260, "ahead of the API server's")] {
+        let issued = proxy.now() + ahead;
+        let claims = json!({"iat": issued, "nbf": issued, "exp": issued + 7200});
+        proxy.write("tokens/keycloak", &keys::token(keys::issuer(), &json!({"alg": "RS256"}), &claims));
+        until(words, || async {
+            let answer = out(&proxy).await;
+            answer.status == 502 && answer.reason() == "clock_skew" && answer.body.contains(words)
+        })
+        .await;
+        let told = out(&proxy).await.body;
+        let seconds = told.split("its clock is ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<i64>().ok());
+        assert!(seconds.is_some_and(|seconds| (50..=80).contains(&seconds)), "{told}");
+    }
 }
 
 #[tokio::test]

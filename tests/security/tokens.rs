@@ -451,3 +451,44 @@ async fn what_was_taken_back_of_one_holder_is_refused_and_of_no_other() {
         assert_eq!((infer(&proxy, &token).await, infer(&proxy, &later).await), (of_now, of_later), "{number}");
     }
 }
+
+/// A node whose clock is a minute off refuses what is good. Its guard says why, and to whom nothing was signed it says nothing.
+#[tokio::test]
+async fn a_clock_that_is_off_is_told_to_who_holds_a_real_token() {
+    let (issuer, app) = (Issuer::start().await, App::start().await);
+    for (seconds, issued_ago, lifetime, words) in
+        [(-60, 0, 300, "is not valid yet"), (60, 45, 50, "has expired by the clock")]
+    {
+        let mut proxy = Proxy::prepare();
+        proxy.write("guard/guard.json", &proxy.with_ports(&policy(&issuer, &app)).to_string());
+        proxy.advance(seconds);
+        proxy.start(&Setup { guard: true, ..Setup::default() });
+        proxy.until_ready().await;
+        let issued = proxy.now() - seconds - issued_ago;
+        let claims = issuer.claims(ENDPOINT, LABELER, &["read", "predict"], issued, lifetime);
+        let good = issuer.signed(keys::issuer(), &claims);
+        let told = call(proxy.guard_address(), "POST", PATH, Some(&good)).await;
+        assert_eq!((told.status, told.reason().as_str()), (401, "token_invalid"), "{}", told.body);
+        let skew = told.body.split("which is ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<i64>().ok());
+        // A second may have passed since the proxy's clock was set; that of the test stands still.
+        assert!(skew.is_some_and(|skew| (55..=65).contains(&skew)), "{}", told.body);
+        assert!(told.body.contains(words) && told.body.contains("check NTP"), "{}", told.body);
+
+        let forged = issuer.signed(keys::attacker(), &claims);
+        let (silent, nothing) = ("The bearer token is not valid for this endpoint.", "NTP");
+        let told = call(proxy.guard_address(), "POST", PATH, Some(&forged)).await;
+        assert!(told.body.contains(silent) && !told.body.contains(nothing), "{}", told.body);
+        // A skew explains no other fault, and not the opposite one.
+        let opposite = if seconds < 0 { proxy.now() - 3600 } else { proxy.now() + 3600 };
+        let other = issuer.claims(ENDPOINT, LABELER, &["read", "predict"], opposite, 300);
+        let told = call(proxy.guard_address(), "POST", PATH, Some(&issuer.signed(keys::issuer(), &other))).await;
+        assert!(told.body.contains(silent) && !told.body.contains(nothing), "{}", told.body);
+
+        assert!(proxy.admin("/readyz").await.body.contains("check NTP"));
+        assert!(proxy.admin("/config").await.body.contains("check NTP"));
+        let measured = proxy.metric("keywire_clock_skew_seconds").await;
+        assert!((measured - seconds as f64).abs() <= 5.0, "{measured}");
+    }
+    let proxy = Proxy::ready(&issuer, &app, |_| {}).await;
+    assert_eq!(proxy.admin("/readyz").await.body, "ok\n");
+}

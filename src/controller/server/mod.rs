@@ -40,7 +40,9 @@ pub async fn reconcile(object: Arc<KeycloakServer>, ctx: Arc<Context>) -> Result
         (Ok(login), Some(Ok(_))) => follow(&ctx, &object, login).await,
         _ => None,
     };
-    status::write(&ctx, &api, &object, login.as_ref().err(), checked.as_ref(), following.as_ref()).await?;
+    let skew = login.as_ref().ok().and_then(|login| login.admin.clock_skew());
+    let seen = status::Seen { checked: checked.as_ref(), following: following.as_ref(), skew };
+    status::write(&ctx, &api, &object, login.as_ref().err(), &seen).await?;
     login.map_err(|error| Error::Keycloak(error.to_string()))?;
     match checked {
         Some(Err(error)) if error.is_out_of_reach() => Ok(Some(WHILE_AWAY)),

@@ -14,7 +14,7 @@ use crate::{
         sync::api_reason,
         trust::Following,
     },
-    core::graph::Problem,
+    core::{graph::Problem, skew::Skew},
     keycloak::{ApiError, ServerCheck},
 };
 
@@ -26,15 +26,28 @@ const AUTHENTICATED: &str = "Authenticated";
 /// Workloads can log in by their ServiceAccount tokens.
 const WORKLOAD_LOGIN: &str = "WorkloadLogin";
 
+/// The server's clock and the operator's agree; said only where they do not.
+const CLOCK: &str = "Clock";
+
+/// What was seen of a server whose credentials can be read.
+pub struct Seen<'a> {
+    /// Whether it answers and lets the operator in.
+    pub checked: Option<&'a Result<ServerCheck, ApiError>>,
+    /// Whether it knows the cluster's keys.
+    pub following: Option<&'a Following>,
+    /// How far the operator's clock is from its.
+    pub skew: Option<Skew>,
+}
+
 /// Writes how the login went.
 pub async fn write(
     ctx: &Context,
     api: &Api<KeycloakServer>,
     object: &KeycloakServer,
     setup: Option<&LoginSetupError>,
-    checked: Option<&Result<ServerCheck, ApiError>>,
-    following: Option<&Following>,
+    seen: &Seen<'_>,
 ) -> Result<(), Error> {
+    let Seen { checked, following, skew } = *seen;
     let before = object.status.clone().unwrap_or_default();
     let version = checked.and_then(|checked| checked.as_ref().ok()).and_then(|check| check.version.clone());
     let verdicts = match setup {
@@ -46,6 +59,7 @@ pub async fn write(
             .into_iter()
             .chain(outcome(checked))
             .chain(following.map(Following::verdict))
+            .chain(skew.and_then(clock))
             .collect(),
     };
     let status = KeycloakServerStatus { version: version.or(before.version.clone()), ..before };
@@ -91,6 +105,14 @@ fn workload_login(check: &ServerCheck) -> Option<Verdict> {
     (check.federated_login == Some(false)).then(|| Verdict::bad(WORKLOAD_LOGIN, "FeatureOff", message).aside())
 }
 
+/// Tokens of workloads are dated by the cluster's clocks and checked by Keycloak's, and the other way round.
+fn clock(skew: Skew) -> Option<Verdict> {
+    let message = format!(
+        "the operator's clock is {skew} Keycloak's: tokens seem expired, or not valid yet; check NTP on the nodes and on Keycloak's machine"
+    );
+    (!skew.is_tolerated()).then(|| Verdict::bad(CLOCK, "ClockSkew", message).aside())
+}
+
 async fn apply(
     ctx: &Context,
     api: &Api<KeycloakServer>,
@@ -114,4 +136,17 @@ async fn apply(
     status::write(api, object, object.status.as_ref(), &new).await?;
     status::announce(&ctx.events, object, before, &new.conditions).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_differs_is_told_with_the_seconds() {
+        assert!(clock(Skew::of(10)).is_none() && clock(Skew::of(-10)).is_none());
+        let verdict = clock(Skew::of(-60)).expect("a verdict");
+        assert!(verdict.message.starts_with("the operator's clock is 60 s behind Keycloak's"), "{}", verdict.message);
+        assert!(!verdict.blocking, "it may log in all the same");
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderValue, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use url::form_urlencoded;
 
 use super::{
@@ -15,7 +15,7 @@ use crate::proxy::{
     handles::Inbound,
     http::{
         connect::OriginError,
-        fetch::{FetchError, Resource},
+        fetch::{FetchError, Fetched, Resource},
     },
 };
 
@@ -76,6 +76,10 @@ pub enum GrantError {
     /// Keycloak does not take the client or its assertion (400 or 401).
     #[error("Keycloak refused this workload's identity")]
     IdentityRefused,
+    /// Keycloak does not take the assertion, which by its clock is not valid yet, or no more. How far beyond, in seconds;
+    /// below zero: Keycloak's clock is behind.
+    #[error("Keycloak's clock differs from the API server's by {} s or more", .0.unsigned_abs())]
+    ClockSkew(i64),
     /// Keycloak refused the scopes: they do not exist, or the client may not ask for them.
     #[error("Keycloak refused the scopes")]
     ScopeRefused,
@@ -137,7 +141,9 @@ impl TokenRequest {
 
     /// Asks once.
     async fn ask_with(&self, attempt: &Attempt) -> Result<Issued, GrantError> {
-        let (status, body) = self.endpoint.post_form(self.form(attempt)?).await.map_err(|error| unanswered(&error))?;
+        let (form, assertion) = self.form(attempt)?;
+        let fetched = self.endpoint.post_form(form).await;
+        let Fetched { status, body, date } = fetched.map_err(|error| unanswered(&error))?;
         let result = match status {
             StatusCode::OK => self.read(&body),
             _ if self.subject.is_some() && status.is_client_error() => Err(exchange::problem(status, &body)),
@@ -150,17 +156,23 @@ impl TokenRequest {
         {
             self.login.note_taken(attempt);
         }
-        result
+        match (result, assertion, date) {
+            (Err(GrantError::IdentityRefused), Some(assertion), Some(date)) => {
+                Err(out_of_time(&assertion, date).unwrap_or(GrantError::IdentityRefused))
+            }
+            (result, ..) => result,
+        }
     }
 
-    fn form(&self, attempt: &Attempt) -> Result<String, GrantError> {
+    /// The form, and the assertion in it.
+    fn form(&self, attempt: &Attempt) -> Result<(String, Option<String>), GrantError> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         match &self.subject {
             None => form.append_pair("grant_type", "client_credentials"),
             Some(subject) => form.extend_pairs(exchange::parameters(subject)),
         };
-        self.login.authenticate(attempt, &mut form)?;
-        Ok(form.append_pair("scope", &self.scopes.join(" ")).finish())
+        let assertion = self.login.authenticate(attempt, &mut form)?;
+        Ok((form.append_pair("scope", &self.scopes.join(" ")).finish(), assertion))
     }
 
     /// Whether a token is for the target and nobody else, but for the client that may exchange it.
@@ -212,6 +224,26 @@ fn problem(body: &[u8]) -> GrantError {
     }
 }
 
+/// Whether an assertion that was refused was out of its time by Keycloak's clock. Its times are those of the API server's, or
+/// of this node where it was signed here.
+fn out_of_time(assertion: &str, date: i64) -> Option<GrantError> {
+    #[derive(Deserialize)]
+    struct Claims {
+        iat: i64,
+        exp: i64,
+    }
+    let Claims { iat, exp } = payload(assertion)?;
+    // `Date` is cut down to the second.
+    let early = date.saturating_add(1).saturating_sub(iat).min(0);
+    let late = date.saturating_sub(exp).max(0);
+    (early < 0 || late > 0).then_some(GrantError::ClockSkew(early + late))
+}
+
+fn payload<T: DeserializeOwned>(token: &str) -> Option<T> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
 /// The token's audience. It is read, not verified: it came from Keycloak,
 /// over the connection that the document names.
 fn audience(token: &str) -> Option<(String, Option<String>)> {
@@ -226,8 +258,7 @@ fn audience(token: &str) -> Option<(String, Option<String>)> {
     struct Claims {
         aud: Audience,
     }
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    match serde_json::from_slice(&payload).ok()? {
+    match payload(token)? {
         Claims { aud: Audience::One(one) | Audience::Many([one]) } => Some((one, None)),
         Claims { aud: Audience::Two([one, other]) } => Some((one, Some(other))),
     }
@@ -313,6 +344,18 @@ mod tests {
             ("<html>", GrantError::IdentityRefused),
         ] {
             assert_eq!(problem(body.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn an_assertion_out_of_its_time_is_told() {
+        let claims = URL_SAFE_NO_PAD.encode(json!({"iat": 1000, "nbf": 1000, "exp": 4600}).to_string());
+        let assertion = format!("h.{claims}.s");
+        for (date, seconds) in [(939, Some(-60)), (999, None), (1000, None), (4600, None), (4660, Some(60))] {
+            assert_eq!(out_of_time(&assertion, date), seconds.map(GrantError::ClockSkew), "{date}");
+        }
+        for other in ["", "a.b.c", "the.assertion.itself"] {
+            assert_eq!(out_of_time(other, 0), None, "{other}");
         }
     }
 

@@ -72,11 +72,16 @@ impl Login {
         credentials.newer_than(refused.iter().map(number).max().unwrap_or_default()).await
     }
 
-    /// Adds the client's authentication to the form of a token request (RFC 6749 §2.3, RFC 7521 §4.2).
+    /// Adds the client's authentication to the form of a token request (RFC 6749 §2.3, RFC 7521 §4.2). Returns the assertion,
+    /// where it is one.
     ///
     /// # Errors
     /// [`GrantError::AssertionMissing`], [`GrantError::CredentialUnusable`].
-    pub fn authenticate(&self, attempt: &Attempt, form: &mut Serializer<'_, String>) -> Result<(), GrantError> {
+    pub fn authenticate(
+        &self,
+        attempt: &Attempt,
+        form: &mut Serializer<'_, String>,
+    ) -> Result<Option<String>, GrantError> {
         match (self, attempt) {
             // No `client_id`: the assertion says who it is, and Keycloak 26.5 wants the two to be the same. It is read anew
             // each time: the kubelet rotates it. It lies on a memory file system, so reading it does not block.
@@ -84,22 +89,25 @@ impl Login {
                 let assertion =
                     fs::read_to_string(tokens.join(ASSERTION_FILE)).map_err(|_| GrantError::AssertionMissing)?;
                 assert(form, assertion.trim());
+                Ok(Some(assertion))
             }
             (Self::Kept { audience, clock, .. }, Attempt::With(credential)) => match &credential.secret {
                 Secret::Key(key_id, key) => {
                     let claims = Claims::new(&credential.client_id, audience, clock.now())?;
                     let header = Header { kid: Some(key_id.clone()), ..Header::new(Algorithm::ES256) };
                     let signed = jsonwebtoken::encode(&header, &claims, key);
+                    let signed = signed.map_err(|_| GrantError::CredentialUnusable)?;
                     form.append_pair("client_id", &credential.client_id);
-                    assert(form, &signed.map_err(|_| GrantError::CredentialUnusable)?);
+                    assert(form, &signed);
+                    Ok(Some(signed))
                 }
                 Secret::Text(secret) => {
                     form.append_pair("client_id", &credential.client_id).append_pair("client_secret", secret.expose());
+                    Ok(None)
                 }
             },
-            (Self::Kept { .. }, Attempt::KubernetesToken) => return Err(GrantError::CredentialMissing),
+            (Self::Kept { .. }, Attempt::KubernetesToken) => Err(GrantError::CredentialMissing),
         }
-        Ok(())
     }
 }
 

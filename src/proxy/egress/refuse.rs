@@ -94,6 +94,12 @@ pub fn no_token(error: GrantError, identity: &Ref, target: &TargetState, bearer:
             "No token for endpoint {endpoint}: {error}; check the status of WorkloadIdentity {identity} \
              (its client may not exist yet, or not trust this ServiceAccount)."
         )),
+        GrantError::ClockSkew(seconds) => bad_gateway(format!(
+            "No token for endpoint {endpoint}: Keycloak refused this workload's ServiceAccount token, since its clock is {} s or \
+             more {} the API server's: check NTP on both.",
+            seconds.unsigned_abs(),
+            if seconds < 0 { "behind" } else { "ahead of" },
+        )),
         GrantError::CredentialUnusable
         | GrantError::ScopeRefused
         | GrantError::InvalidAnswer

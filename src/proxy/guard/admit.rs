@@ -245,7 +245,7 @@ impl GuardConnection {
                     Stop::FetchKeys(Arc::clone(&trust.issuers[issuer].issuer))
                 }
                 _ => {
-                    let refusal = refuse::token(policy, route, &error);
+                    let refusal = refuse::token(policy, route, trust, &error);
                     let unavailable = refusal.status() == StatusCode::SERVICE_UNAVAILABLE;
                     let decision = if unavailable { "unavailable" } else { "denied" };
                     self.record(decision, error.reason(), &Record::default());

@@ -13,7 +13,12 @@ use crate::{
     proxy::{
         handles::HandleError,
         http::{answer::Refusal, collect::CollectError, connect::ConnectError, pool::UpstreamError},
-        tokens::{compact::CompactError, principal::Principal, verify::VerifyError},
+        tokens::{
+            claims::ClaimError,
+            compact::CompactError,
+            principal::Principal,
+            verify::{Trust, VerifyError},
+        },
     },
 };
 
@@ -49,12 +54,25 @@ pub fn no_token(policy: &CompiledPolicy, route: Option<&Route<'_>>) -> Refusal {
 
 /// 401. Which check failed is in the audit record, not in the answer.
 pub fn bad_token(policy: &CompiledPolicy, route: Option<&Route<'_>>) -> Refusal {
-    let message = "The bearer token is not valid for this endpoint.";
-    Refusal::new(StatusCode::UNAUTHORIZED, "invalid_token", "token_invalid", message).challenge(&challenge(
-        policy,
-        Some("invalid_token"),
-        needed(route),
-    ))
+    invalid(policy, route, "The bearer token is not valid for this endpoint.".to_owned())
+}
+
+/// 401 to a token that the issuer signed and that this guard's clock takes for too old or too new. Only the skew is told, and
+/// only where it is the likely cause.
+fn out_of_time(policy: &CompiledPolicy, route: Option<&Route<'_>>, trust: &Trust, error: ClaimError) -> Refusal {
+    let skews = trust.issuers.iter().filter_map(|trusted| trusted.issuer.harmful_skew());
+    let mut causes = skews.filter(|skew| (error == ClaimError::NotYetValid) == (skew.seconds() < 0));
+    let Some(skew) = causes.next() else { return bad_token(policy, route) };
+    let what = if error == ClaimError::NotYetValid { "is not valid yet" } else { "has expired" };
+    let message = format!(
+        "The bearer token {what} by the clock of this endpoint's node, which is {skew} Keycloak's: check NTP on both."
+    );
+    invalid(policy, route, message)
+}
+
+fn invalid(policy: &CompiledPolicy, route: Option<&Route<'_>>, message: String) -> Refusal {
+    let challenge = challenge(policy, Some("invalid_token"), needed(route));
+    Refusal::new(StatusCode::UNAUTHORIZED, "invalid_token", "token_invalid", message).challenge(&challenge)
 }
 
 /// What a token has to allow, where the head alone tells.
@@ -83,8 +101,8 @@ fn challenge(policy: &CompiledPolicy, error: Option<&str>, permissions: &[&str])
 }
 
 /// The answer to a token that was not taken.
-pub fn token(policy: &CompiledPolicy, route: Option<&Route<'_>>, error: &VerifyError) -> Refusal {
-    match error {
+pub fn token(policy: &CompiledPolicy, route: Option<&Route<'_>>, trust: &Trust, error: &VerifyError) -> Refusal {
+    match *error {
         VerifyError::NoKeys => {
             Refusal::unavailable("keys_missing", "The guard has not received its issuer's keys yet; try again shortly.")
         }
@@ -94,6 +112,10 @@ pub fn token(policy: &CompiledPolicy, route: Option<&Route<'_>>, error: &VerifyE
         ),
         // Not a bearer token at all (Basic, say): as if none had been sent.
         VerifyError::Compact(CompactError::NotBearer) => no_token(policy, route),
+        // The signature was checked before the times.
+        VerifyError::Claims(error @ (ClaimError::NotYetValid | ClaimError::Expired)) => {
+            out_of_time(policy, route, trust, error)
+        }
         _ => bad_token(policy, route),
     }
 }

@@ -180,6 +180,17 @@ impl GuardState {
         }
     }
 
+    /// What a person should know though it keeps nothing from working.
+    pub fn warnings(&self) -> Vec<String> {
+        let view = self.view();
+        let issuers = view.trust.iter().flat_map(|trust| &trust.issuers);
+        let warning = |issuer: &Issuer| {
+            let skew = issuer.harmful_skew()?;
+            Some(format!("this node's clock is {skew} that of issuer {}: check NTP", issuer.name()))
+        };
+        issuers.filter_map(|trusted| warning(&trusted.issuer)).collect()
+    }
+
     /// Sets the gauges that only a scrape needs.
     pub fn observe(&self) {
         let now = self.clock.now();
@@ -187,6 +198,10 @@ impl GuardState {
             if let Some(age) = trusted.issuer.key_age(now) {
                 let labels = NamedLabels { name: trusted.issuer.name().to_owned(), result: "fetched" };
                 self.metrics.key_age.get_or_create(&labels).set(age as f64);
+            }
+            if let Some(skew) = trusted.issuer.skew() {
+                let labels = NamedLabels { name: trusted.issuer.name().to_owned(), result: "measured" };
+                self.metrics.clock_skew.get_or_create(&labels).set(skew.seconds() as f64);
             }
         }
     }

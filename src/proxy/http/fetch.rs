@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 use url::Url;
@@ -12,6 +12,7 @@ use super::{
     body::RequestBody,
     connect::{ConnectError, Origin, OriginError},
 };
+use crate::core::skew;
 
 /// How long a whole exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,6 +35,17 @@ pub enum FetchError {
     /// Broken off, not HTTP, or too large.
     #[error("the answer broke off or is too large")]
     Broken,
+}
+
+/// What came.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The status.
+    pub status: StatusCode,
+    /// The whole body.
+    pub body: Bytes,
+    /// The time by the server's clock, in seconds since the epoch; `None` where the answer does not tell, or is a cache's.
+    pub date: Option<i64>,
 }
 
 /// A place to fetch from, and its URL.
@@ -75,12 +87,12 @@ impl Resource {
     }
 
     /// GETs it.
-    pub async fn get(&self) -> Result<(StatusCode, Bytes), FetchError> {
+    pub async fn get(&self) -> Result<Fetched, FetchError> {
         self.exchange(self.request(Method::GET, RequestBody::Full(Bytes::new()))).await
     }
 
     /// POSTs a form to it. The form may hold a credential, so it is never shown.
-    pub async fn post_form(&self, form: String) -> Result<(StatusCode, Bytes), FetchError> {
+    pub async fn post_form(&self, form: String) -> Result<Fetched, FetchError> {
         let mut request = self.request(Method::POST, RequestBody::Full(form.into()));
         let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers_mut().insert(header::CONTENT_TYPE, form_type);
@@ -97,15 +109,21 @@ impl Resource {
         request
     }
 
-    async fn exchange(&self, request: Request<RequestBody>) -> Result<(StatusCode, Bytes), FetchError> {
+    async fn exchange(&self, request: Request<RequestBody>) -> Result<Fetched, FetchError> {
         timeout(TIMEOUT, async {
             let mut sender = self.origin.open().await?;
             let response = sender.send_request(request).await.map_err(|_| FetchError::Broken)?;
-            let status = response.status();
+            let (status, date) = (response.status(), date(response.headers()));
             let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-            Ok((status, body.map_err(|_| FetchError::Broken)?.to_bytes()))
+            Ok(Fetched { status, body: body.map_err(|_| FetchError::Broken)?.to_bytes(), date })
         })
         .await
         .map_err(|_| FetchError::Timeout)?
     }
+}
+
+/// A cache hands on the date of an answer that it stored, and says its age (RFC 9111, section 5.1).
+fn date(headers: &HeaderMap) -> Option<i64> {
+    let date = headers.get(header::DATE).filter(|_| !headers.contains_key(header::AGE))?;
+    skew::date(date.to_str().ok()?)
 }

@@ -9,10 +9,10 @@ use super::{
     principal::{Principal, Times},
     text::Text,
 };
-use crate::core::claims::SERVICE_ACCOUNT_PREFIX;
+use crate::core::{claims::SERVICE_ACCOUNT_PREFIX, skew::TOLERATED};
 
 /// How far clocks may be apart, in seconds.
-pub const LEEWAY: i64 = 10;
+pub const LEEWAY: i64 = TOLERATED;
 /// The longest name (client, subject, role, token id), in bytes.
 const MAX_NAME: usize = 255;
 /// The most roles of one endpoint.

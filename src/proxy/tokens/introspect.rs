@@ -20,7 +20,10 @@ use crate::{
     core::policy::document::Introspection,
     proxy::{
         clock::Clock,
-        http::{connect::OriginError, fetch::Resource},
+        http::{
+            connect::OriginError,
+            fetch::{Fetched, Resource},
+        },
     },
 };
 
@@ -136,8 +139,8 @@ impl Introspector {
             .append_pair("client_assertion", assertion.trim())
             .finish();
         match self.resource.post_form(form).await {
-            Ok((StatusCode::OK, body)) => read(&body),
-            Ok((status, _)) => {
+            Ok(Fetched { status: StatusCode::OK, body, .. }) => read(&body),
+            Ok(Fetched { status, .. }) => {
                 tracing::warn!(%status, "the issuer does not answer to introspection");
                 Verdict::Unknown
             }

@@ -21,12 +21,12 @@ use super::{
     verify::MAX_KEY_AGE,
 };
 use crate::{
-    core::policy::document::TrustedIssuer,
+    core::{policy::document::TrustedIssuer, skew::Skew},
     proxy::{
         clock::Clock,
         http::{
             connect::OriginError,
-            fetch::{FetchError, Resource},
+            fetch::{FetchError, Fetched, Resource},
         },
     },
 };
@@ -66,6 +66,8 @@ pub struct Issuer {
     document: TrustedIssuer,
     /// Seconds since the epoch; `i64::MIN`: never.
     fetched_at: AtomicI64,
+    /// This clock less the issuer's, in seconds; `i64::MIN`: unknown.
+    skew: AtomicI64,
     asked: Notify,
     attempts: watch::Sender<u64>,
 }
@@ -76,6 +78,7 @@ impl Issuer {
         Arc::new(Self {
             document,
             fetched_at: AtomicI64::new(i64::MIN),
+            skew: AtomicI64::new(i64::MIN),
             asked: Notify::new(),
             attempts: watch::Sender::new(0),
         })
@@ -104,6 +107,34 @@ impl Issuer {
         }
     }
 
+    /// How far this clock was from the issuer's when its keys were fetched last; `None`: nobody knows.
+    pub fn skew(&self) -> Option<Skew> {
+        match self.skew.load(Ordering::Relaxed) {
+            i64::MIN => None,
+            seconds => Some(Skew::of(seconds)),
+        }
+    }
+
+    /// The skew, where it makes good tokens look bad.
+    pub fn harmful_skew(&self) -> Option<Skew> {
+        self.skew().filter(|skew| !skew.is_tolerated())
+    }
+
+    /// Says it once, and once more when it was well in between.
+    fn note_skew(&self, skew: Skew) {
+        let was_harmful = self.harmful_skew().is_some();
+        self.skew.store(skew.seconds(), Ordering::Relaxed);
+        match (was_harmful, skew.is_tolerated()) {
+            (false, false) => tracing::warn!(
+                issuer = self.name(),
+                seconds = skew.seconds(),
+                "this node's clock is {skew} the issuer's: tokens seem expired, or not valid yet; check NTP"
+            ),
+            (true, true) => tracing::info!(issuer = self.name(), "this node's clock and the issuer's agree again"),
+            (true, false) | (false, true) => {}
+        }
+    }
+
     /// Asks for a fetch, and waits until one was made or refused.
     pub async fn refresh(&self) {
         let mut attempts = self.attempts.subscribe();
@@ -118,7 +149,7 @@ impl Issuer {
         let mut bucket = Bucket::new(UNKNOWN_KEY_BURST, UNKNOWN_KEY_INTERVAL, Instant::now());
         let mut backoff = BACKOFF.0;
         loop {
-            let fetched = self.fetch().await;
+            let fetched = self.fetch(&clock).await;
             let wait = if fetched.is_ok() {
                 self.fetched_at.store(clock.now(), Ordering::Relaxed);
                 backoff = BACKOFF.0;
@@ -149,11 +180,16 @@ impl Issuer {
         }
     }
 
-    async fn fetch(&self) -> Result<KeySet, JwksError> {
+    async fn fetch(&self, clock: &Clock) -> Result<KeySet, JwksError> {
         let resource = Resource::new(&self.document.jwks_url, self.document.ca.as_deref())?;
-        match resource.get().await? {
-            (StatusCode::OK, body) => Ok(KeySet::parse(&body)?),
-            (status, _) => Err(JwksError::Status(status)),
+        let before = clock.now();
+        let Fetched { status, body, date } = resource.get().await?;
+        if let Some(date) = date {
+            self.note_skew(Skew::measured(before, date, clock.now()));
+        }
+        match status {
+            StatusCode::OK => Ok(KeySet::parse(&body)?),
+            status => Err(JwksError::Status(status)),
         }
     }
 }
