@@ -16,6 +16,7 @@ mod admission;
 mod claims;
 mod custody;
 mod examples;
+mod external;
 mod introspection;
 mod isolation;
 mod journey;

@@ -21,7 +21,8 @@ pub fn desired_workload(
     edges: &[Edge],
 ) -> DesiredWorkload {
     let client_id = workload.name.workload_client_id();
-    let targets = workload.targets.iter().filter_map(|target| endpoint(&target.endpoint));
+    let targets = workload.targets.iter().filter_map(|target| endpoint(target.to.endpoint()?));
+    let external = workload.targets.iter().filter_map(|target| target.to.external()).flat_map(|found| &found.scopes);
     let granted = edges.iter().filter(|edge| edge.workload == workload.name && endpoint(&edge.endpoint).is_some());
     DesiredWorkload {
         id: site.client_id(kind::WORKLOAD, &workload.name),
@@ -32,7 +33,10 @@ pub fn desired_workload(
             issuer_alias: issuer_alias.to_owned(),
             subject: service_account_subject(&workload.name.namespace, &workload.service_account),
         },
-        optional_scopes: targets.flat_map(|endpoint| scopes(site, &endpoint)).collect(),
+        optional_scopes: targets
+            .flat_map(|endpoint| scopes(site, &endpoint))
+            .chain(external.map(ScopeRef::named))
+            .collect(),
         claims: workload.claims.clone(),
         grants: roles(granted),
         adopt: workload.adopt,
@@ -103,6 +107,15 @@ mod tests {
     fn an_endpoint_that_keycloak_lacks_is_left_out() {
         let desired = build(&workload(), false);
         assert!(desired.optional_scopes.is_empty() && desired.grants.is_empty());
+    }
+
+    /// Somebody else made the scopes of an API outside: they are known by their names alone.
+    #[test]
+    fn an_api_outside_becomes_its_scopes() {
+        let external = crate::core::graph::test_objects::external();
+        let desired = build(&Workload { targets: vec![external], ..workload() }, true);
+        assert_eq!(desired.optional_scopes, BTreeSet::from([ScopeRef::named("api:read")]));
+        assert_eq!(desired.optional_scopes.first().and_then(ScopeRef::expected_id), None);
     }
 
     #[test]

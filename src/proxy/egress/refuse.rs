@@ -3,7 +3,10 @@
 
 use http::StatusCode;
 
-use super::{grant::GrantError, state::TargetState};
+use super::{
+    grant::GrantError,
+    state::{Destination, TargetState},
+};
 use crate::{
     core::name::Ref,
     proxy::http::{answer::Refusal, connect::ConnectError, pool::UpstreamError},
@@ -19,7 +22,10 @@ pub fn not_configured() -> Refusal {
 
 /// 503: the port is bound, but the document does not name it.
 pub fn port_not_served() -> Refusal {
-    Refusal::unavailable("port_not_served", "This workload's identity names no target for this port.")
+    Refusal::unavailable(
+        "port_not_served",
+        "This workload's identity names no target for this port, or none that its Realm lists: see its conditions.",
+    )
 }
 
 /// 403: the identity was deleted.
@@ -34,19 +40,22 @@ pub fn deleted() -> Refusal {
 
 /// The answer where there is no token to send.
 pub fn no_token(error: GrantError, identity: &Ref, target: &TargetState) -> Refusal {
-    let endpoint = &target.target().endpoint;
+    let endpoint = target.name();
     let unavailable = |message: String| Refusal::unavailable(error.into(), message);
     let bad_gateway = |message: String| Refusal::new(StatusCode::BAD_GATEWAY, "identity", error.into(), message);
     match error {
-        GrantError::NotGranted => Refusal::new(
-            StatusCode::FORBIDDEN,
-            "access_denied",
-            error.into(),
-            format!(
-                "Workload {identity} holds no grant on endpoint {endpoint}; ask its owner for an AccessGrant in namespace {:?}.",
-                endpoint.namespace
-            ),
-        ),
+        GrantError::NotGranted => {
+            let message = match target.to() {
+                Destination::Endpoint(endpoint) => format!(
+                    "Workload {identity} holds no grant on endpoint {endpoint}; ask its owner for an AccessGrant in namespace {:?}.",
+                    endpoint.namespace
+                ),
+                Destination::External { .. } => format!(
+                    "Keycloak gave workload {identity} none of its scopes for {endpoint}: it lacks the roles behind them; ask the platform team."
+                ),
+            };
+            Refusal::new(StatusCode::FORBIDDEN, "access_denied", error.into(), message)
+        }
         GrantError::KeycloakUnreachable | GrantError::KeycloakTimeout | GrantError::KeycloakFailed => {
             unavailable(format!("No token for endpoint {endpoint}: {error}; try again shortly."))
         }
@@ -66,9 +75,15 @@ pub fn no_token(error: GrantError, identity: &Ref, target: &TargetState) -> Refu
     }
 }
 
+/// 403: a call beside the path that a target outside the cluster has.
+pub fn path_not_listed(target: &TargetState) -> Refusal {
+    let message = format!("This port leads to {} and what is below it, and to nothing beside it.", target.name());
+    Refusal::new(StatusCode::FORBIDDEN, "access_denied", "path_not_listed", message)
+}
+
 /// 502 or 504: the endpoint did not answer.
 pub fn upstream(error: UpstreamError, target: &TargetState) -> Refusal {
-    let (endpoint, url) = (&target.target().endpoint, &target.target().upstream);
+    let (endpoint, url) = (target.name(), &target.target().upstream);
     let (status, reason, what) = match error {
         UpstreamError::Connect(ConnectError::Timeout) => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "took too long to connect")

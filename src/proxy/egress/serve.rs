@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::{
     refuse,
     slot::Held,
-    state::{EgressState, EgressView, TargetState},
+    state::{Destination, EgressState, EgressView, TargetState},
     token,
 };
 use crate::{
-    core::{name::Ref, policy::decide::Denial},
+    core::{graph::is_below, name::Ref, path::CanonicalPath, policy::decide::Denial},
     proxy::{
         http::{
             answer::{REASON, Refusal, Shape},
@@ -118,6 +118,7 @@ impl EgressConnection {
         if token::is_asked(&request) {
             return self.give_token(target, identity, &request).await;
         }
+        check_path(target, request.uri().path())?;
         let mut call = self.prepare(target, request).await?;
         let token = target.slot().get().await.map_err(|error| refuse::no_token(error, identity, target))?;
         let response = self.send(target, &mut call, &token, started).await?;
@@ -207,6 +208,17 @@ impl EgressConnection {
             Err(error) => Err(refuse::upstream(error, target)),
         }
     }
+}
+
+/// What lies beside the path of a target outside the cluster may be somebody else's, who is not to have the token.
+fn check_path(target: &TargetState, path: &str) -> Result<(), Refusal> {
+    let Destination::External { path: prefix } = target.to() else { return Ok(()) };
+    if prefix.is_empty() {
+        return Ok(());
+    }
+    let canonical = CanonicalPath::parse(path);
+    let canonical = canonical.map_err(|error| Refusal::ambiguous((&error).into(), format!("Refused: {error}.")))?;
+    if is_below(canonical.as_str(), prefix) { Ok(()) } else { Err(refuse::path_not_listed(target)) }
 }
 
 /// 401: the token is not taken (any more). 403 with the guard's `role_missing`:

@@ -16,7 +16,8 @@ use super::{grant::TokenRequest, slot::Slot};
 use crate::{
     core::{
         name::Ref,
-        policy::document::{EgressConfig, Target, TokenSource},
+        path::CanonicalPath,
+        policy::document::{EgressConfig, External, Target, TokenSource},
     },
     proxy::{
         clock::Clock,
@@ -41,7 +42,18 @@ pub enum EgressError {
     InvalidPort(u16),
     /// A target without scopes would get a token without rights.
     #[error("the target {0} names no scope")]
-    NoScopes(Ref),
+    NoScopes(String),
+    /// A target has to be one of the two.
+    #[error("the target at port {0} names neither an endpoint nor something external, or both")]
+    NoDestination(u16),
+    /// A token leaves the cluster over TLS alone.
+    #[error("the upstream {0:?} is external and not https")]
+    NotEncrypted(String),
+    /// What the paths of calls are compared with must have one reading.
+    #[error(
+        "the path {0:?} of a target is not empty, nor one that begins with a slash, ends without and has one reading"
+    )]
+    InvalidPath(String),
     /// An upstream URL with a path or query: the caller's path goes on as it is.
     #[error("the upstream {0:?} has a path; it must be scheme, host and port only")]
     UpstreamPath(String),
@@ -69,10 +81,23 @@ pub enum EgressView {
 pub struct TargetState {
     id: u64,
     target: Target,
+    to: Destination,
     source: TokenSource,
     client_id: String,
     resource: Resource,
     slot: Arc<Slot>,
+}
+
+/// Where a target leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To a guarded endpoint.
+    Endpoint(Ref),
+    /// Out of the cluster, to this path and what is below it.
+    External {
+        /// Empty: to any path.
+        path: String,
+    },
 }
 
 /// The outbound half. Shared by all threads.
@@ -107,7 +132,7 @@ impl EgressState {
 
     /// Counts a call.
     pub fn count(&self, target: Option<&TargetState>, result: &'static str) {
-        let name = target.map(|target| target.target.endpoint.to_string()).unwrap_or_default();
+        let name = target.map(TargetState::name).unwrap_or_default();
         self.metrics.egress_calls.get_or_create(&NamedLabels { name, result }).inc();
     }
 
@@ -120,8 +145,9 @@ impl EgressState {
                 return Err(EgressError::InvalidPort(target.listen));
             }
             if target.scopes.is_empty() {
-                return Err(EgressError::NoScopes(target.endpoint.clone()));
+                return Err(EgressError::NoScopes(name(&destination(target)?, target)));
             }
+            destination(target)?;
             upstream(target)?;
         }
         Ok(())
@@ -145,11 +171,12 @@ impl EgressState {
             scopes: target.scopes.clone(),
             audience: target.audience.clone(),
         };
-        let name = target.endpoint.to_string();
-        let slot = Slot::new(request, name, self.clock.clone(), self.metrics.token_fetches.clone());
+        let to = destination(target)?;
+        let slot = Slot::new(request, name(&to, target), self.clock.clone(), self.metrics.token_fetches.clone());
         Ok(Arc::new(TargetState {
             id: TARGET.fetch_add(1, Ordering::Relaxed),
             target: target.clone(),
+            to,
             source: token_source.clone(),
             client_id: client_id.clone(),
             resource: upstream(target)?,
@@ -159,11 +186,47 @@ impl EgressState {
 }
 
 fn upstream(target: &Target) -> Result<Resource, EgressError> {
-    let resource = Resource::new(&target.upstream, None)?;
+    let ca = target.external.as_ref().and_then(|external| external.ca.as_deref());
+    let resource = Resource::new(&target.upstream, ca)?;
     if resource.is_root() { Ok(resource) } else { Err(EgressError::UpstreamPath(target.upstream.clone())) }
 }
 
+fn destination(target: &Target) -> Result<Destination, EgressError> {
+    match (&target.endpoint, &target.external) {
+        (Some(endpoint), None) => Ok(Destination::Endpoint(endpoint.clone())),
+        (None, Some(External { path, .. })) => {
+            if !target.upstream.starts_with("https://") {
+                return Err(EgressError::NotEncrypted(target.upstream.clone()));
+            }
+            let is_sound = path.is_empty() || (!path.ends_with('/') && CanonicalPath::parse(path).is_ok());
+            if !is_sound {
+                return Err(EgressError::InvalidPath(path.clone()));
+            }
+            Ok(Destination::External { path: path.clone() })
+        }
+        _ => Err(EgressError::NoDestination(target.listen)),
+    }
+}
+
+/// Names a target in metrics, logs and messages.
+fn name(to: &Destination, target: &Target) -> String {
+    match to {
+        Destination::Endpoint(endpoint) => endpoint.to_string(),
+        Destination::External { path } => format!("{}{path}", target.upstream),
+    }
+}
+
 impl TargetState {
+    /// Names it in metrics, logs and messages: the endpoint, or the URL outside.
+    pub fn name(&self) -> String {
+        name(&self.to, &self.target)
+    }
+
+    /// Where it leads.
+    pub fn to(&self) -> &Destination {
+        &self.to
+    }
+
     /// Names it among all targets that the process ever had.
     pub fn id(&self) -> u64 {
         self.id
@@ -254,10 +317,35 @@ mod tests {
         }
     }
 
+    fn certificate() -> String {
+        match rcgen::generate_simple_self_signed(["api.example".to_owned()]) {
+            Ok(made) => made.cert.pem(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn external_at(document: &mut EgressConfig, path: &str) {
+        document.targets[0].endpoint = None;
+        document.targets[0].upstream = "https://api.example".into();
+        document.targets[0].external = Some(External { path: path.into(), ca: Some(certificate()) });
+    }
+
     #[test]
     fn what_cannot_work_is_refused() {
         type Spoil = fn(&mut EgressConfig);
-        let cases: [(&str, Spoil); 8] = [
+        let mut external = document();
+        external_at(&mut external, "/v1");
+        assert!(EgressState::check(&external).is_ok());
+        let cases: [(&str, Spoil); 14] = [
+            ("no_destination", |d| d.targets[0].endpoint = None),
+            ("no_destination", |d| d.targets[0].external = Some(External::default())),
+            ("not_encrypted", |d| {
+                d.targets[0].endpoint = None;
+                d.targets[0].external = Some(External::default());
+            }),
+            ("invalid_path", |d| external_at(d, "v1")),
+            ("invalid_path", |d| external_at(d, "/v1/")),
+            ("invalid_path", |d| external_at(d, "/v1/../x")),
             ("invalid_port", |d| d.targets.push(d.targets[0].clone())),
             ("invalid_port", |d| d.targets[0].listen = 0),
             ("no_scopes", |d| d.targets[0].scopes.clear()),
