@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{Credential, Isolation, ModelEndpoint, WorkloadIdentity},
-    core::{client_env, name::Ref},
+    core::{client_env, graph::ExternalUrl, name::Ref},
 };
 
 /// The name of the sidecar's container.
@@ -205,7 +205,10 @@ pub fn egress(identity: &WorkloadIdentity, issuer: &str) -> Result<Egress, Refus
             field: format!("spec.targets[{index}].port"),
             object: format!("WorkloadIdentity {}/{}", identity.namespace().unwrap_or_default(), identity.name_any()),
         })?;
-        let path = target.path.clone().unwrap_or_else(|| client_env::of(&target.env).path.to_owned());
+        let outside = target.external.as_ref().and_then(|external| ExternalUrl::parse(&external.url).ok());
+        let outside = outside.map(|url| url.path().to_owned()).filter(|path| !path.is_empty());
+        let path = target.path.clone().or(outside);
+        let path = path.unwrap_or_else(|| client_env::of(&target.env).path.to_owned());
         Ok(Loopback { env: target.env.clone(), path, listen })
     };
     let targets = identity.spec.targets.iter().enumerate().map(loopback).collect::<Result<_, Refusal>>()?;

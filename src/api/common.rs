@@ -130,6 +130,12 @@ pub enum Absent {
 /// A claim's name, as identities may set it: one that Keycloak takes for no path.
 pub const CLAIM_PATTERN: &str = "^[a-z][a-z0-9_]*$";
 
+/// The URL of something outside the cluster.
+pub const EXTERNAL_URL_PATTERN: &str = r"^https://[^/?#@\s]+(/[^?#\s]*)?$";
+
+/// The name of a client scope (RFC 6749, appendix A.4).
+pub const SCOPE_PATTERN: &str = r"^[!#-\[\]-~]+$";
+
 /// A length of time, written as in `90s`, `5m` or `1h30m`. Held in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

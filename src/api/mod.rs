@@ -26,17 +26,17 @@ pub use modelendpoint::{
 };
 pub use realm::{
     AdminEvents, AttributeRequired, BruteForce, ClientCondition, ClientPolicies, ClientPolicy, ClientProfile,
-    ClientRole, ClientScope, DeletionPolicy, DriftPolicy, EditMode, Events, Executor, FullScope, Group,
-    IdentityProvider, KeySize, Keys, LdapBind, LdapVendor, Locales, LockoutStrategy, Login, MailEncryption, MailLogin,
-    Management, Mapper, NamespaceAccess, OtherKeys, PasswordPolicy, ProfileAttribute, ProfileGroup, ProfileRole,
-    ProviderType, Realm, RealmRole, RealmSpec, RealmStatus, RequiredAction, ScopeAssignment, ScopeProtocol,
-    SearchScope, SecurityHeaders, SignatureAlgorithm, Smtp, SslRequired, SyncMode, Themes, Tokens, UnmanagedAttributes,
-    User, UserEvents, UserFederation, UserProfile, WorkloadIssuer,
+    ClientRole, ClientScope, DeletionPolicy, DriftPolicy, EditMode, Events, Executor, ExternalAudience, FullScope,
+    Group, IdentityProvider, KeySize, Keys, LdapBind, LdapVendor, Locales, LockoutStrategy, Login, MailEncryption,
+    MailLogin, Management, Mapper, NamespaceAccess, OtherKeys, PasswordPolicy, ProfileAttribute, ProfileGroup,
+    ProfileRole, ProviderType, Realm, RealmRole, RealmSpec, RealmStatus, RequiredAction, ScopeAssignment,
+    ScopeProtocol, SearchScope, SecurityHeaders, SignatureAlgorithm, Smtp, SslRequired, SyncMode, Themes, Tokens,
+    UnmanagedAttributes, User, UserEvents, UserFederation, UserProfile, WorkloadIssuer,
 };
 pub use secret::SecretKeyRef;
 pub use workloadidentity::{
-    Credential, CredentialFiles, CredentialStatus, Egress, IdentityClaim, REVOKE_ANNOTATION, ROTATE_ANNOTATION,
-    Rotation, Target, TokenUse, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus,
+    Credential, CredentialFiles, CredentialStatus, Egress, ExternalTarget, IdentityClaim, REVOKE_ANNOTATION,
+    ROTATE_ANNOTATION, Rotation, Target, TokenUse, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus,
 };
 
 /// The API group of every kind.

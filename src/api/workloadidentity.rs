@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DeletionPolicy,
-    common::{CLAIM_PATTERN, LABEL_PATTERN, ObjectRef, PodSelector, Seconds, conditions_schema, timestamp_schema},
+    common::{
+        CLAIM_PATTERN, EXTERNAL_URL_PATTERN, LABEL_PATTERN, ObjectRef, PodSelector, SCOPE_PATTERN, Seconds,
+        conditions_schema, timestamp_schema,
+    },
     condition::Condition,
 };
 
@@ -167,12 +170,19 @@ pub enum Egress {
     Restricted,
 }
 
-/// An endpoint that the workload calls.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What the workload calls: an endpoint, or an API outside the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.endpoint) != has(self.external)").message("name either endpoint or external"))]
+#[x_kube(validation = Rule::new("has(self.endpoint) || !has(self.endpointPort)").message("endpointPort is for an endpoint: the port of external is in its url"))]
 pub struct Target {
     /// The ModelEndpoint.
-    pub endpoint: ObjectRef,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<ObjectRef>,
+    /// Instead of an endpoint: an API outside the cluster with an audience of its own, as far as the Realm lists it
+    /// (`spec.externalAudiences`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalTarget>,
     /// Name of the endpoint's port. Default: its first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), regex(pattern = LABEL_PATTERN))]
@@ -182,7 +192,8 @@ pub struct Target {
     /// `PREFECT_API_URL` ends in `/api`.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
     pub env: String,
-    /// What follows the port in the URL, such as `/mcp`. Default: what the readers of the variable expect, mostly nothing.
+    /// What follows the port in the URL, such as `/mcp`. Default: the path of `external.url`, else what the readers of the
+    /// variable expect, mostly nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), regex(pattern = "^(/[^?# ]*)?$"))]
     pub path: Option<String>,
@@ -193,6 +204,22 @@ pub struct Target {
     /// Whether the application may have the token itself, where it cannot call through the loopback port.
     #[serde(default)]
     pub token: TokenUse,
+}
+
+/// An API outside the cluster that takes tokens of the realm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalTarget {
+    /// Its base URL, https. The pod calls what lies below it, at the same path on loopback; anything else is refused.
+    #[schemars(length(min = 9, max = 512), regex(pattern = EXTERNAL_URL_PATTERN))]
+    pub url: String,
+    /// The audience of its tokens, such as the client id of that API: theirs alone.
+    #[schemars(length(min = 1, max = 255))]
+    pub audience: String,
+    /// Client scopes of the realm to ask for. One of them at least has to lead to the audience.
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 255), regex(pattern = SCOPE_PATTERN)),
+        extend("x-kubernetes-list-type" = "set"))]
+    pub scopes: Vec<String>,
 }
 
 /// Whether an application may have its token.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use keywire::core::claims::ClaimValue;
-use keywire::core::desired::{Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management};
+use keywire::core::desired::{Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management, ScopeRef};
 use keywire::keycloak::{TokenAnswer, TokenError, TokenRequest};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -92,6 +92,63 @@ async fn a_token_carries_what_the_identity_says_of_itself() {
         let token = claims_of(&scene.token(&scene.cluster, &["resnet.vision.endpoint:predict"]).await.unwrap());
         assert_eq!((&token["data"], &token["version"]), (&json!(["public", "o\"pen"]), &json!("2")), "{token}");
         assert_eq!(token["aud"], "resnet.vision.endpoint");
+    })
+    .await;
+}
+
+/// The scopes of an API outside are somebody else's: they have an id that we did not choose.
+#[tokio::test]
+async fn a_token_for_an_api_outside_is_for_it_alone() {
+    in_realm(|test| async move {
+        let scene = Scene::set(test).await;
+        let mapper = json!({"name": "audience", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
+            "config": {"included.custom.audience": "models-api", "access.token.claim": "true"}});
+        for (name, mappers) in
+            [("models:read", json!([mapper])), ("models:write", json!([mapper])), ("other", json!([]))]
+        {
+            let scope = json!({"name": name, "protocol": "openid-connect", "protocolMappers": mappers,
+                "attributes": {"include.in.token.scope": "true"}});
+            assert_eq!(scene.test.raw.post("/client-scopes", &scope).await.0, 201);
+        }
+        let with = |names: &[&str]| {
+            let mut labeler = scene.labeler.clone();
+            labeler.optional_scopes.extend(names.iter().map(|name| ScopeRef::named(*name)));
+            labeler
+        };
+        let both = with(&["models:read", "models:write"]);
+        let done = scene.test.realm.reconcile_workload(&both).await.unwrap();
+        assert_eq!(done.len(), 2, "{done:?}");
+        assert_eq!(scene.test.realm.reconcile_workload(&both).await.unwrap(), [], "converged");
+
+        let answer = scene.token(&scene.cluster, &["models:read"]).await.unwrap();
+        let token = claims_of(&answer);
+        assert_eq!(token["aud"], "models-api", "one audience, as a string");
+        assert!(token.get("resource_access").is_none() && token.get("realm_access").is_none(), "{token}");
+        assert!(answer.scope.contains("models:read") && !answer.scope.contains("models:write"), "{:?}", answer.scope);
+        let endpoint = claims_of(&scene.token(&scene.cluster, &["resnet.vision.endpoint:predict"]).await.unwrap());
+        assert_eq!(endpoint["aud"], "resnet.vision.endpoint", "an endpoint cannot replay it there");
+
+        // What leaves the Realm's list leaves the client, and so does what others add: Keycloak itself says no then.
+        let other = scene.test.realm.list_client_scopes().await.unwrap();
+        let other = other.iter().find(|scope| scope.settings.name == "other").unwrap().reference().id;
+        let path = format!("/clients/{}/optional-client-scopes/{other}", both.id);
+        assert_eq!(scene.test.raw.put(&path, &json!({})).await.0, 204);
+        let done = scene.test.realm.reconcile_workload(&with(&["models:read"])).await.unwrap();
+        assert_eq!(done.len(), 2, "{done:?}");
+        for scope in ["models:write", "other"] {
+            assert!(scene.token(&scene.cluster, &[scope]).await.is_err(), "{scope} is refused");
+        }
+        assert!(scene.token(&scene.cluster, &["models:read"]).await.is_ok());
+
+        let missing = scene.test.realm.reconcile_workload(&with(&["models:nowhere"])).await.unwrap_err();
+        assert!(missing.to_string().contains("models:nowhere"), "{missing}");
+        // A new client with such a scope has it from the start.
+        let fresh = DesiredWorkload {
+            optional_scopes: BTreeSet::from([ScopeRef::named("models:read")]),
+            ..scene.test.workload("fresh", &[])
+        };
+        assert_eq!(scene.test.realm.reconcile_workload(&fresh).await.unwrap().len(), 1);
+        assert_eq!(scene.test.realm.reconcile_workload(&fresh).await.unwrap(), []);
     })
     .await;
 }

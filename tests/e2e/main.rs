@@ -17,6 +17,7 @@ mod claims;
 mod credentials;
 mod custody;
 mod examples;
+mod external;
 mod introspection;
 mod isolation;
 mod journey;

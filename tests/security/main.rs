@@ -11,6 +11,7 @@ mod corpus;
 mod cors;
 mod documents;
 mod egress;
+mod external;
 mod forms;
 mod graphql;
 mod grpc;

@@ -7,12 +7,12 @@ use kube::ResourceExt;
 use super::{Problems, claims, invalid, name_of};
 use crate::{
     api::{
-        Credential, REVOKE_ANNOTATION, ROTATE_ANNOTATION, TokenUse, WorkloadIdentity, common::Seconds,
-        parse::ADMIN_PORT,
+        Credential, REVOKE_ANNOTATION, ROTATE_ANNOTATION, Target as Written, TokenUse, WorkloadIdentity,
+        common::Seconds, parse::ADMIN_PORT,
     },
     core::{
         credential::{Method, Rules},
-        graph::{Login, Target, Workload},
+        graph::{Destination, External, ExternalUrl, Login, Target, Workload, is_below},
     },
 };
 
@@ -93,14 +93,14 @@ impl WorkloadIdentity {
             if !variables.insert(&target.env) {
                 problems.push(invalid(&field, format!("the variable {:?} is named twice", target.env)));
             }
+            let to = destination(target).map_err(|message| problems.push(invalid(&field, message)));
             match target.listen(index) {
-                Some(listen) if taken.insert(listen) => targets.push(Target {
-                    endpoint: (&target.endpoint).into(),
-                    port: target.endpoint_port.clone(),
+                Some(listen) if taken.insert(listen) => targets.extend(to.ok().map(|to| Target {
+                    to,
                     listen,
                     env: target.env.clone(),
                     offers_token: target.token == TokenUse::Offered,
-                }),
+                })),
                 Some(listen) => {
                     problems
                         .push(invalid(&field, format!("loopback port {listen} is taken twice; choose another port")));
@@ -112,11 +112,35 @@ impl WorkloadIdentity {
     }
 }
 
+/// Where a target leads, or what is wrong with what it says of that.
+fn destination(target: &Written) -> Result<Destination, String> {
+    match (&target.endpoint, &target.external) {
+        (Some(endpoint), None) => {
+            Ok(Destination::Endpoint { name: endpoint.into(), port: target.endpoint_port.clone() })
+        }
+        (None, Some(_)) if target.endpoint_port.is_some() => {
+            Err("endpointPort is for an endpoint: the port of external is in its url".to_owned())
+        }
+        (None, Some(external)) => {
+            let url = ExternalUrl::parse(&external.url).map_err(|error| format!("external.url {error}"))?;
+            if external.audience.is_empty() || external.scopes.is_empty() {
+                return Err("external needs an audience and a scope".to_owned());
+            }
+            if let Some(path) = target.path.as_deref().filter(|path| !is_below(path, url.path())) {
+                return Err(format!("path {path:?} is not below external.url, so nothing could be called with it"));
+            }
+            let (audience, scopes) = (external.audience.clone(), external.scopes.iter().cloned().collect());
+            Ok(Destination::External(External { url, audience, scopes, ca: None }))
+        }
+        _ => Err("name either endpoint or external".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::{
-        Rotation, Target as Written, WorkloadIdentitySpec,
+        ExternalTarget, Rotation, WorkloadIdentitySpec,
         common::{ObjectRef, PodSelector},
     };
 
@@ -143,7 +167,44 @@ mod tests {
 
     fn target(env: &str, port: Option<i32>) -> Written {
         let endpoint = ObjectRef { namespace: "vision".into(), name: "iris".into() };
-        Written { endpoint, endpoint_port: None, env: env.into(), path: None, port, token: TokenUse::Hidden }
+        Written { endpoint: Some(endpoint), env: env.into(), port, ..Written::default() }
+    }
+
+    fn external(url: &str, path: Option<&str>) -> Written {
+        let external = ExternalTarget { url: url.into(), audience: "api".into(), scopes: vec!["api:read".into()] };
+        let path = path.map(str::to_owned);
+        Written { external: Some(external), env: "API_URL".into(), path, ..Written::default() }
+    }
+
+    #[test]
+    fn a_target_is_an_endpoint_or_outside() {
+        let to = |target: Written| identity(vec![target]).parse().map(|mut parsed| parsed.targets.remove(0).to);
+        assert!(matches!(to(target("A", None)), Ok(Destination::Endpoint { .. })));
+        for path in [None, Some("/v1"), Some("/v1/chat")] {
+            let found = to(external("https://api.example/v1/", path)).expect("valid");
+            assert_eq!(found.external().expect("outside").url.to_string(), "https://api.example/v1");
+        }
+        let both = Written { endpoint: target("A", None).endpoint, ..external("https://api.example", None) };
+        let neither = Written { env: "A".into(), ..Written::default() };
+        let port = Written { endpoint_port: Some("http".into()), ..external("https://api.example", None) };
+        let unscoped = |change: fn(&mut ExternalTarget)| {
+            let mut target = external("https://api.example", None);
+            target.external.iter_mut().for_each(change);
+            target
+        };
+        for (target, named) in [
+            (both, "either endpoint or external"),
+            (neither, "either endpoint or external"),
+            (port, "endpointPort"),
+            (external("http://api.example", None), "https"),
+            (external("https://api.example/v1", Some("/v2")), "not below"),
+            (external("https://api.example/v1", Some("/v1x")), "not below"),
+            (unscoped(|external| external.scopes.clear()), "scope"),
+            (unscoped(|external| external.audience.clear()), "audience"),
+        ] {
+            let problems = to(target).expect_err(named);
+            assert!(problems[0].message.contains(named), "{named}: {problems:?}");
+        }
     }
 
     #[test]

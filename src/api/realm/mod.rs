@@ -5,6 +5,7 @@ mod appearance;
 mod brute_force;
 mod client_policies;
 mod events;
+mod external;
 mod extra;
 mod full;
 mod keys;
@@ -19,6 +20,7 @@ pub use appearance::{Locales, SecurityHeaders, Themes};
 pub use brute_force::{BruteForce, LockoutStrategy};
 pub use client_policies::{ClientCondition, ClientPolicies, ClientPolicy, ClientProfile, Executor, FullScope};
 pub use events::{AdminEvents, Events, UserEvents};
+pub use external::ExternalAudience;
 pub use keys::{KeySize, Keys, OtherKeys};
 pub use login::Login;
 pub use password_policy::PasswordPolicy;
@@ -98,6 +100,11 @@ pub struct RealmSpec {
     #[schemars(length(max = 32), inner(length(min = 1, max = 63), regex(pattern = CLAIM_PATTERN)),
         extend("x-kubernetes-list-type" = "set"))]
     pub claims: Vec<String>,
+    /// APIs outside the cluster that WorkloadIdentities may have tokens for (`spec.targets` of theirs), and where these tokens
+    /// may be sent. Nothing: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["audience"]))]
+    pub external_audiences: Vec<ExternalAudience>,
     /// Which namespaces may use the realm. Nothing means nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<NamespaceAccess>,

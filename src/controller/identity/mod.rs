@@ -32,7 +32,7 @@ use crate::{
         claims::ClaimValue,
         credential::Kept,
         desired::DesiredWorkload,
-        graph::{self, Edge, Endpoint, Problem, ProblemReason, Workload, in_force, next_expiry},
+        graph::{self, Destination, Edge, Endpoint, Problem, ProblemReason, Workload, in_force, next_expiry},
         name::Ref,
     },
     policy::DocumentKind,
@@ -104,13 +104,15 @@ fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Prob
     let claims = take_unlisted(&mut workload, ctx);
     let acting = ctx.caches.acting_with(&workload.name);
     workload.acts_on_behalf = acting.iter().any(|endpoint| endpoint.spec.realm == workload.realm);
+    let outside = admit_external(&mut workload, ctx);
     let now = Timestamp::now().as_second();
     let grants = ctx.caches.grants_to(&workload.name);
     let this = |name: &Ref| (*name == workload.name).then(|| workload.clone());
     let edges = in_force(&grants, |name| ctx.caches.endpoint(name), this, now);
     let expiry = next_expiry(&grants, now).into_iter().chain(workload.expires_at).min();
     let expiry = expiry.map(|at| Duration::from_secs(at.abs_diff(now)));
-    let targets = workload.targets.iter().filter_map(|target| target_problem(ctx, &workload, target)).collect();
+    let inside = workload.targets.iter().filter_map(|target| target_problem(ctx, &workload, target));
+    let targets = inside.chain(outside).collect();
     Ok(Gathered { workload, realm, issuer_alias, edges, targets, claims, expiry })
 }
 
@@ -175,6 +177,30 @@ fn take_unlisted(workload: &mut Workload, ctx: &Context) -> Vec<Problem> {
     unlisted.into_iter().map(problem).collect()
 }
 
+/// Takes away the targets outside the cluster that the Realm does not list, and tells of them: a token is worth something
+/// wherever it is sent.
+fn admit_external(workload: &mut Workload, ctx: &Context) -> Vec<Problem> {
+    if workload.targets.iter().all(|target| target.to.external().is_none()) {
+        return Vec::new();
+    }
+    let labels = ctx.caches.namespace_labels(&workload.name.namespace);
+    let realm = Caches::cluster(&ctx.caches.realms, &workload.realm);
+    let listed = realm.map(|realm| realm.external_audiences(&labels)).unwrap_or_default();
+    let mut problems = Vec::new();
+    workload.targets.retain_mut(|target| {
+        let Destination::External(external) = &mut target.to else { return true };
+        match external.admitted(&listed, &target.env, &workload.realm) {
+            Ok(admitted) => *external = admitted,
+            Err(problem) => {
+                problems.push(problem);
+                return false;
+            }
+        }
+        true
+    });
+    problems
+}
+
 fn no_issuer(workload: &Workload) -> Problem {
     Problem::new(
         ProblemReason::NoWorkloadIssuer,
@@ -186,7 +212,7 @@ fn no_issuer(workload: &Workload) -> Problem {
 }
 
 fn target_problem(ctx: &Context, workload: &Workload, target: &crate::core::graph::Target) -> Option<Problem> {
-    let name = &target.endpoint;
+    let Destination::Endpoint { name, port } = &target.to else { return None };
     let Some(endpoint) = ctx.caches.endpoint(name) else {
         let message = format!(
             "target {}: ModelEndpoint {name} does not exist (or is invalid); create it or correct spec.targets",
@@ -201,11 +227,11 @@ fn target_problem(ctx: &Context, workload: &Workload, target: &crate::core::grap
         );
         return Some(Problem::new(ProblemReason::RealmMismatch, message));
     }
-    if endpoint.port(target.port.as_deref()).is_none() {
+    if endpoint.port(port.as_deref()).is_none() {
         let message = format!(
             "target {}: ModelEndpoint {name} has no port named {:?}",
             target.env,
-            target.port.as_deref().unwrap_or_default()
+            port.as_deref().unwrap_or_default()
         );
         return Some(Problem::new(ProblemReason::PortNotFound, message));
     }

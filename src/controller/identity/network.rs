@@ -25,6 +25,7 @@ use crate::{
         objects::{self, ObjectError},
         watch::Caches,
     },
+    core::graph::Destination,
 };
 
 /// The port of the policy stream's pods, as the chart has it.
@@ -42,8 +43,11 @@ pub async fn keep(ctx: &Context, object: &WorkloadIdentity, gathered: &Gathered)
     let policy = match object.spec.egress {
         Egress::Open => None,
         Egress::Restricted => {
-            let mut rules = vec![dns(), stream(&ctx.namespace), keycloak(ctx, &gathered.realm.urls.reachable).await?];
+            let mut rules = vec![dns(), stream(&ctx.namespace), server(ctx, &gathered.realm.urls.reachable).await?];
             rules.extend(targets(ctx, gathered));
+            for external in gathered.workload.targets.iter().filter_map(|target| target.to.external()) {
+                rules.push(server(ctx, external.url.origin()).await?);
+            }
             Some(policy(object, &owner, rules))
         }
     };
@@ -120,8 +124,9 @@ fn stream(namespace: &str) -> NetworkPolicyEgressRule {
     rule(vec![in_namespace(namespace, Some(labels))], vec![tcp(STREAM_PORT)])
 }
 
-/// Where the sidecar logs in: the pods of a Service, an address, or, as a NetworkPolicy knows no other names, its port anywhere.
-async fn keycloak(ctx: &Context, reachable: &str) -> Result<NetworkPolicyEgressRule, ObjectError> {
+/// Where the sidecar logs in, or an API outside: the pods of a Service, an address, or, as a NetworkPolicy knows no other
+/// names, its port anywhere.
+async fn server(ctx: &Context, reachable: &str) -> Result<NetworkPolicyEgressRule, ObjectError> {
     let url = Url::parse(reachable).ok();
     let number = url.as_ref().and_then(Url::port_or_known_default).unwrap_or(443);
     if let Some((namespace, name)) = url.as_ref().and_then(service) {
@@ -166,10 +171,11 @@ fn behind(namespace: &str, service: Option<&Service>, number: u16) -> NetworkPol
 /// The guards of the endpoints that the identity names and that exist.
 fn targets(ctx: &Context, gathered: &Gathered) -> Vec<NetworkPolicyEgressRule> {
     let reachable = |target: &crate::core::graph::Target| {
-        let endpoint = ctx.caches.endpoint(&target.endpoint)?;
-        let labels = Caches::namespaced(&ctx.caches.endpoints, &target.endpoint)?.spec.workload.match_labels.clone();
-        let port = endpoint.port(target.port.as_deref())?;
-        let pods = in_namespace(&target.endpoint.namespace, Some(labels.into()));
+        let Destination::Endpoint { name, port } = &target.to else { return None };
+        let endpoint = ctx.caches.endpoint(name)?;
+        let labels = Caches::namespaced(&ctx.caches.endpoints, name)?.spec.workload.match_labels.clone();
+        let port = endpoint.port(port.as_deref())?;
+        let pods = in_namespace(&name.namespace, Some(labels.into()));
         Some(rule(vec![pods], vec![tcp(port.guard)]))
     };
     gathered.workload.targets.iter().filter_map(reachable).collect()

@@ -121,7 +121,7 @@ fn claims(object: &WorkloadIdentity, gathered: &Gathered) -> Option<Verdict> {
 fn granted(gathered: &Gathered) -> Option<Verdict> {
     let is_granted = |name: &&Ref| gathered.edges.iter().any(|edge| edge.endpoint == **name);
     let (granted, missing): (Vec<_>, Vec<_>) =
-        gathered.workload.targets.iter().map(|target| &target.endpoint).partition(is_granted);
+        gathered.workload.targets.iter().filter_map(|target| target.to.endpoint()).partition(is_granted);
     if granted.is_empty() && missing.is_empty() {
         return None;
     }

@@ -197,7 +197,7 @@ impl Queues {
             identity
                 .iter()
                 .flat_map(|identity| &identity.spec.targets)
-                .map(|target| (&target.endpoint).into())
+                .filter_map(|target| Some(target.endpoint.as_ref()?.into()))
                 .collect()
         };
         let claims = |identity: &Option<Arc<WorkloadIdentity>>| identity.as_deref().map(Claim::of);

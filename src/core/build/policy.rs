@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::core::{
-    graph::{Edge, Endpoint, Login, PeopleEdge, Workload},
+    graph::{self, Destination, Edge, Endpoint, Login, PeopleEdge, Workload},
     name::{Ref, grant_role, permission_scope},
     permission::Permission,
     policy::document::{
-        EgressConfig, Grant, GuardPolicy, Holder, Introspection, Listener, Revocation, Subject, Target, TokenSource,
-        TrustedIssuer, WorkloadLogin,
+        EgressConfig, External, Grant, GuardPolicy, Holder, Introspection, Listener, Revocation, Subject, Target,
+        TokenSource, TrustedIssuer, WorkloadLogin,
     },
 };
 
@@ -142,19 +142,9 @@ pub fn egress_config(
     realm: &RealmUrls,
     endpoint: impl Fn(&Ref) -> Option<Endpoint>,
 ) -> EgressConfig {
-    let targets = workload.targets.iter().filter_map(|wanted| {
-        let endpoint = endpoint(&wanted.endpoint)?;
-        let port = endpoint.port(wanted.port.as_deref())?;
-        let audience = endpoint.name.endpoint_client_id();
-        Some(Target {
-            listen: wanted.listen,
-            upstream: endpoint.url(port),
-            scopes: scopes(&audience, &endpoint.permissions),
-            offers_token: wanted.offers_token,
-            exchanged_by: endpoint.acts_as.as_ref().map(Ref::workload_client_id),
-            audience,
-            endpoint: endpoint.name,
-        })
+    let targets = workload.targets.iter().filter_map(|wanted| match &wanted.to {
+        Destination::Endpoint { name, port } => to_endpoint(wanted, endpoint(name)?, port.as_deref()),
+        Destination::External(external) => Some(to_external(wanted, external)),
     });
     EgressConfig {
         number: 0,
@@ -166,6 +156,34 @@ pub fn egress_config(
         },
         token_source: realm.token_source(),
         targets: targets.collect(),
+    }
+}
+
+fn to_endpoint(wanted: &graph::Target, endpoint: Endpoint, port: Option<&str>) -> Option<Target> {
+    let audience = endpoint.name.endpoint_client_id();
+    Some(Target {
+        listen: wanted.listen,
+        upstream: endpoint.url(endpoint.port(port)?),
+        scopes: scopes(&audience, &endpoint.permissions),
+        offers_token: wanted.offers_token,
+        exchanged_by: endpoint.acts_as.as_ref().map(Ref::workload_client_id),
+        audience,
+        external: None,
+        endpoint: Some(endpoint.name),
+    })
+}
+
+/// `external` is as the Realm lists it.
+fn to_external(wanted: &graph::Target, external: &graph::External) -> Target {
+    Target {
+        endpoint: None,
+        external: Some(External { path: external.url.path().to_owned(), ca: external.ca.clone() }),
+        listen: wanted.listen,
+        upstream: external.url.origin().to_owned(),
+        audience: external.audience.clone(),
+        scopes: external.scopes.iter().cloned().collect(),
+        exchanged_by: None,
+        offers_token: wanted.offers_token,
     }
 }
 
@@ -285,6 +303,17 @@ mod tests {
         assert_eq!(config.targets[0].scopes.len(), 4);
         assert_eq!(config.token_source.assertion_audience, "https://auth.example/realms/ml");
         assert_eq!(egress_config(&workload(), &realm(), |_| None).targets, []);
+    }
+
+    #[test]
+    fn an_api_outside_is_called_at_its_origin_below_its_path() {
+        use crate::core::graph::test_objects::external;
+        let config = egress_config(&Workload { targets: vec![external()], ..workload() }, &realm(), |_| None);
+        let [target] = &*config.targets else { panic!("one target") };
+        assert_eq!((target.upstream.as_str(), target.audience.as_str()), ("https://api.example", "api"));
+        assert_eq!(target.scopes, ["api:read"]);
+        assert_eq!(target.external, Some(External { path: "/v1".into(), ca: Some("PEM".into()) }));
+        assert_eq!(target.endpoint, None);
     }
 
     #[test]

@@ -96,7 +96,8 @@ fn client(
     edges: &[Edge],
 ) -> DesiredWorkload {
     let client_id = workload.name.workload_client_id();
-    let targets = workload.targets.iter().filter_map(|target| endpoint(&target.endpoint));
+    let targets = workload.targets.iter().filter_map(|target| endpoint(target.to.endpoint()?));
+    let external = workload.targets.iter().filter_map(|target| target.to.external()).flat_map(|found| &found.scopes);
     let granted = edges.iter().filter(|edge| edge.workload == workload.name && endpoint(&edge.endpoint).is_some());
     DesiredWorkload {
         id: site.client_id(kind::WORKLOAD, &workload.name),
@@ -104,7 +105,10 @@ fn client(
         owner: owner(site.cluster, kind::WORKLOAD, &workload.name, &workload.uid),
         enabled: !workload.suspended,
         credential,
-        optional_scopes: targets.flat_map(|endpoint| scopes(site, &endpoint)).collect(),
+        optional_scopes: targets
+            .flat_map(|endpoint| scopes(site, &endpoint))
+            .chain(external.map(ScopeRef::named))
+            .collect(),
         claims: workload.claims.clone(),
         acts_on_behalf: workload.acts_on_behalf,
         grants: roles(granted),
@@ -177,6 +181,15 @@ mod tests {
     fn an_endpoint_that_keycloak_lacks_is_left_out() {
         let desired = build(&workload(), false);
         assert!(desired.optional_scopes.is_empty() && desired.grants.is_empty());
+    }
+
+    /// Somebody else made the scopes of an API outside: they are known by their names alone.
+    #[test]
+    fn an_api_outside_becomes_its_scopes() {
+        let external = crate::core::graph::test_objects::external();
+        let desired = build(&Workload { targets: vec![external], ..workload() }, true);
+        assert_eq!(desired.optional_scopes, BTreeSet::from([ScopeRef::named("api:read")]));
+        assert_eq!(desired.optional_scopes.first().and_then(ScopeRef::expected_id), None);
     }
 
     #[test]

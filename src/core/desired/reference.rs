@@ -33,11 +33,23 @@ impl fmt::Display for ClientRef {
 pub struct ScopeRef {
     /// The name, as it appears in a token's `scope`.
     pub name: String,
-    /// Keycloak's internal id.
+    /// Keycloak's internal id; empty: not known yet.
     pub id: String,
 }
 
 impl ScopeRef {
+    /// A scope that somebody else made, or a Realm's list.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), id: String::new() }
+    }
+
+    /// The id, where it is known before Keycloak is asked.
+    #[must_use]
+    pub fn expected_id(&self) -> Option<&str> {
+        Some(self.id.as_str()).filter(|id| !id.is_empty())
+    }
+
     /// A scope that Keywire makes, or made.
     #[must_use]
     pub fn new(id: Uuid, name: impl Into<String>) -> Self {

@@ -267,6 +267,7 @@ proptest! {
             if meddle[2] {
                 client.settings.public_client = true;
                 optional.insert("offline_access".into());
+                optional.insert("api:admin".into());
             }
         }
         observed.carry_out(plan_workload(&after, &observed.clone()).unwrap());

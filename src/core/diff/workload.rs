@@ -13,6 +13,23 @@ use super::fields::compare;
 use super::observed::{ObservedRoleMapping, ObservedWorkload};
 use super::plan::{Plan, by_name};
 
+/// Scopes that Keycloak puts into every realm. They lead to no audience, so a client that has them besides keeps them;
+/// any other scope that it may ask for is one that a Realm listed, or that somebody else gave it.
+const BUILT_IN_SCOPES: [&str; 12] = [
+    "acr",
+    "address",
+    "basic",
+    "email",
+    "microprofile-jwt",
+    "offline_access",
+    "organization",
+    "phone",
+    "profile",
+    "roles",
+    "service_account",
+    "web-origins",
+];
+
 /// What it takes to make `observed` the workload that is desired.
 ///
 /// Roles and scopes of endpoints that are not desired are taken away; those of other clients are left alone.
@@ -103,12 +120,12 @@ fn plan_scopes(desired: &DesiredWorkload, found: &ClientRepresentation, client: 
     let wanted: BTreeSet<_> = desired.optional_scopes.iter().map(|scope| scope.name.as_str()).collect();
     let mut changes = Vec::new();
     // A permission in every token would give every endpoint a token that another one accepts.
-    for scope in default.iter().filter(|name| is_permission_scope_name(name)) {
+    for scope in default.iter().filter(|name| is_permission_scope_name(name) || wanted.contains(name.as_str())) {
         changes.push(Change::RemoveDefaultScope { client: client.clone(), scope: scope.clone() });
     }
     // A scope cannot be in both lists, so removing comes first.
     for scope in optional {
-        let is_surplus = is_permission_scope_name(scope) && !wanted.contains(scope.as_str());
+        let is_surplus = !BUILT_IN_SCOPES.contains(&scope.as_str()) && !wanted.contains(scope.as_str());
         if is_surplus || DEFAULT_SCOPES.contains(&scope.as_str()) {
             changes.push(Change::RemoveOptionalScope { client: client.clone(), scope: scope.clone() });
         }

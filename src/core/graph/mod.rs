@@ -2,6 +2,7 @@
 //! from whatever they were written in. Everything after this trusts its types.
 
 mod edges;
+mod external;
 mod problem;
 #[cfg(test)]
 pub(crate) mod test_objects;
@@ -9,6 +10,7 @@ pub(crate) mod test_objects;
 use std::collections::BTreeSet;
 
 pub use edges::{Edge, EdgeState, PeopleEdge, edges, in_force, next_expiry, people_in_force};
+pub use external::{External, ExternalAudience, ExternalUrl, ExternalUrlError, is_below};
 pub use problem::{Problem, ProblemReason};
 
 use super::{
@@ -143,19 +145,49 @@ impl Workload {
     }
 }
 
-/// An endpoint that a workload calls.
+/// What a workload calls, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The ModelEndpoint.
-    pub endpoint: Ref,
-    /// Name of the endpoint's port; `None`: its first.
-    pub port: Option<String>,
+    /// Where calls go.
+    pub to: Destination,
     /// Loopback TCP port in the pod.
     pub listen: u16,
     /// Variable that holds the base URL.
     pub env: String,
     /// The application may have the token itself.
     pub offers_token: bool,
+}
+
+/// What a target leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A guarded endpoint, whose owner grants.
+    Endpoint {
+        /// The ModelEndpoint.
+        name: Ref,
+        /// Name of the endpoint's port; `None`: its first.
+        port: Option<String>,
+    },
+    /// An API outside the cluster, as far as the Realm lists it.
+    External(External),
+}
+
+impl Destination {
+    /// The ModelEndpoint, where it is one.
+    pub fn endpoint(&self) -> Option<&Ref> {
+        match self {
+            Self::Endpoint { name, .. } => Some(name),
+            Self::External(_) => None,
+        }
+    }
+
+    /// The API outside, where it is one.
+    pub fn external(&self) -> Option<&External> {
+        match self {
+            Self::Endpoint { .. } => None,
+            Self::External(external) => Some(external),
+        }
+    }
 }
 
 /// A grant, as written: its subjects and its endpoint may not exist.

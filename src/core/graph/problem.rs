@@ -44,6 +44,8 @@ pub enum ProblemReason {
     Expired,
     /// The Realm does not let identities set this claim.
     ClaimNotListed,
+    /// The Realm does not list this audience, scope or URL outside the cluster.
+    AudienceNotListed,
     /// The realm does not trust this cluster.
     NoWorkloadIssuer,
     /// Others still need it.

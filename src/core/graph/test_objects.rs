@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Endpoint, Grant, Login, Port, Target, Workload};
+use super::{Destination, Endpoint, External, ExternalUrl, Grant, Login, Port, Target, Workload};
 use crate::core::{name::Ref, permission::Permission, policy::document::Protocol};
 
 pub(crate) fn permissions(names: &[&str]) -> BTreeSet<Permission> {
@@ -42,8 +42,7 @@ pub(crate) fn workload() -> Workload {
         has_kept: false,
         revoked_before: None,
         targets: vec![Target {
-            endpoint: Ref::new("vision", "iris"),
-            port: None,
+            to: Destination::Endpoint { name: Ref::new("vision", "iris"), port: None },
             listen: 15100,
             env: "IRIS_URL".into(),
             offers_token: false,
@@ -53,6 +52,21 @@ pub(crate) fn workload() -> Workload {
         suspended: false,
         expires_at: None,
         adopt: false,
+    }
+}
+
+/// A target outside the cluster, as the Realm lists it.
+pub(crate) fn external() -> Target {
+    Target {
+        to: Destination::External(External {
+            url: ExternalUrl::parse("https://api.example/v1").unwrap(),
+            audience: "api".into(),
+            scopes: BTreeSet::from(["api:read".to_owned()]),
+            ca: Some("PEM".into()),
+        }),
+        listen: 15101,
+        env: "API_URL".into(),
+        offers_token: false,
     }
 }
 

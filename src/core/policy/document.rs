@@ -382,16 +382,21 @@ pub struct TokenSource {
     pub ca: Option<String>,
 }
 
-/// One endpoint that the workload calls.
+/// What the workload calls through one port: either an endpoint or an API outside the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
     /// The ModelEndpoint.
-    pub endpoint: Ref,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Ref>,
+    /// Instead of an endpoint: an API outside the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<External>,
     /// Loopback TCP port in the pod.
     pub listen: u16,
-    /// Base URL of the endpoint's Service (`http://iris.vision.svc:8080`), which points at its guard.
+    /// Base URL of the endpoint's Service (`http://iris.vision.svc:8080`), which points at its guard; of an API outside the
+    /// cluster scheme, host and port (`https://models.example.com`), always https.
     pub upstream: String,
     /// The one audience that the token must come back with.
     pub audience: String,
@@ -403,4 +408,18 @@ pub struct Target {
     /// The application may have the token itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub offers_token: bool,
+}
+
+/// How an API outside the cluster may be called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct External {
+    /// What the path of each call has to be or to begin with, by whole segments, as in `/v1`; empty: any path. A call of
+    /// another path is refused before it has a token.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// CA certificates for the connection, PEM; `None`: the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
 }

@@ -16,13 +16,13 @@ impl RealmAdmin {
         optional_scopes: &BTreeSet<ScopeRef>,
     ) -> Result<(), ApiError> {
         for scope in optional_scopes {
-            self.scope_id(&scope.name, Some(&scope.id)).await?;
+            self.scope_id(&scope.name, scope.expected_id()).await?;
         }
         self.create_client(client).await
     }
 
     pub(super) async fn apply_optional_scope(&self, client: &ClientRef, scope: &ScopeRef) -> Result<(), ApiError> {
-        let id = self.scope_id(&scope.name, Some(&scope.id)).await?;
+        let id = self.scope_id(&scope.name, scope.expected_id()).await?;
         let result = self.add_scope_to_client(&client.id, ScopeList::Optional, &id).await;
         if result.as_ref().is_err_and(ApiError::is_not_found) {
             self.directory().forget_scope(&scope.name);

@@ -24,8 +24,9 @@ impl EgressConnection {
         body: Option<Incoming>,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let failed = |error| refuse::upstream(error, target);
-        let request =
-            grpc::outgoing(parts, body.map_or(CallBody::Full(Bytes::new()), CallBody::Stream)).map_err(failed)?;
+        let (body, scheme) =
+            (body.map_or(CallBody::Full(Bytes::new()), CallBody::Stream), target.resource().origin().scheme());
+        let request = grpc::outgoing(parts, body, scheme).map_err(failed)?;
         self.worker.target_links(target).send(request).await.map_err(failed)
     }
 

@@ -3,7 +3,10 @@
 
 use http::StatusCode;
 
-use super::{grant::GrantError, state::TargetState};
+use super::{
+    grant::GrantError,
+    state::{Destination, TargetState},
+};
 use crate::{
     core::name::Ref,
     proxy::{
@@ -22,7 +25,10 @@ pub fn not_configured() -> Refusal {
 
 /// 503: the port is bound, but the document does not name it.
 pub fn port_not_served() -> Refusal {
-    Refusal::unavailable("port_not_served", "This workload's identity names no target for this port.")
+    Refusal::unavailable(
+        "port_not_served",
+        "This workload's identity names no target for this port, or none that its Realm lists: see its conditions.",
+    )
 }
 
 /// 403: the identity was deleted.
@@ -51,35 +57,28 @@ pub fn handle(error: HandleError) -> Refusal {
 
 /// The answer where there is no token to send, which would have been for `bearer` where he is named.
 pub fn no_token(error: GrantError, identity: &Ref, target: &TargetState, bearer: Option<&str>) -> Refusal {
-    let endpoint = &target.target().endpoint;
+    let endpoint = target.name();
     let unavailable = |message: String| Refusal::unavailable(error.into(), message);
     let bad_gateway = |message: String| Refusal::new(StatusCode::BAD_GATEWAY, "identity", error.into(), message);
+    let denied = |message: String| Refusal::new(StatusCode::FORBIDDEN, "access_denied", error.into(), message);
     match error {
-        GrantError::NotGranted if bearer.is_some() => Refusal::new(
-            StatusCode::FORBIDDEN,
-            "access_denied",
-            error.into(),
-            format!(
-                "{}, on whose behalf workload {identity} calls, holds no grant on endpoint {endpoint}; ask its owner for an AccessGrant in namespace {:?}.",
-                bearer.unwrap_or_default(),
+        GrantError::NotGranted => denied(match (target.to(), bearer) {
+            (Destination::Endpoint(endpoint), Some(bearer)) => format!(
+                "{bearer}, on whose behalf workload {identity} calls, holds no grant on endpoint {endpoint}; ask its owner for an AccessGrant in namespace {:?}.",
                 endpoint.namespace
             ),
-        ),
-        GrantError::BearerRefused | GrantError::ExchangeRefused => Refusal::new(
-            StatusCode::FORBIDDEN,
-            "access_denied",
-            error.into(),
-            format!("No token for endpoint {endpoint} on behalf of {}: {error}.", bearer.unwrap_or_default()),
-        ),
-        GrantError::NotGranted => Refusal::new(
-            StatusCode::FORBIDDEN,
-            "access_denied",
-            error.into(),
-            format!(
+            (Destination::Endpoint(endpoint), None) => format!(
                 "Workload {identity} holds no grant on endpoint {endpoint}; ask its owner for an AccessGrant in namespace {:?}.",
                 endpoint.namespace
             ),
-        ),
+            (Destination::External { .. }, bearer) => format!(
+                "Keycloak gave {} none of its scopes for {endpoint}: it lacks the roles behind them; ask the platform team.",
+                bearer.map_or_else(|| format!("workload {identity}"), ToOwned::to_owned)
+            ),
+        }),
+        GrantError::BearerRefused | GrantError::ExchangeRefused => {
+            denied(format!("No token for endpoint {endpoint} on behalf of {}: {error}.", bearer.unwrap_or_default()))
+        }
         GrantError::KeycloakUnreachable | GrantError::KeycloakTimeout | GrantError::KeycloakFailed => {
             unavailable(format!("No token for endpoint {endpoint}: {error}; try again shortly."))
         }
@@ -110,9 +109,15 @@ pub fn no_token(error: GrantError, identity: &Ref, target: &TargetState, bearer:
     }
 }
 
+/// 403: a call beside the path that a target outside the cluster has.
+pub fn path_not_listed(target: &TargetState) -> Refusal {
+    let message = format!("This port leads to {} and what is below it, and to nothing beside it.", target.name());
+    Refusal::new(StatusCode::FORBIDDEN, "access_denied", "path_not_listed", message)
+}
+
 /// 502 or 504: the endpoint did not answer.
 pub fn upstream(error: UpstreamError, target: &TargetState) -> Refusal {
-    let (endpoint, url) = (&target.target().endpoint, &target.target().upstream);
+    let (endpoint, url) = (target.name(), &target.target().upstream);
     let (status, reason, what) = match error {
         UpstreamError::Connect(ConnectError::Timeout) => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "took too long to connect")

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::{
     refuse,
     slot::Held,
-    state::{EgressState, EgressView, TargetState},
+    state::{Destination, EgressState, EgressView, TargetState},
     token,
 };
 use crate::{
-    core::{name::Ref, policy::decide::Denial},
+    core::{graph::is_below, name::Ref, path::CanonicalPath, policy::decide::Denial},
     proxy::{
         handles,
         http::{
@@ -121,6 +121,7 @@ impl EgressConnection {
         if token::is_asked(&request) {
             return self.give_token(target, identity, &request).await;
         }
+        check_path(target, request.uri().path())?;
         let mut call = self.prepare(target, request).await?;
         let kept = call.handle.take().map(|handle| self.egress.on_behalf_of(&handle, target));
         let kept = kept.transpose().map_err(refuse::handle)?;
@@ -216,6 +217,17 @@ impl EgressConnection {
             Err(error) => Err(refuse::upstream(error, target)),
         }
     }
+}
+
+/// What lies beside the path of a target outside the cluster may be somebody else's, who is not to have the token.
+fn check_path(target: &TargetState, path: &str) -> Result<(), Refusal> {
+    let Destination::External { path: prefix } = target.to() else { return Ok(()) };
+    if prefix.is_empty() {
+        return Ok(());
+    }
+    let canonical = CanonicalPath::parse(path);
+    let canonical = canonical.map_err(|error| Refusal::ambiguous((&error).into(), format!("Refused: {error}.")))?;
+    if is_below(canonical.as_str(), prefix) { Ok(()) } else { Err(refuse::path_not_listed(target)) }
 }
 
 /// 401: the token is not taken (any more). 403 with the guard's `role_missing`:

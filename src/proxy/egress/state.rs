@@ -17,7 +17,8 @@ use super::{credential::Credentials, grant::TokenRequest, login::Login, slot::Sl
 use crate::{
     core::{
         name::Ref,
-        policy::document::{EgressConfig, Target, TokenSource, WorkloadLogin},
+        path::CanonicalPath,
+        policy::document::{EgressConfig, External, Target, TokenSource, WorkloadLogin},
     },
     proxy::{
         clock::Clock,
@@ -43,7 +44,18 @@ pub enum EgressError {
     InvalidPort(u16),
     /// A target without scopes would get a token without rights.
     #[error("the target {0} names no scope")]
-    NoScopes(Ref),
+    NoScopes(String),
+    /// A target has to be one of the two.
+    #[error("the target at port {0} names neither an endpoint nor something external, or both")]
+    NoDestination(u16),
+    /// A token leaves the cluster over TLS alone.
+    #[error("the upstream {0:?} is external and not https")]
+    NotEncrypted(String),
+    /// What the paths of calls are compared with must have one reading.
+    #[error(
+        "the path {0:?} of a target is not empty, nor one that begins with a slash, ends without and has one reading"
+    )]
+    InvalidPath(String),
     /// An upstream URL with a path or query: the caller's path goes on as it is.
     #[error("the upstream {0:?} has a path; it must be scheme, host and port only")]
     UpstreamPath(String),
@@ -71,12 +83,25 @@ pub enum EgressView {
 pub struct TargetState {
     id: u64,
     target: Target,
+    to: Destination,
     source: TokenSource,
     login: WorkloadLogin,
     client_id: String,
     resource: Resource,
     request: TokenRequest,
     slot: Arc<Slot>,
+}
+
+/// Where a target leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To a guarded endpoint.
+    Endpoint(Ref),
+    /// Out of the cluster, to this path and what is below it.
+    External {
+        /// Empty: to any path.
+        path: String,
+    },
 }
 
 /// The outbound half. Shared by all threads.
@@ -140,7 +165,7 @@ impl EgressState {
 
     /// Counts a call.
     pub fn count(&self, target: Option<&TargetState>, result: &'static str) {
-        let name = target.map(|target| target.target.endpoint.to_string()).unwrap_or_default();
+        let name = target.map(TargetState::name).unwrap_or_default();
         self.metrics.egress_calls.get_or_create(&NamedLabels { name, result }).inc();
     }
 
@@ -153,8 +178,9 @@ impl EgressState {
                 return Err(EgressError::InvalidPort(target.listen));
             }
             if target.scopes.is_empty() {
-                return Err(EgressError::NoScopes(target.endpoint.clone()));
+                return Err(EgressError::NoScopes(name(&destination(target)?, target)));
             }
+            destination(target)?;
             upstream(target)?;
         }
         Ok(())
@@ -170,8 +196,8 @@ impl EgressState {
         document.targets.iter().map(|target| kept(target).map_or_else(|| self.target(target, document), Ok)).collect()
     }
 
-    fn slot(&self, target: &Target, request: TokenRequest) -> Arc<Slot> {
-        Slot::new(request, target.endpoint.to_string(), self.clock.clone(), self.metrics.token_fetches.clone())
+    fn slot(&self, name: String, request: TokenRequest) -> Arc<Slot> {
+        Slot::new(request, name, self.clock.clone(), self.metrics.token_fetches.clone())
     }
 
     /// The caller's token behind a handle, and the place for the one that is had for it at a target.
@@ -186,7 +212,7 @@ impl EgressState {
             return Err(HandleError::HandleUnknown);
         }
         let subject = Some(Arc::clone(&kept.inbound));
-        let make = || self.slot(&target.target, TokenRequest { subject, ..target.request.clone() });
+        let make = || self.slot(target.name(), TokenRequest { subject, ..target.request.clone() });
         let slot = kept.exchanged(target.id, make)?;
         Ok((kept, slot))
     }
@@ -201,10 +227,12 @@ impl EgressState {
             exchanged_by: target.exchanged_by.clone(),
             subject: None,
         };
-        let slot = self.slot(target, request.clone());
+        let to = destination(target)?;
+        let slot = self.slot(name(&to, target), request.clone());
         Ok(Arc::new(TargetState {
             id: TARGET.fetch_add(1, Ordering::Relaxed),
             target: target.clone(),
+            to,
             source: token_source.clone(),
             login: *login,
             client_id: client_id.clone(),
@@ -229,11 +257,47 @@ impl EgressState {
 }
 
 fn upstream(target: &Target) -> Result<Resource, EgressError> {
-    let resource = Resource::new(&target.upstream, None)?;
+    let ca = target.external.as_ref().and_then(|external| external.ca.as_deref());
+    let resource = Resource::new(&target.upstream, ca)?;
     if resource.is_root() { Ok(resource) } else { Err(EgressError::UpstreamPath(target.upstream.clone())) }
 }
 
+fn destination(target: &Target) -> Result<Destination, EgressError> {
+    match (&target.endpoint, &target.external) {
+        (Some(endpoint), None) => Ok(Destination::Endpoint(endpoint.clone())),
+        (None, Some(External { path, .. })) => {
+            if !target.upstream.starts_with("https://") {
+                return Err(EgressError::NotEncrypted(target.upstream.clone()));
+            }
+            let is_sound = path.is_empty() || (!path.ends_with('/') && CanonicalPath::parse(path).is_ok());
+            if !is_sound {
+                return Err(EgressError::InvalidPath(path.clone()));
+            }
+            Ok(Destination::External { path: path.clone() })
+        }
+        _ => Err(EgressError::NoDestination(target.listen)),
+    }
+}
+
+/// Names a target in metrics, logs and messages.
+fn name(to: &Destination, target: &Target) -> String {
+    match to {
+        Destination::Endpoint(endpoint) => endpoint.to_string(),
+        Destination::External { path } => format!("{}{path}", target.upstream),
+    }
+}
+
 impl TargetState {
+    /// Names it in metrics, logs and messages: the endpoint, or the URL outside.
+    pub fn name(&self) -> String {
+        name(&self.to, &self.target)
+    }
+
+    /// Where it leads.
+    pub fn to(&self) -> &Destination {
+        &self.to
+    }
+
     /// Names it among all targets that the process ever had.
     pub fn id(&self) -> u64 {
         self.id
@@ -325,10 +389,35 @@ mod tests {
         }
     }
 
+    fn certificate() -> String {
+        match rcgen::generate_simple_self_signed(["api.example".to_owned()]) {
+            Ok(made) => made.cert.pem(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn external_at(document: &mut EgressConfig, path: &str) {
+        document.targets[0].endpoint = None;
+        document.targets[0].upstream = "https://api.example".into();
+        document.targets[0].external = Some(External { path: path.into(), ca: Some(certificate()) });
+    }
+
     #[test]
     fn what_cannot_work_is_refused() {
         type Spoil = fn(&mut EgressConfig);
-        let cases: [(&str, Spoil); 8] = [
+        let mut external = document();
+        external_at(&mut external, "/v1");
+        assert!(EgressState::check(&external).is_ok());
+        let cases: [(&str, Spoil); 14] = [
+            ("no_destination", |d| d.targets[0].endpoint = None),
+            ("no_destination", |d| d.targets[0].external = Some(External::default())),
+            ("not_encrypted", |d| {
+                d.targets[0].endpoint = None;
+                d.targets[0].external = Some(External::default());
+            }),
+            ("invalid_path", |d| external_at(d, "v1")),
+            ("invalid_path", |d| external_at(d, "/v1/")),
+            ("invalid_path", |d| external_at(d, "/v1/../x")),
             ("invalid_port", |d| d.targets.push(d.targets[0].clone())),
             ("invalid_port", |d| d.targets[0].listen = 0),
             ("no_scopes", |d| d.targets[0].scopes.clear()),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, Uri, request::Parts};
+use http::{HeaderValue, Method, Response, Uri, request::Parts, uri::Scheme};
 use hyper::body::Incoming;
 
 use super::{
@@ -67,7 +67,8 @@ impl GuardConnection {
         };
         let Admitted { port, caller, endpoint, place, .. } = admitted;
         self.introduce(&mut parts.headers, caller.as_deref(), endpoint);
-        let request = outgoing(parts, body).map_err(|error| self.failed(refuse::upstream(error, port)))?;
+        let request =
+            outgoing(parts, body, Scheme::HTTP).map_err(|error| self.failed(refuse::upstream(error, port)))?;
         let links = self.worker.loopback_links(port);
         let mut sent = pin!(links.send(request));
         let mut response = poll_fn(|cx| match verdict.poll_refused(cx) {

@@ -2,6 +2,7 @@
 
 use std::{io, rc::Rc, sync::Arc, time::Duration};
 
+use http::uri::Scheme;
 use hyper::client::conn::{
     http1::{self, SendRequest},
     http2,
@@ -90,6 +91,11 @@ impl Origin {
     /// The application in the same pod.
     pub fn loopback(port: u16) -> Self {
         Self { host: "127.0.0.1".to_owned(), port, tls: None }
+    }
+
+    /// What HTTP/2 says of the connection.
+    pub fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP }
     }
 
     fn is_loopback(&self) -> bool {

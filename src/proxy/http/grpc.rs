@@ -55,12 +55,12 @@ pub fn message(text: &str) -> HeaderValue {
 }
 
 /// A call as HTTP/2 wants it. How long the body is may have changed, and need not be said.
-pub fn outgoing(mut parts: Parts, body: CallBody) -> Result<Request<CallBody>, UpstreamError> {
+pub fn outgoing(mut parts: Parts, body: CallBody, scheme: Scheme) -> Result<Request<CallBody>, UpstreamError> {
     let host = parts.headers.remove(HOST).ok_or(UpstreamError::Broken)?;
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(TE, HeaderValue::from_static("trailers"));
     let mut uri = parts.uri.into_parts();
-    uri.scheme = Some(Scheme::HTTP);
+    uri.scheme = Some(scheme);
     uri.authority = Some(host.as_bytes().try_into().map_err(|_| UpstreamError::Broken)?);
     parts.uri = Uri::from_parts(uri).map_err(|_| UpstreamError::Broken)?;
     parts.version = Version::HTTP_2;

@@ -9,6 +9,7 @@ pub mod issuer;
 pub mod keys;
 pub mod operator;
 pub mod proxy;
+pub mod tls;
 
 use std::{future::Future, time::Duration};
 

@@ -1,6 +1,7 @@
 //! Realm → [`DesiredObjects`]: what is to be in the realm, but for its settings.
 
 mod check;
+mod external;
 mod groups;
 mod ldap;
 mod people;
@@ -56,6 +57,7 @@ impl Realm {
         let mut problems = Problems::new();
         let is_full = self.spec.management == Management::Full;
         desired.adopt = self.spec.adopt;
+        self.check_external_audiences(&mut problems);
         desired.roles = roles::parse(&self.spec, is_full, &mut problems);
         desired.groups = groups::parse(&self.spec, is_full, &mut problems);
         desired.client_scopes = scopes::parse(&self.spec, is_full, &desired, &mut problems);
