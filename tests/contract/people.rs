@@ -152,7 +152,7 @@ async fn whom_the_realm_does_not_have_is_told_and_found_once_there() {
         assert_eq!(test.realm.absent_people(&endpoint.client_id), absent);
         assert_eq!(test.realm.reconcile_endpoint(&endpoint).await.unwrap(), []);
         assert_eq!(test.realm.absent_people(&endpoint.client_id), absent);
-        assert_eq!(test.realm.endpoints_lacking_people(), [endpoint.client_id.clone()]);
+        assert_eq!(test.realm.endpoints_lacking_people(), std::slice::from_ref(&endpoint.client_id));
         add_client(&test, &endpoint).await;
         assert_eq!(roles(&test, &endpoint, "ann", "predict").await, set(&["predict", "grant.labelers"]));
 

@@ -57,7 +57,7 @@ prop_compose! {
             roles: permissions
                 .iter()
                 .map(|name| ClientRole { name: (*name).into(), description: description.into(), realm_roles: None })
-                .chain(granted.iter().map(|(grant, _)| ClientRole {
+                .chain(granted.keys().map(|grant| ClientRole {
                     name: format!("grant.{grant}"),
                     description: description.into(),
                     realm_roles: Some(BTreeSet::from(["b".into(), "a".into()])),
@@ -67,7 +67,7 @@ prop_compose! {
                 .iter()
                 .map(|name| PermissionScope::new(id, client_id, prefix, name).exchanged_by(exchanged_by.map(Into::into)))
                 .map(|scope| PermissionScope {
-                    grant_roles: granted.iter().map(|(grant, _)| format!("grant.{grant}")).collect(),
+                    grant_roles: granted.keys().map(|grant| format!("grant.{grant}")).collect(),
                     ..scope
                 })
                 .collect(),
