@@ -16,6 +16,7 @@ use super::{
     metrics::Metrics,
     pace::Pace,
     servers::Servers,
+    shut_out::ShutOut,
     watch::{Caches, rounds::Progress},
 };
 
@@ -41,6 +42,8 @@ pub struct Context {
     pub published: Published,
     /// How the admin events of each realm are followed.
     pub feeds: Feeds,
+    /// People whose tokens count no more.
+    pub shut_out: ShutOut,
     /// The credentials that identities keep.
     pub credentials: Credentials,
     /// Whether the ways around the guards are closed.

@@ -24,6 +24,7 @@ pub mod secrets;
 mod server;
 mod servers;
 mod service_account;
+mod shut_out;
 mod start;
 mod status;
 mod sync;

@@ -23,6 +23,7 @@ use super::{
     pace::Pace,
     realm, run as kinds, server,
     servers::Servers,
+    shut_out::ShutOut,
     trust,
     watch::{Receivers, Watches, queues, rounds, rounds::Progress},
 };
@@ -144,6 +145,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
         ledger: Ledger::default(),
         published: Published::default(),
         feeds: Feeds::default(),
+        shut_out: ShutOut::default(),
         credentials: Credentials::default(),
         isolation,
         pace: Pace::default(),

@@ -29,6 +29,10 @@ pub struct UserSummary {
     pub username: String,
     /// The client id of the client, for a service account that is read by id.
     pub service_account_client_id: Option<String>,
+    /// Internal id, which is also the `sub` of the user's tokens.
+    pub id: Option<String>,
+    /// Whether the user can log in.
+    pub enabled: bool,
 }
 
 /// How the names of service accounts begin.
@@ -64,6 +68,16 @@ impl RealmAdmin {
     /// `NotFound` if there is none, `Forbidden` without `view-users`.
     pub async fn get_user(&self, id: &str) -> Result<UserSummary, ApiError> {
         self.get(Area::RoleMappings, &["users", id]).await
+    }
+
+    /// The users that cannot log in: a page of them, without service accounts.
+    ///
+    /// # Errors
+    /// `Forbidden` without `view-users`.
+    pub async fn list_disabled_users(&self, first: usize, max: usize) -> Result<Vec<UserSummary>, ApiError> {
+        let call = self.call(Area::RoleMappings, Method::GET, &["users"]).query("enabled", false);
+        let call = call.query("briefRepresentation", true).query("first", first).query("max", max);
+        self.admin().read(call).await
     }
 
     /// The users that hold a client role directly, service accounts included: a page of them.

@@ -218,7 +218,7 @@ fn a_bad_grant_is_refused_by_field() {
             ("metadata.name", json!("has.dots"), &["metadata.name must be a DNS label"]),
             ("spec.endpoint", json!("Iris"), &["spec.endpoint"]),
             ("spec.subjects", json!([]), &["spec.subjects"]),
-            ("spec.subjects", json!([{}]), &["spec.subjects: each subject must name a workloadIdentity"]),
+            ("spec.subjects", json!([{}]), &["spec.subjects: each subject must name exactly one of workloadIdentity"]),
             ("spec.permissions", json!([]), &["spec.permissions"]),
             ("spec.permissions", json!(many), &["spec.permissions", "16"]),
             ("spec.permissions", json!(["read", "read"]), &["spec.permissions", "Duplicate"]),

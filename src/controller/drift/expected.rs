@@ -1,12 +1,12 @@
 //! What of this cluster a realm should hold: by id, and ready to be compared.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use uuid::Uuid;
 
 use crate::{
-    api::parse::name_of,
+    api::{Credential, parse::name_of},
     controller::{
         context::Context,
         endpoint, identity,
@@ -30,6 +30,8 @@ pub struct Expected {
     pub by_id: HashMap<Uuid, Traced>,
     /// The endpoints by the ids of their scopes.
     pub by_scope: HashMap<Uuid, Traced>,
+    /// The workloads that have two clients.
+    pub seconds: HashSet<Ref>,
     /// Number of objects that use the realm, grants included.
     pub objects: usize,
 }
@@ -47,14 +49,18 @@ impl Expected {
             by_scope.extend(scopes.map(|scope| (scope, of.clone())));
             Some((id, of))
         });
+        let mut seconds = HashSet::new();
         let identities = ctx.caches.identities.state().into_iter().filter_map(|found| {
             let of = (found.held_in() == Some(object))
                 .then(|| Traced { kind: kind::WORKLOAD, name: name_of(found.as_ref()) })?;
+            if found.spec.credential == Credential::ClientSecret {
+                seconds.insert(of.name.clone());
+            }
             Some((site.client_id(of.kind, &of.name), of))
         });
         let by_id: HashMap<_, _> = endpoints.chain(identities).collect();
         let objects = by_id.len() + ctx.caches.grants.state().len();
-        Self { cluster: ctx.cluster.clone(), realm: realm.to_owned(), by_id, by_scope, objects }
+        Self { cluster: ctx.cluster.clone(), realm: realm.to_owned(), by_id, by_scope, seconds, objects }
     }
 
     /// Whether the realm was made to hold this object.

@@ -109,8 +109,7 @@ pub fn concerned_by_people(
 
 /// The identity whose client has this client id.
 pub fn workload_name(client_id: &str) -> Option<Ref> {
-    let (name, namespace) = client_id.strip_suffix(".workload")?.split_once('.')?;
-    Some(Ref::new(namespace, name))
+    Ref::of_workload_client(client_id)
 }
 
 fn of_owner(owner: Option<Owner>, cluster: &str) -> Located {

@@ -27,6 +27,7 @@ use super::{
     ledger::{Actor, Traced},
     realm,
     servers::{Account, is_held},
+    shut_out,
     watch::{Caches, Queues},
 };
 use crate::{
@@ -46,6 +47,8 @@ pub struct Intervals {
 
 /// How many changes by others are looked up one by one; above that a sweep is cheaper.
 const LOOKED_UP: usize = 50;
+/// How often events are read where people may call.
+const OFTEN: Duration = Duration::from_millis(500);
 /// How soon a sweep follows a change that could not be told what it was about.
 const SOON: Duration = Duration::from_secs(2);
 /// How long a realm's word is believed that it records changes, or does not.
@@ -128,6 +131,8 @@ impl Due {
 struct Watched {
     feed: Feed,
     was_ready: bool,
+    /// Whether it was looked who is disabled, since the start or since nobody looked for a while.
+    people_known: bool,
     /// Whether changes are recorded, and until when that is believed.
     recorded: Option<(bool, Instant)>,
 }
@@ -172,17 +177,25 @@ fn held(ctx: &Context, realm: &Realm) -> Option<RealmAdmin> {
 }
 
 async fn follow(ctx: &Context, queues: &Queues, name: &str, due: &Due, every: Duration) {
-    let mut watched = Watched { feed: Feed::default(), was_ready: true, recorded: None };
-    let mut ticks = ticks(every);
+    let mut watched = Watched { feed: Feed::default(), was_ready: true, recorded: None, people_known: false };
+    let (mut often, mut seldom) = (ticks(every.min(OFTEN)), Instant::now());
     while let Some(realm) = Caches::cluster(&ctx.caches.realms, name) {
+        // Whoever was shut out is refused within a second: where people may call, the events are read so often.
+        let is_due = Instant::now() >= seldom || !ctx.caches.endpoints_for_people(name).is_empty();
+        if !is_due {
+            often.tick().await;
+            continue;
+        }
+        seldom = Instant::now() + every;
         match held(ctx, &realm) {
             Some(admin) => look(ctx, queues, name, &admin, &mut watched, due).await,
             None => {
                 watched.was_ready = false;
+                watched.people_known = false;
                 ctx.ledger.unsure(&realm::traced(name));
             }
         }
-        ticks.tick().await;
+        often.tick().await;
     }
 }
 
@@ -227,6 +240,7 @@ async fn read(
     }
     let own = admin.admin().own_subject().await?;
     let mut events = watched.feed.poll(admin).await?;
+    people(ctx, queues, name, admin, watched, &events).await?;
     if events.is_empty() {
         return Ok(true);
     }
@@ -255,6 +269,31 @@ async fn read(
         }
     }
     Ok(true)
+}
+
+/// Who can use tokens no more that are out. Also what the operator did itself: a Realm may list users.
+async fn people(
+    ctx: &Context,
+    queues: &Queues,
+    name: &str,
+    admin: &RealmAdmin,
+    watched: &mut Watched,
+    events: &[AdminEvent],
+) -> Result<(), ApiError> {
+    if ctx.caches.endpoints_for_people(name).is_empty() {
+        watched.people_known = false;
+        return Ok(());
+    }
+    let now = jiff::Timestamp::now().as_second();
+    // After many changes it is looked who is disabled, instead of one by one.
+    if !watched.people_known || events.len() > LOOKED_UP {
+        shut_out::look(ctx, queues, name, admin, now).await?;
+        watched.people_known = true;
+    }
+    for event in events.iter().take(LOOKED_UP) {
+        shut_out::heed(ctx, queues, name, admin, event, now).await?;
+    }
+    Ok(())
 }
 
 /// Whether the realm records changes. Somebody may switch that off or on at any time.

@@ -93,7 +93,7 @@ impl Sweep {
 }
 
 async fn clients(ctx: &Context, realm: &RealmAdmin, expected: &Expected, found: &mut Found) -> Result<(), ApiError> {
-    let mut seen = HashSet::new();
+    let (mut seen, mut seconds) = (HashSet::new(), HashSet::new());
     let mut first = 0;
     loop {
         let page = realm.list_clients(first, CLIENTS).await?;
@@ -101,13 +101,15 @@ async fn clients(ctx: &Context, realm: &RealmAdmin, expected: &Expected, found: 
         first += page.len();
         let is_last = page.len() < CLIENTS;
         for client in page {
-            client_of(ctx, &client, expected, &mut seen, found);
+            let seen = if is_second(&client) { &mut seconds } else { &mut seen };
+            client_of(ctx, &client, expected, seen, found);
         }
         if is_last {
             break;
         }
     }
-    let missing = expected.by_id.values().filter(|of| !seen.contains(*of));
+    let lacks_second = |of: &Traced| expected.seconds.contains(&of.name) && !seconds.contains(of);
+    let missing = expected.by_id.values().filter(|of| !seen.contains(*of) || lacks_second(of));
     found.suspects.extend(missing.filter(|of| is_settled(ctx, of)).cloned());
     Ok(())
 }
@@ -136,6 +138,12 @@ fn client_of(
         found.suspects.push(of.clone());
     }
     seen.insert(of);
+}
+
+/// Whether a client is the one with which another takes turns.
+fn is_second(client: &ClientRepresentation) -> bool {
+    let of = Ref::of_workload_client(&client.settings.client_id);
+    of.is_some_and(|name| name.second_workload_client_id() == client.settings.client_id)
 }
 
 /// Whether an object exists whose status does not say yet where it is held: its pass is at it.

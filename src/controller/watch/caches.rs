@@ -1,6 +1,10 @@
 //! The caches, and the access graph as they hold it.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -198,6 +202,16 @@ impl Caches {
     pub fn unwired(&self, identity: &WorkloadIdentity) -> Vec<String> {
         let names = self.pods_by_account.get(&account_key(&account_of(identity)));
         self.pods_that(&names, |pod| pod.lacks_egress(identity))
+    }
+
+    /// The endpoints of a realm that people may call.
+    pub fn endpoints_for_people(&self, realm: &str) -> BTreeSet<Ref> {
+        let names_people =
+            |grant: &AccessGrant| grant.spec.subjects.iter().any(|subject| subject.workload_identity.is_none());
+        let grants = self.grants.state().into_iter().filter(|grant| names_people(grant));
+        let endpoints = grants.map(|grant| Ref::new(grant.namespace().unwrap_or_default(), &grant.spec.endpoint));
+        let is_of = |name: &Ref| Self::namespaced(&self.endpoints, name).is_some_and(|found| found.spec.realm == realm);
+        endpoints.filter(is_of).collect()
     }
 
     /// The pods that call with an identity's credential, by name, with their addresses.
