@@ -97,7 +97,7 @@ fn a_pod_calls_an_api_outside_as_far_as_the_realm_lists_it() {
     let chat = Request::get("$MODELS_URL/chat");
     assert_eq!(pod.call_until(503, &chat).reason(), "port_not_served");
 
-    let mapper = json!({"name": "audience", "mapperType": "oidc-audience-mapper",
+    let mapper = json!({"name": "audience", "type": "oidc-audience-mapper",
         "config": {"included.custom.audience": "models-api", "access.token.claim": "true"}});
     let listed =
         |urls: Value| json!([{"audience": "models-api", "scopes": ["models:read"], "urls": urls, "ca": ca.pem()}]);
