@@ -27,6 +27,7 @@ mod on_behalf;
 mod operator;
 mod outages;
 mod ownership;
+mod people;
 mod predating;
 mod references;
 mod revocation;
