@@ -87,7 +87,7 @@ deny: ## Licences, advisories and duplicate crates
 
 ##@ Make
 
-.PHONY: crds schemas images install bench-proxy bench-reconcile
+.PHONY: crds schemas images install bench-operator bench-proxy bench-reconcile
 crds: ## Write the CustomResourceDefinitions from the Rust types
 	$(CARGO) run --quiet --bin keywire -- crds --dir crds
 	charts/keywire-crds/sync
@@ -105,6 +105,9 @@ install: ## Install or upgrade Keywire in the test cluster, from its charts
 
 bench-reconcile: ## The operator beside the raw Admin API, 1,000 and 10,000 identities (root)
 	tests/env/scoped benches/reconcile/run
+
+bench-operator: ## Admission, the policy stream, revocation and first tokens, at their stated sizes (root)
+	tests/env/scoped benches/operator/run
 
 bench-proxy: ## The proxy against bare hyper, nginx and Envoy on loopback
 	benches/proxy/run

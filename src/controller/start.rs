@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use futures::{FutureExt, future};
+use futures::{
+    FutureExt,
+    future::{self, BoxFuture},
+};
 use kube::{
     Client,
     runtime::events::{Recorder, Reporter},
@@ -28,7 +31,7 @@ use super::{
     watch::{Receivers, Watches, queues, rounds, rounds::Progress},
 };
 use crate::{
-    admission::certificates::CertificateKeeper,
+    admission::certificates::{CaBundle, CertificateKeeper, Custody, ExternalCertificates},
     server::{Readiness, Shutdown, bind, serve_admin},
 };
 
@@ -44,6 +47,9 @@ pub struct Args {
     /// This cluster's name: part of every id in Keycloak, so never change it.
     #[arg(long, env = "KEYWIRE_CLUSTER_NAME", default_value = "default", value_parser = cluster_name)]
     pub cluster_name: String,
+    /// Who keeps the certificates of webhook and policy stream.
+    #[arg(long, value_enum, default_value_t)]
+    pub certificates: Custody,
     /// How often the admin events of each realm are read: a change that somebody makes in Keycloak is undone about this
     /// much later.
     #[arg(long, default_value = "3s", value_parser = duration)]
@@ -125,11 +131,23 @@ async fn leading(args: &Args, client: Client, metrics: Metrics, mut held: watch:
     }
 }
 
+/// What proxies have to trust, and whatever keeps it.
+fn certificates(args: &Args, client: &Client) -> (watch::Receiver<Option<CaBundle>>, BoxFuture<'static, ()>) {
+    match args.certificates {
+        Custody::Own => {
+            let keeper = CertificateKeeper::new(client.clone(), &args.namespace);
+            (keeper.bundle(), keeper.run().boxed())
+        }
+        Custody::External => {
+            let others = ExternalCertificates::new(client.clone(), &args.namespace);
+            (others.bundle(), others.run().boxed())
+        }
+    }
+}
+
 /// Everything that only the leader does.
 async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error> {
-    let keeper = CertificateKeeper::new(client.clone(), &args.namespace);
-    let mut stream_ca = keeper.bundle();
-    let keeping = keeper.run();
+    let (mut stream_ca, keeping) = certificates(args, &client);
     let watches = Watches::new(&client);
     let (queues, receivers) = queues();
     let (servers, mut turned) = Servers::new();

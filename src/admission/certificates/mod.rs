@@ -5,14 +5,19 @@
 //! read; the pair that the servers use in [`TLS_SECRET`]. A new CA is published
 //! beside the old one before anything is signed with it, and the old one goes only
 //! when nothing is left that it signed.
+//!
+//! Where cert-manager keeps them, its Certificates write the same two Secrets, and its injector `caBundle`: then all of
+//! this only follows what proxies have to trust.
 
 mod due;
+mod external;
 mod issue;
 mod keeper;
 mod publish;
 mod stored;
 
 pub use due::{Action, Certificate, Material, due};
+pub use external::ExternalCertificates;
 pub use issue::{IssueError, Pair, inspect, new_ca, new_leaf};
 pub use keeper::{CaBundle, CertificateKeeper};
 
@@ -24,6 +29,16 @@ pub const CA_SECRET: &str = "keywire-ca";
 pub const WEBHOOK_CONFIGURATION: &str = "keywire";
 /// The field manager of everything that is written here.
 pub const FIELD_MANAGER: &str = "keywire-certificates";
+
+/// Who keeps the certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Custody {
+    /// The controller itself.
+    #[default]
+    Own,
+    /// Somebody else, who writes the Secret `keywire-tls` with `tls.crt`, `tls.key` and `ca.crt`, and the webhook's `caBundle`.
+    External,
+}
 
 /// Why the certificates could not be kept.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
