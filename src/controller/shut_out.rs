@@ -78,9 +78,10 @@ impl ShutOut {
         });
         let back: Vec<_> = back.filter(|account| !disabled.contains(account)).collect();
         let until_now = Some(now.saturating_add(1));
-        let out = disabled.iter().map(|account| self.note(realm, account, None, now));
-        let is_news = out.fold(false, |is_news, noted| noted || is_news);
-        back.iter().fold(is_news, |is_news, account| self.note(realm, account, until_now, now) || is_news)
+        let out = disabled.iter().map(|account| (account, None));
+        let back = back.iter().map(|account| (account, until_now));
+        // Each of them, whether it is news or not.
+        out.chain(back).filter(|(account, before)| self.note(realm, account, *before, now)).count() > 0
     }
 
     /// Whether all of an account's tokens are refused.
