@@ -78,6 +78,10 @@ e2e: ## Tests with real pods in a real cluster (root; left running; stop: make e
 	$(ENV); $(CARGO) test --test e2e
 	$(ENV); $(CARGO) test --test e2e -- --ignored --test-threads=1
 
+.PHONY: rotations
+rotations: ## A thousand keys, one after the other, under load; after make e2e
+	$(ENV); KEYWIRE_ROTATIONS=1000 $(CARGO) test --test e2e a_key_is_replaced -- --nocapture
+
 servers: ## Real model servers behind the guard, called by real clients (installs them, minutes and 3 GB, the first time)
 	tests/env/servers up
 	tests/env/servers run $(CARGO) test --test servers
