@@ -12,6 +12,7 @@ mod objects;
 mod pods;
 mod stage;
 
+mod accounts;
 mod admission;
 mod claims;
 mod credentials;

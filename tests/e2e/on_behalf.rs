@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Object, kubectl},
+    cluster::{Object, assert_says, kubectl, try_kubectl},
     eventually::{PATIENCE, eventually},
     objects::{grant, identity, object, pod, service_account},
     pods::{Pod, start},
@@ -59,7 +59,8 @@ impl Chain {
         let mut researcher = mcp_endpoint(&stage.id, &team, "researcher");
         researcher["spec"]["onBehalfOf"] = json!({"identity": "researcher"});
         stage.apply(researcher);
-        let scripts = json!({"researcher.py": include_str!("chain/researcher.py")});
+        let scripts =
+            json!({"researcher.py": include_str!("chain/researcher.py"), "person.py": include_str!("chain/person.py")});
         stage.apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": team, "name": "chain"},
             "data": scripts}));
         for (name, env, namespace, endpoint) in
@@ -105,13 +106,39 @@ impl Chain {
         })
     }
 
+    /// Lets a person use one of the two servers.
+    fn grant_person(&self, namespace: &str, endpoint: &str, username: &str) -> Object {
+        let mut granted = grant(namespace, endpoint, (&self.team, username), &["execute", "read"]);
+        granted["spec"]["subjects"] = json!([{"user": username}]);
+        self.stage.apply(granted);
+        Object::in_namespace(namespace, "accessgrant", &format!("{endpoint}-{username}"))
+    }
+
+    /// The same of a person, who calls the researcher with a token of his own.
+    fn ask_as(&self, username: &str, tool: &str) -> Result<Value, String> {
+        let token = self.stage.accounts().token(username, &self.scopes());
+        let url = format!("http://researcher.{}.svc:8080/mcp", self.team);
+        let exec = ["exec", "-i", "-n", &self.team, &self.caller.name, "-c", "app", "--", "/opt/venv/bin/python"];
+        let said = try_kubectl(&[&exec[..], &["/chain/person.py", &url, tool, WORD]].concat(), &token?);
+        Ok(told(&said.expect("it runs")))
+    }
+
+    /// What a person has to ask for to use the researcher.
+    fn scopes(&self) -> Vec<String> {
+        ["execute", "read"].map(|permission| format!("researcher.{}.endpoint:{permission}", self.team)).into()
+    }
+
     /// A record of the archive's guard: what it said of a call on behalf of the analyst.
     fn record(&self, reason: &str) -> Value {
-        let analyst = self.client("analyst");
+        self.record_of(&self.client("analyst"), reason)
+    }
+
+    /// The same on behalf of another one.
+    fn record_of(&self, bearer: &str, reason: &str) -> Value {
         eventually(&format!("a record of the archive's: {reason}"), PATIENCE, || {
             let log = kubectl(&["logs", "-n", &self.tools, &self.archive.name, "-c", "keywire-proxy"]);
             let mut records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let found = records.find(|record| record["on_behalf_of"] == analyst && record["reason"] == reason);
+            let found = records.find(|record| record["on_behalf_of"] == bearer && record["reason"] == reason);
             found.ok_or_else(|| log.lines().rev().take(5).collect::<Vec<_>>().join("\n"))
         })
     }
@@ -176,4 +203,46 @@ fn an_agent_calls_on_behalf_of_a_workload_with_grants_for_both() {
         if switched == "true" { Err(switched.to_string()) } else { Ok(()) }
     };
     eventually("its client exchanges no more", PATIENCE, exchanges);
+
+    // One that logs in by a secret has two clients, and a token for both is nobody's.
+    let mut clerk = identity(&chain.stage.id, &chain.team, "clerk", &[]);
+    clerk["spec"]["credential"] = json!("ClientSecret");
+    chain.stage.apply(service_account(&chain.team, "clerk"));
+    chain.stage.apply(clerk);
+    researcher.patch(&json!({"spec": {"onBehalfOf": {"identity": "clerk"}}}));
+    let message = researcher.wait_condition("OnBehalfOf", "False", "CredentialUnfit");
+    assert_says(&message, &["clerk", "PrivateKeyJwt"]);
+}
+
+#[test]
+fn an_agent_calls_on_behalf_of_a_person_with_grants_for_both() {
+    let chain = Chain::start("person");
+    let accounts = chain.stage.accounts();
+    Object::in_namespace(&chain.team, "modelendpoint", "researcher").wait_condition("Synced", "True", "Synced");
+    accounts.make_client(&chain.scopes());
+    let ann = accounts.make_user("ann");
+    chain.grant_person(&chain.team, "researcher", "ann");
+    // Until Keycloak has her roles there is no token.
+    let ask = |tool: &str| chain.ask_as("ann", tool).unwrap_or_else(Value::String);
+    let of_agent = chain.grant_archive("researcher");
+    chain.until("the agent may for itself", || ask("ponder"), |said| *said == found());
+    assert!(is_refused(&ask("research")), "the agent's grant is not hers");
+    let of_ann = chain.grant_person(&chain.tools, "archive", "ann");
+    chain.until("both are granted", || ask("research"), |said| *said == found());
+    let record = chain.record_of(&ann, "granted");
+    let expected = (json!(chain.client("researcher")), json!(ann), json!("archive-ann"));
+    assert_eq!(
+        (&record["client"], &record["sub"], &record["grant"]),
+        (&expected.0, &expected.1, &expected.2),
+        "{record}"
+    );
+
+    of_ann.delete();
+    chain.until("hers is gone", || ask("research"), is_refused);
+    assert_eq!(ask("ponder"), found(), "the agent's own calls go on");
+    chain.grant_person(&chain.tools, "archive", "ann");
+    chain.until("it is back", || ask("research"), |said| *said == found());
+    of_agent.delete();
+    chain.until("the agent's is gone", || ask("research"), is_refused);
+    chain.record_of(&ann, "actor_not_granted");
 }

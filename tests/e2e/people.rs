@@ -3,15 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Object, assert_says, text},
+    accounts::Accounts,
+    cluster::{Object, assert_says},
     eventually::{PATIENCE, eventually},
     objects::{caller_pod, http_endpoint, http_pod, object, service_account},
     pods::{Pod, Request, start},
     stage::Stage,
 };
-
-/// The client by which people log in here: with their password, as no application should.
-const CLIENT: &str = "notebook";
 
 /// A guarded server, people, and a pod that calls with their tokens.
 struct Scene {
@@ -30,44 +28,16 @@ impl Scene {
         stage.apply(service_account(&tools, "browser"));
         let pod = start(&caller_pod(&tools, "browser")).wait_ready();
         let scene = Self { stage, vision, pod };
-        scene.make_client();
+        scene.accounts().make_client(&[scene.scope()]);
         scene
     }
 
-    fn path(&self, rest: &str) -> String {
-        format!("/{}{rest}", self.stage.id)
-    }
-
-    /// A public client that may ask for the endpoint's scope.
-    fn make_client(&self) {
-        let keycloak = &self.stage.keycloak;
-        let client = json!({"clientId": CLIENT, "publicClient": true, "directAccessGrantsEnabled": true,
-            "standardFlowEnabled": false, "fullScopeAllowed": false,
-            "defaultClientScopes": ["basic", "roles"], "optionalClientScopes": [self.scope()]});
-        let (status, answer) = keycloak.post(&self.path("/clients"), &client);
-        assert_eq!(status, 201, "{answer}");
+    fn accounts(&self) -> Accounts<'_> {
+        self.stage.accounts()
     }
 
     fn scope(&self) -> String {
         format!("iris.{}.endpoint:read", self.vision)
-    }
-
-    /// Makes somebody who can log in, and tells his id.
-    fn make_user(&self, name: &str) -> String {
-        let keycloak = &self.stage.keycloak;
-        let user = json!({"username": name, "enabled": true, "email": format!("{name}@example.com"), "emailVerified": true,
-            "firstName": name, "lastName": name, "credentials": [{"type": "password", "value": name, "temporary": false}]});
-        let (status, answer) = keycloak.post(&self.path("/users"), &user);
-        assert_eq!(status, 201, "{answer}");
-        let found = keycloak.get(&self.path(&format!("/users?username={name}&exact=true"))).1;
-        text(&found[0]["id"])
-    }
-
-    fn make_group(&self, name: &str) -> String {
-        let (status, answer) = self.stage.keycloak.post(&self.path("/groups"), &json!({"name": name}));
-        assert_eq!(status, 201, "{answer}");
-        let found = self.stage.keycloak.get(&self.path(&format!("/groups?search={name}&exact=true"))).1;
-        text(&found[0]["id"])
     }
 
     fn grant(&self, name: &str, subjects: Value) -> Object {
@@ -78,14 +48,7 @@ impl Scene {
 
     /// A token of somebody's for the endpoint; none if Keycloak gives none for it.
     fn token(&self, name: &str) -> Result<String, String> {
-        let form = [("grant_type", "password"), ("client_id", CLIENT), ("username", name), ("password", name)];
-        let scope = self.scope();
-        let (status, answer) = self.stage.keycloak.token(&self.stage.id, &[&form[..], &[("scope", &scope)]].concat());
-        let is_granted = text(&answer["scope"]).split(' ').any(|found| found == scope);
-        match (status, is_granted) {
-            (200, true) => Ok(text(&answer["access_token"])),
-            _ => Err(format!("{status}: scope {}, {}", answer["scope"], answer["error_description"])),
-        }
+        self.accounts().token(name, &[self.scope()])
     }
 
     fn token_soon(&self, name: &str) -> String {
@@ -106,7 +69,7 @@ impl Scene {
     }
 
     fn set_enabled(&self, id: &str, enabled: bool) {
-        let path = self.path(&format!("/users/{id}"));
+        let path = self.accounts().path(&format!("/users/{id}"));
         let mut user = self.stage.keycloak.get(&path).1;
         user["enabled"] = json!(enabled);
         let (status, answer) = self.stage.keycloak.put(&path, &user);
@@ -117,12 +80,12 @@ impl Scene {
 #[test]
 fn people_call_as_they_are_granted_by_name_and_by_group() {
     let scene = Scene::new("people");
-    scene.make_user("ann");
-    let (ben, cyd) = (scene.make_user("ben"), scene.make_user("cyd"));
-    let group = scene.make_group("scientists");
+    let accounts = scene.accounts();
+    accounts.make_user("ann");
+    let (ben, cyd) = (accounts.make_user("ben"), accounts.make_user("cyd"));
+    let group = accounts.make_group("scientists");
     for member in [&ben, &cyd] {
-        let path = scene.path(&format!("/users/{member}/groups/{group}"));
-        assert_eq!(scene.stage.keycloak.put(&path, &json!({})).0, 204);
+        accounts.join(member, &group);
     }
     assert!(scene.token("ann").is_err(), "nobody is granted anything yet");
     let by_name = scene.grant("by-name", json!([{"user": "ann"}, {"user": "nobody"}]));
@@ -143,8 +106,7 @@ fn people_call_as_they_are_granted_by_name_and_by_group() {
     });
 
     // Out of the group: what he holds counts no more, before it ends.
-    let path = scene.path(&format!("/users/{ben}/groups/{group}"));
-    assert_eq!(scene.stage.keycloak.delete(&path).0, 204);
+    accounts.leave(&ben, &group);
     scene.call_until(401, &of_ben, "ben is in the group no more");
     let of_cyd = scene.token_soon("cyd");
     scene.call_until(200, &of_cyd, "cyd still is");
@@ -153,7 +115,7 @@ fn people_call_as_they_are_granted_by_name_and_by_group() {
 #[test]
 fn who_is_disabled_is_refused_with_a_token_that_is_still_good() {
     let scene = Scene::new("disabled");
-    let (ann, _) = (scene.make_user("ann"), scene.make_user("ben"));
+    let (ann, _) = (scene.accounts().make_user("ann"), scene.accounts().make_user("ben"));
     scene.grant("by-name", json!([{"user": "ann"}, {"user": "ben"}]));
     let (of_ann, of_ben) = (scene.token_soon("ann"), scene.token_soon("ben"));
     scene.call_until(200, &of_ann, "ann may call");
@@ -172,7 +134,7 @@ fn who_is_disabled_is_refused_with_a_token_that_is_still_good() {
         }
     });
     assert_eq!(scene.call(&of_ann).0, 401, "those of before do not");
-    let path = scene.path(&format!("/users/{ann}"));
+    let path = scene.accounts().path(&format!("/users/{ann}"));
     assert_eq!(scene.stage.keycloak.delete(&path).0, 204);
     scene.call_until(401, &fresh, "ann is gone");
 }

@@ -8,6 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    accounts::Accounts,
     cluster::{Object, apply, kubectl, text, try_kubectl},
     eventually::PATIENCE,
     keycloak::Administrator,
@@ -67,6 +68,11 @@ impl Stage {
     pub fn apply(&self, mut object: Value) {
         object["metadata"]["labels"][LABEL] = json!(self.id);
         apply(&object);
+    }
+
+    /// The people of its realm.
+    pub fn accounts(&self) -> Accounts<'_> {
+        Accounts { keycloak: &self.keycloak, realm: &self.id }
     }
 
     /// A KeycloakServer like the quickstart's.

@@ -128,6 +128,12 @@ impl Caches {
             );
             return Err(Problem::new(ProblemReason::RealmMismatch, message));
         }
+        if found.login.is_by_secret() {
+            let message = format!(
+                "WorkloadIdentity {name} logs in by a client secret, with two clients in turn, and a person's token can be for one client only, so nobody is called on behalf of callers; set its spec.credential to PrivateKeyJwt or KubernetesToken"
+            );
+            return Err(Problem::new(ProblemReason::CredentialUnfit, message));
+        }
         endpoint.acts_as = Some(name);
         Ok(())
     }

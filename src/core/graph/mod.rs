@@ -134,13 +134,17 @@ pub enum Login {
     Kept(Rules),
 }
 
+impl Login {
+    /// With a client secret, and so with two clients in turn.
+    pub fn is_by_secret(&self) -> bool {
+        matches!(self, Self::Kept(Rules { method: Method::ClientSecret, .. }))
+    }
+}
+
 impl Workload {
     /// The clients that its tokens may name as `azp`.
     pub fn client_ids(&self) -> Vec<String> {
-        let second = match &self.login {
-            Login::Kept(Rules { method: Method::ClientSecret, .. }) => Some(self.name.second_workload_client_id()),
-            Login::Kept(_) | Login::KubernetesToken => None,
-        };
+        let second = self.login.is_by_secret().then(|| self.name.second_workload_client_id());
         std::iter::once(self.name.workload_client_id()).chain(second).collect()
     }
 }

@@ -30,6 +30,8 @@ pub enum ProblemReason {
     PortNotFound,
     /// The identity that an endpoint calls with does not exist.
     IdentityNotFound,
+    /// That identity's credential cannot do what is wanted of it.
+    CredentialUnfit,
     /// A subject does not exist.
     SubjectNotFound,
     /// A subject has reached the end of its life.
