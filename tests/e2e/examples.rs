@@ -5,8 +5,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::{
+    accounts::Accounts,
     cluster::{Object, kubectl, try_kubectl},
     eventually::{PATIENCE, POD_PATIENCE, eventually},
+    keycloak::Administrator,
 };
 
 /// An example in the cluster, for as long as this lives.
@@ -215,4 +217,34 @@ fn a_prefect_worker_runs_flows_with_no_more_rights_than_it_needs() {
     assert_eq!(example.ask("dashboard", &["flows"]), json!(["doubled"]));
     assert_eq!(example.ask("releaser", &["delete"]), refused("permission_not_granted"));
     assert_eq!(example.ask("operator", &["deploy"]), refused("permission_not_granted"));
+
+    // People have the roles of their groups, with tokens of their own.
+    let keycloak = Administrator::from_env();
+    let people = Accounts { keycloak: &keycloak, realm: "prefect" };
+    let scope = |permission: &str| format!("prefect.prefect.endpoint:{permission}");
+    people.make_client(&["read", "execute", "admin"].map(scope));
+    for (name, group) in [("ann", "prefect-operators"), ("ben", "prefect-viewers")] {
+        people.join(&people.make_user(name), &people.group(group));
+    }
+    let ask_as = |name: &str, permissions: &[&str], program: &str| {
+        let scopes: Vec<_> = permissions.iter().copied().map(scope).collect();
+        let token = eventually(&format!("a token of {name}'s"), PATIENCE, || people.token(name, &scopes));
+        prefect_as(&token, program)
+    };
+    assert_eq!(ask_as("ben", &["read"], "flows"), json!(["doubled"]));
+    assert_eq!(ask_as("ben", &["read"], "delete"), refused("permission_not_granted"));
+    assert!(people.token("ben", &[scope("admin")]).is_err(), "his group has no such role");
+    assert_eq!(ask_as("ann", &["read", "execute", "admin"], "pool"), json!("metal"));
+    assert_eq!(ask_as("ann", &["read", "execute", "admin"], "run"), refused("permission_not_granted"));
+}
+
+/// What Prefect's own client says with a person's token, which it is given on its standard input.
+fn prefect_as(token: &str, program: &str) -> Value {
+    let script = r#"export PREFECT_API_URL=http://prefect.prefect.svc:4200/api
+        PREFECT_CLIENT_CUSTOM_HEADERS="{\"Authorization\": \"Bearer $(cat)\"}" exec python /flows/client.py "$1""#;
+    let exec = ["exec", "-i", "-n", "data-team", "deploy/dashboard", "-c", "app", "--", "sh", "-c", script, "sh"];
+    let said =
+        try_kubectl(&[&exec[..], &[program]].concat(), token).unwrap_or_else(|error| panic!("{program}: {error}"));
+    let last = said.trim().lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("{program}: {error}: {said}"))
 }
