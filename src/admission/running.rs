@@ -3,7 +3,11 @@
 //! Admission sees a pod once. One that was there before the object that selects it, or while there was no admission, runs
 //! on without its sidecar: no call is guarded, none has a token.
 
-use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
@@ -22,6 +26,8 @@ pub struct RunningPod {
     service_account: String,
     /// The sidecar's arguments; `None`: it has none.
     sidecar: Option<Vec<String>>,
+    /// The TCP ports that its other containers say they have, in order.
+    declared: Vec<i32>,
     /// It has a token that Keycloak takes.
     may_log_in: bool,
     /// All its containers have ended for good.
@@ -58,6 +64,20 @@ impl RunningPod {
     pub fn lacks_guard(&self, endpoint: &ModelEndpoint) -> bool {
         let may_ask = endpoint.spec.introspection.is_none() || self.may_log_in;
         self.is_selected(&endpoint.spec.workload) && self.has_guard(endpoint).is_some_and(|has| !(has && may_ask))
+    }
+
+    /// The ports of an endpoint that selects it which none of its containers says it has, though they say which they have.
+    pub fn lacks_ports(&self, endpoint: &ModelEndpoint) -> Vec<i32> {
+        if self.declared.is_empty() || !self.is_selected(&endpoint.spec.workload) {
+            return Vec::new();
+        }
+        let ports = endpoint.spec.ports.iter().map(|port| port.port);
+        ports.filter(|port| !self.declared.contains(port)).collect()
+    }
+
+    /// The TCP ports that its containers say they have, in order. Its sidecar's are not among them.
+    pub fn declared(&self) -> &[i32] {
+        &self.declared
     }
 
     /// Its address, where it is ready and an endpoint's guard is in front of it.
@@ -158,6 +178,7 @@ struct Metadata {
 #[serde(default, rename_all = "camelCase")]
 struct Spec {
     service_account_name: String,
+    containers: Vec<Container>,
     init_containers: Vec<Container>,
     volumes: Vec<Volume>,
 }
@@ -190,6 +211,24 @@ impl Status {
 struct Container {
     name: String,
     args: Vec<String>,
+    ports: Vec<Port>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Port {
+    container_port: i32,
+    #[serde(default)]
+    protocol: Option<String>,
+}
+
+impl Spec {
+    fn declared(&self) -> Vec<i32> {
+        let apps = self.containers.iter().chain(&self.init_containers).filter(|container| container.name != SIDECAR);
+        let is_tcp = |port: &&Port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP");
+        let found = apps.flat_map(|container| &container.ports).filter(is_tcp).map(|port| port.container_port);
+        found.collect::<BTreeSet<_>>().into_iter().collect()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -238,6 +277,7 @@ impl From<Written> for RunningPod {
                 deletion_timestamp,
                 ..ObjectMeta::default()
             },
+            declared: spec.declared(),
             service_account: spec.service_account_name,
             may_log_in: spec.volumes.iter().any(Volume::has_login_token),
             sidecar: spec
@@ -365,6 +405,37 @@ mod tests {
         assert_eq!(running(&ready).serves(&endpoint("vision", "other", "iris")), None, "another's guard");
         ready["metadata"]["labels"]["app"] = json!("other");
         assert_eq!(running(&ready).serves(&asked), None);
+    }
+
+    #[test]
+    fn a_port_that_no_container_has_is_told() {
+        let with = |app: Value, sidecar: Value, init: Value| {
+            let mut pod = pod("vision", "iris", "default");
+            pod["spec"]["containers"][0]["ports"] = app;
+            pod["spec"]["initContainers"] =
+                json!([{"name": SIDECAR, "ports": sidecar}, {"name": "early", "ports": init}]);
+            running(&pod)
+        };
+        let port = |number: u16| json!([{"containerPort": number}]);
+        let mut asked = endpoint("vision", "iris", "iris");
+        asked.spec.ports.truncate(1);
+        asked.spec.ports[0].port = 8080;
+        for (pod, lacks) in [
+            (with(port(8080), json!([]), json!([])), vec![]),
+            (with(json!([]), json!([]), port(8080)), vec![]),
+            (with(json!([]), json!([]), json!([])), vec![]),
+            (with(json!([]), port(8080), port(9000)), vec![8080]),
+            (with(port(8000), json!([]), json!([])), vec![8080]),
+            (
+                with(json!([{"containerPort": 8080, "protocol": "UDP"}, {"containerPort": 1}]), json!([]), json!([])),
+                vec![8080],
+            ),
+        ] {
+            assert_eq!(pod.lacks_ports(&asked), lacks, "{:?}", pod.declared());
+        }
+        let mut other = asked.clone();
+        other.spec.workload = endpoint("vision", "other", "other").spec.workload;
+        assert_eq!(with(port(1), json!([]), json!([])).lacks_ports(&other), Vec::<i32>::new(), "not selected");
     }
 
     #[test]

@@ -1,9 +1,16 @@
 //! Whether the pods that run have what admission would give them now.
 
+use std::{collections::BTreeSet, sync::Arc};
+
+use kube::ResourceExt;
+
 use super::condition::Verdict;
+use crate::{admission::RunningPod, api::ModelEndpoint};
 
 /// Every pod that the object selects has its sidecar.
 const INJECTED: &str = "Injected";
+/// The containers of its pods have the endpoint's ports.
+const PORTS: &str = "Ports";
 /// So many pods are named; of more only the number is told.
 const NAMED: usize = 5;
 
@@ -15,6 +22,28 @@ pub fn guards(unguarded: &[String]) -> Verdict {
 /// The identity's outbound half: the application calls in vain. Whatever else the identity is for works all the same.
 pub fn outbound(unwired: &[String]) -> Verdict {
     verdict(unwired, "this identity's sidecar", "their calls go without a token, or nowhere").aside()
+}
+
+/// Where pods name their ports, but not all of the endpoint's. Such a note is not what a container does, so nothing is held back
+/// for it.
+pub fn ports(endpoint: &ModelEndpoint, pods: &[Arc<RunningPod>]) -> Option<Verdict> {
+    let missing: BTreeSet<_> = pods.iter().flat_map(|pod| pod.lacks_ports(endpoint)).collect();
+    let declared: BTreeSet<_> = pods.iter().flat_map(|pod| pod.declared().iter().copied()).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "{} without a container that declares port {} (declared: {}). Where nothing listens there, calls get 503: correct spec.ports, or declare the port",
+        names(&pods.iter().map(|pod| pod.name_any()).collect::<Vec<_>>()),
+        listed(&missing),
+        listed(&declared),
+    );
+    Some(Verdict::bad(PORTS, "PortNotDeclared", message).aside())
+}
+
+/// `8080, 8081`
+fn listed(ports: &BTreeSet<i32>) -> String {
+    ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn verdict(pods: &[String], what: &str, so: &str) -> Verdict {

@@ -1,7 +1,9 @@
 //! Pods that were there before the object that selects them: named where their owner looks, until they are restarted.
 
+use serde_json::json;
+
 use crate::{
-    cluster::{Object, kubectl},
+    cluster::{Object, assert_says, condition, kubectl},
     objects::{caller_pod, grant, http_endpoint, http_pod, identity, service_account},
     pods::{Request, start},
     stage::Stage,
@@ -12,7 +14,9 @@ fn pods_that_predate_their_endpoint_and_identity_are_named() {
     let stage = Stage::with_realm("predate");
     let (vision, agents) = (stage.namespace("vision"), stage.namespace("agents"));
     stage.apply(service_account(&agents, "labeler"));
-    start(&http_pod(&vision, "iris"));
+    let mut elsewhere = http_pod(&vision, "iris");
+    elsewhere["spec"]["containers"][0]["ports"] = json!([{"containerPort": 8081}]);
+    start(&elsewhere);
     start(&caller_pod(&agents, "labeler"));
 
     stage.apply(http_endpoint(&stage.id, &vision, "iris"));
@@ -27,6 +31,8 @@ fn pods_that_predate_their_endpoint_and_identity_are_named() {
     // Whoever is unguarded is not ready; an identity may log in all the same.
     endpoint.wait_condition("Ready", "False", "PodsNotInjected");
     caller.wait_ready(crate::eventually::PATIENCE);
+    let message = endpoint.wait_condition("Ports", "False", "PortNotDeclared");
+    assert_says(&message, &["pod iris ", "8080", "8081"]);
 
     for (namespace, pod) in [(&vision, "iris"), (&agents, "labeler")] {
         kubectl(&["delete", "pod", "-n", namespace, pod]);
@@ -37,4 +43,5 @@ fn pods_that_predate_their_endpoint_and_identity_are_named() {
     let labeler = start(&caller_pod(&agents, "labeler")).wait_ready();
     labeler.call_until(200, &Request::get("$IRIS_URL/hello"));
     endpoint.wait_ready(crate::eventually::PATIENCE);
+    assert_eq!(condition(&endpoint.get().expect("the endpoint"), "Ports"), None, "no pod names other ports any more");
 }

@@ -78,6 +78,7 @@ pub async fn accepted(
         isolated.clone(),
         synced.verdict.clone(),
     ];
+    verdicts.extend(injected::ports(object, &ctx.caches.without_ports(object)));
     verdicts.extend(caller(gathered));
     verdicts.extend(people(gathered));
     verdicts.extend(synced.drift.clone());

@@ -197,6 +197,13 @@ impl Caches {
         self.pods_that(&names, |pod| pod.lacks_guard(endpoint))
     }
 
+    /// The pods of an endpoint whose containers name their ports, but not all of this endpoint's.
+    pub fn without_ports(&self, endpoint: &ModelEndpoint) -> Vec<Arc<RunningPod>> {
+        let names = self.pods_by_namespace.get(&endpoint.namespace().unwrap_or_default());
+        let found = names.iter().filter_map(|name| Self::namespaced(&self.pods, name));
+        found.filter(|pod| !pod.lacks_ports(endpoint).is_empty()).collect()
+    }
+
     /// The pods that an endpoint selects and that its guard serves, by name, with their addresses.
     pub fn guarded(&self, endpoint: &ModelEndpoint) -> Vec<(String, IpAddr)> {
         let names = self.pods_by_namespace.get(&endpoint.namespace().unwrap_or_default());
