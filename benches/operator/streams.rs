@@ -23,7 +23,7 @@ const AUDIENCE: &str = "keywire-policy";
 /// Connections that open at one time.
 const AT_ONCE: usize = 16;
 /// How often each proxy is asked while a grant is being revoked: how exact the figure is.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 5;
 
 async fn server(scene: &Scene, binaries: &Binaries) -> Process {

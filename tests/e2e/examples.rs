@@ -235,7 +235,7 @@ fn a_prefect_worker_runs_flows_with_no_more_rights_than_it_needs() {
     assert_eq!(ask_as("ben", &["read"], "delete"), refused("permission_not_granted"));
     assert!(people.token("ben", &[scope("admin")]).is_err(), "his group has no such role");
     assert_eq!(ask_as("ann", &["read", "execute", "admin"], "pool"), json!("metal"));
-    assert_eq!(ask_as("ann", &["read", "execute", "admin"], "run"), refused("permission_not_granted"));
+    assert_eq!(ask_as("ann", &["read", "execute", "admin"], "deploy"), refused("permission_not_granted"));
 }
 
 /// What Prefect's own client says with a person's token, which it is given on its standard input.
