@@ -14,6 +14,7 @@ mod stage;
 
 mod accounts;
 mod admission;
+mod cert_manager;
 mod claims;
 mod credentials;
 mod custody;
