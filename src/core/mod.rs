@@ -23,4 +23,5 @@ pub mod policy;
 pub mod protocol;
 pub mod query;
 pub mod rights;
+pub mod signin;
 pub mod skew;

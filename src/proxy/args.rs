@@ -53,6 +53,11 @@ pub struct Args {
     #[arg(long, value_name = "DIR", env = "KEYWIRE_GUARD_TLS")]
     pub guard_tls: Option<PathBuf>,
 
+    /// Directory of what signs browsers' sessions in: cookie.key (base64 of 32 random bytes), cookie.previous.key while a key
+    /// is replaced, and client-secret where the client has one; followed as they change
+    #[arg(long, value_name = "DIR", env = "KEYWIRE_SIGN_IN")]
+    pub sign_in: Option<PathBuf>,
+
     /// Directory of the egress half's documents (egress.json, stream-ca.crt); may be empty at start
     #[arg(long, value_name = "DIR", env = "KEYWIRE_EGRESS")]
     pub egress: Option<PathBuf>,

@@ -21,6 +21,7 @@ pub mod http;
 pub mod listen;
 pub mod metrics;
 pub mod run;
+pub mod signin;
 pub mod tokens;
 pub mod usage;
 pub mod worker;

@@ -33,6 +33,7 @@ use super::{
     http::{collect::Memory, serve::Drain},
     listen::Listeners,
     metrics::Metrics,
+    signin::state::Places,
     worker::{Accepted, Port, Shared, Worker},
 };
 use crate::core::{
@@ -128,13 +129,9 @@ fn shared(args: &Args, clock: Clock) -> Result<Arc<Shared>, StartError> {
     };
     let audit_log = args.audit_file.as_ref().map(open).transpose()?;
     let (handles, tokens) = (Arc::<Handles>::default(), args.tokens.clone());
-    let guard = GuardState::new(
-        args.guard_identity.clone(),
-        tokens.clone(),
-        clock.clone(),
-        Arc::clone(&metrics),
-        Arc::clone(&handles),
-    );
+    let places = Places { secrets: args.sign_in.clone(), tokens: tokens.clone() };
+    let guard =
+        GuardState::new(args.guard_identity.clone(), places, clock.clone(), Arc::clone(&metrics), Arc::clone(&handles));
     let identity = args.egress_identity.clone();
     let credentials = Credentials::new(identity.clone(), args.egress_credential_files.clone());
     let egress = EgressState::new(identity, tokens, credentials, clock, Arc::clone(&metrics), handles);

@@ -24,6 +24,7 @@ mod realm_settings;
 mod required_actions;
 mod rights;
 mod session;
+mod sign_in;
 mod signing_keys;
 mod smtp;
 mod tenancy;

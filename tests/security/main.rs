@@ -27,6 +27,7 @@ mod outside;
 mod people;
 mod rules;
 mod session;
+mod sign_in;
 mod smuggling;
 mod standalone;
 mod tables;

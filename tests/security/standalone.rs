@@ -181,7 +181,7 @@ fn the_schema_is_printed_and_the_examples_are_good() {
     let output = Command::new(BINARY).env_clear().arg("--schema").output().expect("runs");
     let schema: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert!(schema["properties"]["guard"].is_object() && schema["properties"]["egress"].is_object());
-    for name in ["guard.yaml", "egress.yaml"] {
+    for name in ["guard.yaml", "egress.yaml", "browser.yaml"] {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/examples/standalone/").to_owned() + name;
         let output = Command::new(BINARY).env_clear().args(["--config", &path, "--check"]).output().expect("runs");
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));

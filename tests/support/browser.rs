@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::header::{ACCEPT, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use url::Url;
@@ -16,6 +16,8 @@ pub struct Browser {
     client: Client,
     /// Where Keycloak is reached from here, whatever it calls itself.
     server: Url,
+    /// Applications, which are reached as they are called.
+    apps: Vec<Url>,
     /// By path and name: realms have cookies of the same names under different paths.
     cookies: HashMap<(String, String), String>,
 }
@@ -29,14 +31,32 @@ pub struct Page {
 impl Browser {
     pub fn new(server: &Url) -> Self {
         let client = Client::builder().redirect(Policy::none()).build().expect("a client");
-        Self { client, server: server.clone(), cookies: HashMap::new() }
+        Self { client, server: server.clone(), apps: Vec::new(), cookies: HashMap::new() }
+    }
+
+    /// An application that is reached as it is called.
+    pub fn knows(mut self, app: &Url) -> Self {
+        self.apps.push(app.clone());
+        self
     }
 
     /// Opens an address and follows where it leads.
     pub async fn open(&mut self, url: &Url) -> Page {
-        let request = self.client.get(self.reachable(url));
-        let answer = request.header(COOKIE, self.cookies_for(url)).send().await.expect("an answer");
+        let answer = self.get(url).await;
         self.follow(url.clone(), answer).await
+    }
+
+    /// As somebody who looks at pages.
+    async fn get(&self, url: &Url) -> Response {
+        let request =
+            self.client.get(self.reachable(url)).header(ACCEPT, "text/html").header("sec-fetch-mode", "navigate");
+        request.header(COOKIE, self.cookies_for(url)).send().await.expect("an answer")
+    }
+
+    /// The same by a script of a page: where it would be led counts.
+    pub async fn fetch(&self, url: &Url) -> u16 {
+        let request = self.client.get(self.reachable(url)).header("sec-fetch-mode", "cors");
+        request.header(COOKIE, self.cookies_for(url)).send().await.expect("an answer").status().as_u16()
     }
 
     /// Fills in the one form of a page and sends it.
@@ -44,6 +64,7 @@ impl Browser {
         let action = page.attribute_after("<form", "action=\"").unwrap_or_else(|| panic!("no form: {}", page.html));
         let url = page.url.join(&action).expect("an address");
         let request = self.client.post(self.reachable(&url)).header(COOKIE, self.cookies_for(&url));
+        let request = request.header(ORIGIN, page.url.origin().ascii_serialization());
         let answer = request.form(fields).send().await.expect("an answer");
         self.follow(url, answer).await
     }
@@ -61,14 +82,16 @@ impl Browser {
             if url.as_str().starts_with(APP) {
                 return Page { url, html: String::new() };
             }
-            let request = self.client.get(self.reachable(&url)).header(COOKIE, self.cookies_for(&url));
-            answer = request.send().await.expect("an answer");
+            answer = self.get(&url).await;
         }
         panic!("redirected in circles, at last to {url}");
     }
 
     fn reachable(&self, url: &Url) -> Url {
         let mut reachable = url.clone();
+        if self.apps.iter().any(|app| app.origin() == url.origin()) {
+            return reachable;
+        }
         reachable.set_host(self.server.host_str()).expect("a host");
         reachable.set_port(self.server.port()).expect("a port");
         reachable
@@ -80,6 +103,10 @@ impl Browser {
             let mut parts = cookie.split(';').map(str::trim);
             let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).expect("a cookie");
             let path = parts.find_map(|part| part.strip_prefix("Path=")).unwrap_or("/");
+            if cookie.contains("Max-Age=0") {
+                self.cookies.remove(&(path.to_owned(), name.to_owned()));
+                continue;
+            }
             self.cookies.insert((path.to_owned(), name.to_owned()), value.to_owned());
         }
     }

@@ -97,6 +97,7 @@ pub fn guard_policy(
         audit: endpoint.audit,
         introspection: endpoint.introspects_as.as_ref().map(|_| realm.introspection()),
         on_behalf_of: endpoint.acts_as.as_ref().map(Ref::workload_client_id),
+        sign_in: None,
         revoked: revoked(edges),
         grants: grants.flat_map(to_clients).chain(people.iter().map(people_grant)).collect(),
     }

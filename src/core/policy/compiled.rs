@@ -16,6 +16,7 @@ use crate::core::{
         rule::{CompiledRule, RuleError},
     },
     protocol::{self, Messages, Route, WEBSOCKET, Wire},
+    signin::settings::{SettingsError, SignInSettings},
 };
 
 /// A [`GuardPolicy`] that passed its checks.
@@ -45,6 +46,8 @@ pub struct CompiledPolicy {
     pub audit: Option<Audit>,
     /// The client with which the endpoint calls on behalf of its callers.
     pub on_behalf_of: Option<String>,
+    /// How people with browsers are signed in.
+    pub sign_in: Option<SignInSettings>,
     /// Where the issuer is asked of each token.
     pub introspection: Option<Introspection>,
     /// Whose tokens are refused before their time.
@@ -86,6 +89,9 @@ pub enum CompileError {
     /// An origin that no browser sends.
     #[error(transparent)]
     Origin(#[from] InvalidOrigin),
+    /// Sign-in that cannot be.
+    #[error(transparent)]
+    SignIn(#[from] SettingsError),
     /// Limits that make no sense.
     #[error(transparent)]
     Limits(#[from] InvalidLimits),
@@ -113,6 +119,7 @@ impl CompiledPolicy {
             audit,
             introspection,
             on_behalf_of,
+            sign_in,
             revoked,
             require,
             grants,
@@ -124,6 +131,9 @@ impl CompiledPolicy {
             return Err(CompileError::NoCaller);
         }
         check_issuers(&issuers)?;
+        if sign_in.is_some() && issuers.len() != 1 {
+            return Err(SettingsError::NotOneIssuer.into());
+        }
         check_listeners(&listeners)?;
         check_requirements(require.iter().chain(grants.iter().flat_map(|grant| &grant.claims)))?;
         let grants: Index = grants.into_iter().collect();
@@ -141,6 +151,7 @@ impl CompiledPolicy {
             resource: resource.as_deref().map(Resource::parse).transpose()?,
             introspection,
             on_behalf_of,
+            sign_in: sign_in.map(SignInSettings::compile).transpose()?,
             revoked: Arc::new(revoked.into_iter().collect()),
             audit,
             limits: limits.map(CompiledLimits::compile).transpose()?,

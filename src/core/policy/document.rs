@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::{claims::Requirement, name::Ref, permission::Permission};
+use crate::core::{claims::Requirement, name::Ref, permission::Permission, signin::document::SignIn};
 
 /// The ConfigMap key of a [`GuardPolicy`], and its file name in the pod.
 pub const GUARD_FILE: &str = "guard.json";
@@ -63,6 +63,9 @@ pub struct GuardPolicy {
     /// such tokens until they end, and gives the application a handle for each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
+    /// People who come with a browser are signed in; `None`: only who has a token comes in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<SignIn>,
     /// Whose tokens are refused, though they are good in every other way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revoked: Vec<Revocation>,

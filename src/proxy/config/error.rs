@@ -104,6 +104,7 @@ fn field(error: &CompileError) -> &'static str {
         CompileError::Rule(_) => "guard.rules",
         CompileError::Resource(_) => "guard.resource",
         CompileError::Origin(_) => "guard.cors.origins",
+        CompileError::SignIn(_) => "guard.signIn",
         CompileError::Limits(_) => "guard.limits",
         CompileError::Requirement(_) => "guard.require, guard.grants.claims",
     }

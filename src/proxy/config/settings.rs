@@ -21,6 +21,8 @@ pub struct Settings {
     pub bind: Option<IpAddr>,
     /// Serve TLS on the guard's ports with `tls.crt` and `tls.key` of this directory, followed as they change.
     pub guard_tls: Option<PathBuf>,
+    /// Directory of what signs browsers' sessions in: `cookie.key`, `cookie.previous.key` and `client-secret`.
+    pub sign_in: Option<PathBuf>,
     /// Directory of the tokens that the egress half logs in with: the file `keycloak` in it.
     pub tokens: Option<PathBuf>,
     /// Worker threads; 0: one per CPU, at most 4.
@@ -70,10 +72,12 @@ impl Settings {
                 *flag = said;
             }
         }
-        let Self { admin, bind, guard_tls, tokens, workers, body_memory, upstream_timeout, drain, audit, log } = self;
+        let Self { admin, bind, guard_tls, sign_in, tokens, workers, body_memory, upstream_timeout, drain, audit, log } =
+            self;
         put(admin, &mut args.admin);
         put(bind, &mut args.bind);
         put(guard_tls.map(Some), &mut args.guard_tls);
+        put(sign_in.map(Some), &mut args.sign_in);
         put(tokens, &mut args.tokens);
         put(workers.map(|workers| workers.min(64)), &mut args.workers);
         put(body_memory.map(|mebibytes| mebibytes.clamp(16, 65_536)), &mut args.body_memory);

@@ -64,6 +64,9 @@ pub enum ApplyError {
     /// An introspection endpoint that cannot be used.
     #[error("introspection: {0}")]
     Introspection(#[from] OriginError),
+    /// A token endpoint that cannot be used.
+    #[error("signIn: {0}")]
+    SignIn(#[source] OriginError),
     /// An egress configuration that cannot be.
     #[error(transparent)]
     Egress(#[from] EgressError),
@@ -78,6 +81,7 @@ impl ApplyError {
             Self::Key => "key",
             Self::Policy(error) => error.into(),
             Self::Introspection(_) => "introspection",
+            Self::SignIn(_) => "sign_in",
             Self::Egress(error) => error.into(),
         }
     }

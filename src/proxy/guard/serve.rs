@@ -96,6 +96,22 @@ impl GuardConnection {
     async fn steps(&self, request: Request<Incoming>, started: Instant) -> Result<Response<AnswerBody>, Refusal> {
         let (mut parts, body) = request.into_parts();
         let authorization = self.check(&mut parts)?;
+        let sign_in = self.guard.view().sign_in.clone();
+        match sign_in {
+            Some(sign_in) => Box::pin(self.visit(sign_in, parts, body, authorization, started)).await,
+            None => self.answer(parts, body, authorization, started).await,
+        }
+    }
+
+    /// The same of a request of which it is known what token it has.
+    pub(in crate::proxy) async fn answer(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        authorization: Option<HeaderValue>,
+        started: Instant,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        let mut parts = parts;
         if let Some(answer) = self.own_answer(&parts) {
             return answer;
         }
@@ -179,7 +195,7 @@ impl GuardConnection {
     }
 
     /// Notes what the guard itself said no to.
-    pub(super) fn stop(&self, decision: &'static str, refusal: Refusal) -> Refusal {
+    pub(in crate::proxy) fn stop(&self, decision: &'static str, refusal: Refusal) -> Refusal {
         self.record(decision, refusal.reason(), &Record::default());
         refusal
     }
@@ -192,7 +208,7 @@ impl GuardConnection {
     }
 
     /// Counts and audits a decision.
-    pub(super) fn record(&self, decision: &'static str, reason: &'static str, record: &Record<'_>) {
+    pub(in crate::proxy) fn record(&self, decision: &'static str, reason: &'static str, record: &Record<'_>) {
         let permission = record.permission.unwrap_or_default();
         self.guard.view().counters.other(decision, reason, permission, record.models);
         self.worker.audit().write(&Record { decision, reason, ..*record });

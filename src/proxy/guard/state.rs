@@ -1,12 +1,9 @@
 //! What a guard knows: its policy and its issuers' keys. Written by the control
 //! thread, read by the workers without a lock.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -21,6 +18,7 @@ use crate::{
             compiled::CompiledPolicy,
             document::{self, GuardPolicy, Introspection, TrustedIssuer},
         },
+        signin::settings::SignInSettings,
     },
     proxy::{
         clock::Clock,
@@ -28,6 +26,7 @@ use crate::{
         handles::Handles,
         http::connect::OriginError,
         metrics::{Metrics, NamedLabels},
+        signin::state::{Places, SignInState},
         tokens::{
             introspect::Introspector,
             jwks::{Issuer, JwksError},
@@ -68,6 +67,8 @@ pub struct View {
     pub counters: Counters,
     /// The issuer's own word on tokens, where the policy asks for it.
     pub introspector: Option<Arc<Introspector>>,
+    /// How people with browsers are signed in, where the policy wants that.
+    pub sign_in: Option<Arc<SignInState>>,
 }
 
 impl View {
@@ -85,8 +86,8 @@ pub struct GuardState {
     clock: Clock,
     metrics: Arc<Metrics>,
     identity: Option<Ref>,
-    /// Where the projected tokens are.
-    tokens: PathBuf,
+    /// Where the projected tokens are, and the keys of browsers' sessions.
+    places: Places,
     /// Callers' tokens, where the endpoint calls on their behalf.
     handles: Arc<Handles>,
     /// None only where the system has no randomness.
@@ -104,6 +105,7 @@ struct Inputs {
     endpoint: Option<Ref>,
     keepers: Vec<Keeper>,
     introspector: Option<Arc<Introspector>>,
+    sign_in: Option<Arc<SignInState>>,
 }
 
 /// An issuer in force, and the task that keeps its keys.
@@ -121,10 +123,10 @@ impl Drop for Keeper {
 
 impl GuardState {
     /// A guard that knows nothing, and so refuses everything. With `identity` it
-    /// takes only that endpoint's documents. `tokens` is the directory of what it logs in with, where a policy wants it to.
+    /// takes only that endpoint's documents. `places`: where what it logs in with is, where a policy wants it to.
     pub fn new(
         identity: Option<Ref>,
-        tokens: PathBuf,
+        places: Places,
         clock: Clock,
         metrics: Arc<Metrics>,
         handles: Arc<Handles>,
@@ -132,7 +134,7 @@ impl GuardState {
         let view = View { counters: Counters::without(&metrics.decisions), ..View::default() };
         let (view, usages, sessions) = (ArcSwap::from_pointee(view), Usages::default(), Sessions::new());
         let inputs = Mutex::default();
-        Arc::new(Self { clock, metrics, identity, tokens, handles, sessions, view, usages, inputs })
+        Arc::new(Self { clock, metrics, identity, places, handles, sessions, view, usages, inputs })
     }
 
     /// Signs sessions of the Model Context Protocol.
@@ -171,12 +173,12 @@ impl GuardState {
         match (&view.policy, &view.trust) {
             (PolicyState::Missing, _) | (PolicyState::Active(_), None) => vec!["guard policy".to_owned()],
             (PolicyState::Deleted, _) => Vec::new(),
-            (PolicyState::Active(_), Some(trust)) => trust
-                .issuers
-                .iter()
-                .filter(|trusted| trusted.keys.is_none())
-                .map(|trusted| format!("keys of issuer {}", trusted.issuer.name()))
-                .collect(),
+            (PolicyState::Active(_), Some(trust)) => {
+                let without = trust.issuers.iter().filter(|trusted| trusted.keys.is_none());
+                let keys = without.map(|trusted| format!("keys of issuer {}", trusted.issuer.name()));
+                let of_cookies = view.sign_in.as_ref().filter(|sign_in| sign_in.sealer().is_none());
+                keys.chain(of_cookies.map(|_| "keys of the sessions' cookies (--sign-in)".to_owned())).collect()
+            }
         }
     }
 
@@ -228,9 +230,22 @@ impl GuardState {
         match &inputs.introspector {
             Some(known) if known.document() == wanted => Ok(Some(Arc::clone(known))),
             _ => {
-                let made = Introspector::new(wanted.clone(), self.tokens.clone(), self.clock.clone())?;
+                let made = Introspector::new(wanted.clone(), self.places.tokens.clone(), self.clock.clone())?;
                 Ok(Some(Arc::new(made)))
             }
+        }
+    }
+
+    /// The same as before where the policy says the same: who was signed out stays so.
+    fn sign_in(
+        &self,
+        inputs: &Inputs,
+        wanted: Option<&SignInSettings>,
+    ) -> Result<Option<Arc<SignInState>>, OriginError> {
+        let Some(wanted) = wanted else { return Ok(None) };
+        match &inputs.sign_in {
+            Some(known) if known.settings == *wanted => Ok(Some(Arc::clone(known))),
+            _ => SignInState::new(wanted.clone(), &self.places, self.clock.clone()).map(Some),
         }
     }
 
@@ -282,6 +297,7 @@ impl GuardState {
                     metadata: Metadata::of(policy),
                     counters: Counters::of(policy, &self.metrics.decisions),
                     introspector: inputs.introspector.clone(),
+                    sign_in: inputs.sign_in.clone(),
                 }
             }
             PolicyState::Missing | PolicyState::Deleted => View {
@@ -315,7 +331,9 @@ impl Consumer for GuardState {
         let mut inputs = self.inputs();
         let introspector = self.introspector(&inputs, policy.introspection.as_ref())?;
         self.metrics.guard_number.set(i64::try_from(policy.number).unwrap_or(i64::MAX));
+        let sign_in = self.sign_in(&inputs, policy.sign_in.as_ref()).map_err(ApplyError::SignIn)?;
         inputs.introspector = introspector;
+        inputs.sign_in = sign_in;
         inputs.endpoint = Some(policy.endpoint.clone());
         self.keep_issuers(&mut inputs, &policy);
         self.usages.retain(|client| !policy.grants_of(client).is_empty());

@@ -31,6 +31,9 @@ pub enum ClaimError {
     /// `typ` is not `Bearer`: an ID, refresh, logout or DPoP token.
     #[error("the token is no bearer access token")]
     WrongType,
+    /// `nonce` is not that of the attempt to sign in.
+    #[error("the token is not of this attempt to sign in")]
+    WrongNonce,
     /// `cnf`: the token is bound to a key (RFC 9449) or a certificate (RFC 8705), whose proof is not checked here.
     #[error("the token is bound to a key or certificate")]
     SenderConstrained,

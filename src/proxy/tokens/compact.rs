@@ -49,6 +49,15 @@ pub enum CompactError {
     TypeRefused,
 }
 
+/// What a token is for, as its header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Access and ID tokens: `JWT`, `at+jwt` or nothing.
+    Bearer,
+    /// Logout tokens: `JWT`, `logout+jwt` or nothing.
+    Logout,
+}
+
 /// A token split and half decoded. Nothing in it is true yet.
 #[derive(Debug)]
 pub struct Compact<'a> {
@@ -119,6 +128,11 @@ pub fn bearer(value: &[u8]) -> Result<&str, CompactError> {
 impl<'a> Compact<'a> {
     /// Splits and decodes.
     pub fn parse(token: &'a str) -> Result<Self, CompactError> {
+        Self::parse_as(token, Kind::Bearer)
+    }
+
+    /// The same of a token of another kind.
+    pub fn parse_as(token: &'a str, kind: Kind) -> Result<Self, CompactError> {
         if token.len() > MAX_TOKEN {
             return Err(CompactError::TooLong);
         }
@@ -127,7 +141,7 @@ impl<'a> Compact<'a> {
         if payload.contains('.') || signature.is_empty() {
             return Err(CompactError::Malformed);
         }
-        let (algorithm, key_id) = read_header(&decode(header)?)?;
+        let (algorithm, key_id) = read_header(&decode(header)?, kind)?;
         let signature = decode(signature)?;
         Ok(Self { message, signature, payload: decode(payload)?, algorithm, key_id })
     }
@@ -137,7 +151,7 @@ fn decode(part: &str) -> Result<Vec<u8>, CompactError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| CompactError::Malformed)
 }
 
-fn read_header(json: &[u8]) -> Result<(Algorithm, String), CompactError> {
+fn read_header(json: &[u8], kind: Kind) -> Result<(Algorithm, String), CompactError> {
     // The library does not look at the text of members that it passes over: to others it might be no JSON at all.
     let json = std::str::from_utf8(json).map_err(|_| CompactError::InvalidHeader)?;
     let header: Header<'_> = serde_json::from_str(json).map_err(|_| CompactError::InvalidHeader)?;
@@ -145,7 +159,11 @@ fn read_header(json: &[u8]) -> Result<(Algorithm, String), CompactError> {
     if [crit, jwk, jku, x5u, x5c, b64, enc, zip].iter().any(|present| present.0) {
         return Err(CompactError::ParameterRefused);
     }
-    let typed = |typ: &Text<'_>| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt");
+    let own = match kind {
+        Kind::Bearer => "at+jwt",
+        Kind::Logout => "logout+jwt",
+    };
+    let typed = |typ: &Text<'_>| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case(own);
     if !typ.as_ref().is_none_or(typed) {
         return Err(CompactError::TypeRefused);
     }

@@ -5,6 +5,7 @@ pub mod carried;
 pub mod claims;
 pub mod compact;
 pub mod fingerprint;
+pub mod id_token;
 pub mod introspect;
 pub mod jwks;
 pub mod keys;

@@ -47,6 +47,8 @@ pub struct Setup {
     pub stream: Option<String>,
     /// With what is in its directory `tls`.
     pub tls: bool,
+    /// With what is in its directory `sign-in`.
+    pub sign_in: bool,
     pub one_worker: bool,
     pub extra: Vec<&'static str>,
 }
@@ -65,7 +67,7 @@ impl Proxy {
     /// Directories, tokens and free ports.
     pub fn prepare() -> Self {
         let directory = tempfile::tempdir().expect("directory");
-        for name in ["guard", "egress", "tokens", "tls"] {
+        for name in ["guard", "egress", "tokens", "tls", "sign-in"] {
             fs::create_dir(directory.path().join(name)).expect("directory");
         }
         let proxy = Self {
@@ -94,6 +96,9 @@ impl Proxy {
         }
         if setup.tls {
             add(&["--guard-tls", &path("tls")]);
+        }
+        if setup.sign_in {
+            add(&["--sign-in", &path("sign-in")]);
         }
         if setup.egress {
             add(&["--egress", &path("egress"), "--egress-port", &self.egress_port.to_string()]);
