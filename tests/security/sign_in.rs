@@ -473,6 +473,11 @@ async fn other_sites_pages_change_nothing() {
         assert_eq!(answer.status, status, "{method} {fields}");
         assert_eq!(answer.reason(), if status == 403 { "cross_site_request" } else { "" }, "{method} {fields}");
     }
+    // There are servers that change something at a GET: a link of another site's may lead to a page, and no further.
+    let link = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nAccept: text/html\r\n";
+    assert_eq!(scene.send(&browser, "GET", "/open/x", link, "").await.status, 200);
+    let answer = scene.send(&browser, "GET", "/open/api/x?query=mutation", link, "").await;
+    assert_eq!((answer.status, answer.reason().as_str()), (403, "cross_site_request"));
     let handshake = |origin: &str| {
         format!(
             "GET /open/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -694,6 +699,31 @@ async fn too_many_cookies_and_what_is_none_do_no_harm() {
         assert_eq!(scene.open(&Browser::default(), path).await.status, 404, "{path}");
     }
     assert!(scene.app.heads().is_empty());
+}
+
+/// Keycloak lets in whom the guard refuses: the browser must not go to and fro between them.
+#[tokio::test]
+async fn nobody_is_sent_in_circles() {
+    let scene = Scene::with(|document| document["revoked"] = json!([{"of": {"subject": SUBJECT}}])).await;
+    let mut browser = Browser::default();
+    let sent = scene.leave(&mut browser, "/open/x").await;
+    scene.says(&scene.access(&ROLES, 300), &scene.id_claims(&sent.parameter("nonce")), "r");
+    let answer = scene.come_back(&mut browser, &sent).await;
+    assert_eq!((answer.status, answer.header("x-keywire-reason")), (500, Some("access_token")), "not even signed in");
+    // One that is revoked while he is signed in is sent away once, not again and again.
+    let scene = Scene::new().await;
+    let browser = scene.signed_in().await;
+    let mut document = scene.proxy.document();
+    document["number"] = json!(101);
+    document["revoked"] = json!([{"of": {"subject": SUBJECT}}]);
+    scene.proxy.write("guard/guard.json", &document.to_string());
+    let refused = || async { scene.send(&browser, "GET", "/open/x", "", "").await.status == 401 };
+    until("the revocation", refused).await;
+    let page = scene.open(&browser, "/open/x").await;
+    assert_eq!((page.status, page.header("x-keywire-reason")), (401, Some("token_invalid")));
+    assert!(page.body.contains("Signing in did not work"), "{}", page.body);
+    scene.proxy.advance(20);
+    assert_eq!(scene.open(&browser, "/open/x").await.status, 303, "much later it is worth a try");
 }
 
 #[tokio::test]

@@ -154,6 +154,11 @@ guard:
             ("listen: 18080", "listen: 0", &["k.yaml", "guard.listeners"]),
             ("requestsPerSecond: 10", "burst: 10", &["k.yaml", "guard.limits"]),
             ("audience: iris", "audience: \"\"", &["k.yaml", "guard.audience"]),
+            (
+                "  grants:",
+                "  signIn: {url: \"https://a/b\", clientId: a, authorizationUrl: \"https://kc/a\", logoutUrl: \"https://kc/b\", tokenUrl: \"https://kc/c\"}\n  grants:",
+                &["k.yaml", "guard.signIn", "https://HOST"],
+            ),
             ("audience: iris", "audience: iris\n  audience: rose", &["k.yaml:6:", "audience"]),
         ] {
             assert!(GOOD.contains(from), "{from}");

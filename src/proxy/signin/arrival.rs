@@ -27,25 +27,38 @@ fn accepts_pages(accept: &HeaderValue) -> bool {
     accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html"))
 }
 
-/// Whether a request that a cookie lets in was made by the application's own pages, or by the person. `own`: the application's
-/// origin; `is_allowed`: whether pages of another one may call. Browsers say where a request comes from with everything that may change
-/// something; what does not say so is not believed.
-pub fn is_own(
-    method: &Method,
-    headers: &HeaderMap,
-    is_websocket: bool,
-    own: &str,
-    is_allowed: impl Fn(&str) -> bool,
-) -> bool {
-    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_websocket {
-        return true;
-    }
-    let is_known = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| origin == own || is_allowed(origin));
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    match (origins.next(), origins.next()) {
-        (Some(origin), None) => is_known(origin),
-        (Some(_), Some(_)) => false,
-        (None, _) => headers.get(SITE).is_some_and(|site| site.as_bytes() == b"same-origin"),
+/// What counts of a request that a cookie lets in.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its fields.
+    pub headers: &'a HeaderMap,
+    /// It asks for a websocket.
+    pub is_websocket: bool,
+    /// Only scripts call this path.
+    pub is_api: bool,
+}
+
+impl Arrival<'_> {
+    /// Whether it was made by the application's own pages, or by the person. `own`: the application's origin, `is_allowed`:
+    /// whether pages of another one may call. Browsers say where a request comes from with everything that may change
+    /// something; what does not say so is not believed. Somebody may follow another site's link to a page, but not to what
+    /// scripts call: there are servers that change something at a GET.
+    pub fn is_own(&self, own: &str, is_allowed: impl Fn(&str) -> bool) -> bool {
+        let is_known = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| origin == own || is_allowed(origin));
+        let is_safe = matches!(*self.method, Method::GET | Method::HEAD | Method::OPTIONS) && !self.is_websocket;
+        let site = self.headers.get(SITE).map(HeaderValue::as_bytes);
+        let follows_link = || !self.is_api && self.headers.get(MODE).is_some_and(|mode| mode.as_bytes() == b"navigate");
+        if is_safe && (matches!(site, None | Some(b"same-origin" | b"none")) || follows_link()) {
+            return true;
+        }
+        let mut origins = self.headers.get_all(header::ORIGIN).iter();
+        match (origins.next(), origins.next()) {
+            (Some(origin), None) => is_known(origin),
+            (Some(_), Some(_)) => false,
+            (None, _) => site == Some(b"same-origin"),
+        }
     }
 }
 
@@ -101,9 +114,30 @@ mod tests {
             ("DELETE", &[("sec-fetch-site", "cross-site")], false, false),
             ("DELETE", &[("sec-fetch-site", "none")], false, false),
         ] {
-            let method = Method::from_bytes(method.as_bytes()).unwrap();
-            let found = is_own(&method, &headers(fields), is_websocket, "https://app.example", others);
-            assert_eq!(found, expected, "{method} {fields:?} {is_websocket}");
+            let (method, headers) = (Method::from_bytes(method.as_bytes()).unwrap(), headers(fields));
+            let arrival = Arrival { method: &method, headers: &headers, is_websocket, is_api: false };
+            assert_eq!(arrival.is_own("https://app.example", others), expected, "{method} {fields:?} {is_websocket}");
+        }
+    }
+
+    #[test]
+    fn a_link_leads_to_pages_alone() {
+        let (cross, chat) = (("sec-fetch-site", "cross-site"), ("origin", "https://chat.example"));
+        let navigates = ("sec-fetch-mode", "navigate");
+        for (fields, is_api, expected) in [
+            (&[cross, navigates][..], false, true),
+            (&[cross, navigates], true, false),
+            (&[cross, ("sec-fetch-mode", "no-cors")], false, false),
+            (&[cross, ("sec-fetch-mode", "cors"), chat], true, true),
+            (&[cross, ("sec-fetch-mode", "cors"), ("origin", "https://evil.example")], false, false),
+            (&[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "no-cors")], false, false),
+            (&[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")], true, true),
+            (&[("sec-fetch-site", "none"), navigates], true, true),
+        ] {
+            let headers = headers(fields);
+            let arrival = Arrival { method: &Method::GET, headers: &headers, is_websocket: false, is_api };
+            let found = arrival.is_own("https://app.example", |origin| origin == "https://chat.example");
+            assert_eq!(found, expected, "{fields:?} {is_api}");
         }
     }
 }

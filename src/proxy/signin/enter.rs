@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
-    arrival,
+    arrival::{Arrival, is_navigation},
     begin::set,
     endpoint::TokenError,
     keys::{Purpose, Sealer},
@@ -70,7 +70,7 @@ impl GuardConnection {
         let cookies = take_cookies(&mut parts.headers).map_err(|refusal| self.stop("refused", refusal))?;
         let Some(sealer) = sign_in.sealer() else { return Err(self.stop("unavailable", no_keys())) };
         let path = parts.uri.path();
-        let is_navigation = arrival::is_navigation(&parts.method, &parts.headers) && !sign_in.settings.is_api(path);
+        let is_navigation = is_navigation(&parts.method, &parts.headers) && !sign_in.settings.is_api(path);
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let visit = Visit { sign_in, sealer, cookies, is_navigation, target };
         if settings::is_own(path) {
@@ -103,8 +103,13 @@ impl GuardConnection {
             PolicyState::Active(policy) => policy.cors.as_ref().is_some_and(|cors| cors.allow(origin.as_bytes())),
             PolicyState::Missing | PolicyState::Deleted => false,
         };
-        let is_websocket = parts.extensions.get::<Handshake>().is_some();
-        arrival::is_own(&parts.method, &parts.headers, is_websocket, &visit.sign_in.settings.origin, allows)
+        let arrival = Arrival {
+            method: &parts.method,
+            headers: &parts.headers,
+            is_websocket: parts.extensions.get::<Handshake>().is_some(),
+            is_api: visit.sign_in.settings.is_api(parts.uri.path()),
+        };
+        arrival.is_own(&visit.sign_in.settings.origin, allows)
     }
 
     /// The session that a request's cookie holds, renewed where that is due.
