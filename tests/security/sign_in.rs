@@ -732,11 +732,14 @@ async fn without_keys_nobody_is_let_in() {
     let mut document = policy(&issuer, &app);
     document["signIn"] = json!({"url": "https://app.example", "clientId": CLIENT, "authorizationUrl": "https://kc.example/auth",
         "logoutUrl": "https://kc.example/logout", "tokenUrl": issuer.token_url()});
-    let mut proxy = Proxy::prepare();
-    proxy.write("guard/guard.json", &proxy.with_ports(&document).to_string());
-    proxy.start(&Setup { guard: true, sign_in: true, ..Setup::default() });
-    until("the document", || async { proxy.admin("/readyz").await.body.contains("cookies") }).await;
-    let request = format!("GET /open/x HTTP/1.1\r\nHost: a\r\n{PAGE}\r\n");
-    let answer = raw(proxy.guard_address(), request).await.expect("an answer");
-    assert_eq!((answer.status, answer.header("x-keywire-reason")), (503, Some("sign_in_keys_missing")));
+    // A directory without a key, and none at all.
+    for sign_in in [true, false] {
+        let mut proxy = Proxy::prepare();
+        proxy.write("guard/guard.json", &proxy.with_ports(&document).to_string());
+        proxy.start(&Setup { guard: true, sign_in, ..Setup::default() });
+        until("the document", || async { proxy.admin("/readyz").await.body.contains("cookies") }).await;
+        let request = format!("GET /open/x HTTP/1.1\r\nHost: a\r\n{PAGE}\r\n");
+        let answer = raw(proxy.guard_address(), request).await.expect("an answer");
+        assert_eq!((answer.status, answer.header("x-keywire-reason")), (503, Some("sign_in_keys_missing")));
+    }
 }

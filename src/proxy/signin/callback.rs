@@ -205,7 +205,9 @@ impl GuardConnection {
         }
         let code = code.ok_or(CallbackError::Malformed)?;
         let tokens = sign_in.endpoint.redeem(&code, &attempt.verifier).await?;
-        let SignedIn { session: id, subject } = self.identified(visit, &tokens.id, &attempt.nonce).await?;
+        let client = &sign_in.settings.client_id;
+        let identified = self.verified(|trust, now| signed_in(trust, &tokens.id, client, &attempt.nonce, now)).await;
+        let SignedIn { session: id, subject } = identified.map_err(CallbackError::IdToken)?;
         let (holder, expires_at) = self.proven(&tokens.access).await.map_err(CallbackError::AccessToken)?;
         if holder != subject {
             return Err(CallbackError::AccessToken(VerifyError::UnknownIssuer));
@@ -230,24 +232,6 @@ impl GuardConnection {
         self.record("allowed", "signed_in", &Record { route: Some("/.keywire/callback"), ..Record::default() });
         let to = format!("{}{}", sign_in.settings.origin, return_path::within(&attempt.target));
         redirect(&to, &cookies).ok_or(CallbackError::Malformed)
-    }
-
-    /// Who signed in; with keys that are fetched anew, once.
-    async fn identified(&self, visit: &Visit, token: &str, nonce: &str) -> Result<SignedIn, CallbackError> {
-        let client = &visit.sign_in.settings.client_id;
-        let verify = || {
-            let view = self.guard.view();
-            let trust = view.trust.as_ref().ok_or(VerifyError::NoKeys)?;
-            signed_in(trust, token, client, nonce, self.guard.clock().now())
-        };
-        let verified = match verify() {
-            Err(VerifyError::UnknownKey(issuer)) => {
-                self.fetch_keys(issuer).await;
-                verify()
-            }
-            result => result,
-        };
-        verified.map_err(CallbackError::IdToken)
     }
 
     /// Who may answer.

@@ -93,12 +93,12 @@ pub struct TokenEndpoint {
     /// Of the projected tokens.
     tokens: PathBuf,
     /// Of the secrets.
-    secrets: PathBuf,
+    secrets: Option<PathBuf>,
 }
 
 impl TokenEndpoint {
     /// That of an application.
-    pub fn new(settings: &SignInSettings, tokens: PathBuf, secrets: PathBuf) -> Result<Self, OriginError> {
+    pub fn new(settings: &SignInSettings, tokens: PathBuf, secrets: Option<PathBuf>) -> Result<Self, OriginError> {
         let resource = Resource::new(&settings.token_url, settings.ca.as_deref())?;
         // They were parsed before.
         let invalid = |url: &str| OriginError::InvalidUrl(url.to_owned());
@@ -150,7 +150,10 @@ impl TokenEndpoint {
                 ("client_assertion_type", ASSERTION_TYPE.to_owned()),
                 ("client_assertion", trimmed(read(self.tokens.join(ASSERTION_FILE))?)),
             ],
-            AppLogin::ClientSecret => vec![("client_secret", trimmed(read(self.secrets.join(SECRET_FILE))?))],
+            AppLogin::ClientSecret => {
+                let secrets = self.secrets.as_ref().ok_or(TokenError::CredentialMissing)?;
+                vec![("client_secret", trimmed(read(secrets.join(SECRET_FILE))?))]
+            }
         })
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     proxy::{
         guard::{serve::GuardConnection, state::PolicyState},
         http::{answer::Refusal, body::AnswerBody, websocket::Handshake},
-        tokens::verify::VerifyError,
+        tokens::verify::{Trust, VerifyError},
     },
 };
 
@@ -172,31 +172,38 @@ impl GuardConnection {
         }))
     }
 
-    /// Whose token this is and when it ends, as the guard itself verifies it; with keys that are fetched anew, once.
+    /// Whose token this is and when it ends, as the guard itself verifies it.
     pub(super) async fn proven(&self, token: &str) -> Result<(String, i64), VerifyError> {
-        let verify = || {
-            let view = self.guard.view();
-            let trust = view.trust.as_ref().ok_or(VerifyError::NoKeys)?;
-            let verified = trust.verify(token, self.guard.clock().now())?;
+        let verify = |trust: &Trust, now| {
+            let verified = trust.verify(token, now)?;
             Ok((verified.principal.subject().to_owned(), verified.principal.times.expires_at))
         };
-        match verify() {
-            Err(VerifyError::UnknownKey(issuer)) => {
-                self.fetch_keys(issuer).await;
-                verify()
-            }
-            result => result,
-        }
+        self.verified(verify).await
     }
 
-    /// Looks for new keys of an issuer.
-    pub(super) async fn fetch_keys(&self, issuer: usize) {
-        let found = {
+    /// Verifies by the keys in force, and where the key is unknown once more by those that are fetched anew.
+    pub(super) async fn verified<T>(
+        &self,
+        verify: impl Fn(&Trust, i64) -> Result<T, VerifyError>,
+    ) -> Result<T, VerifyError> {
+        let attempt = || {
             let view = self.guard.view();
-            view.trust.as_ref().and_then(|trust| trust.issuers.get(issuer).map(|trusted| Arc::clone(&trusted.issuer)))
+            let trust = view.trust.as_ref().ok_or(VerifyError::NoKeys)?;
+            verify(trust, self.guard.clock().now())
         };
-        if let Some(issuer) = found {
-            issuer.refresh().await;
+        match attempt() {
+            Err(VerifyError::UnknownKey(issuer)) => {
+                let found = {
+                    let view = self.guard.view();
+                    let trusted = view.trust.as_ref().and_then(|trust| trust.issuers.get(issuer));
+                    trusted.map(|trusted| Arc::clone(&trusted.issuer))
+                };
+                if let Some(issuer) = found {
+                    issuer.refresh().await;
+                }
+                attempt()
+            }
+            result => result,
         }
     }
 

@@ -16,10 +16,7 @@ use crate::{
     proxy::{
         guard::{audit::Record, serve::GuardConnection},
         http::body::AnswerBody,
-        tokens::{
-            id_token::{SignedOut, signed_out},
-            verify::VerifyError,
-        },
+        tokens::id_token::signed_out,
     },
 };
 
@@ -64,7 +61,8 @@ impl GuardConnection {
         let Ok(held) = self.worker.bodies().collect(body, MAX_FORM).await else { return told(Err("form_not_read")) };
         let mut tokens = form_urlencoded::parse(&held.bytes).filter(|(name, _)| name == "logout_token");
         let (Some((_, token)), None) = (tokens.next(), tokens.next()) else { return told(Err("no_logout_token")) };
-        let said = match self.logged_out(visit, &token).await {
+        let client = &sign_in.settings.client_id;
+        let said = match self.verified(|trust, now| signed_out(trust, &token, client, now)).await {
             Ok(said) => said,
             Err(error) => {
                 tracing::warn!(reason = error.reason(), %error, "a logout token was refused");
@@ -77,22 +75,6 @@ impl GuardConnection {
         }
         self.record("allowed", "signed_out_at_keycloak", &Record::default());
         told(Ok(()))
-    }
-
-    async fn logged_out(&self, visit: &Visit, token: &str) -> Result<SignedOut, VerifyError> {
-        let client = &visit.sign_in.settings.client_id;
-        let verify = || {
-            let view = self.guard.view();
-            let trust = view.trust.as_ref().ok_or(VerifyError::NoKeys)?;
-            signed_out(trust, token, client, self.guard.clock().now())
-        };
-        match verify() {
-            Err(VerifyError::UnknownKey(issuer)) => {
-                self.fetch_keys(issuer).await;
-                verify()
-            }
-            result => result,
-        }
     }
 }
 

@@ -43,23 +43,32 @@ pub struct SignInState {
     /// The time.
     pub clock: Clock,
     sealer: Arc<ArcSwapOption<Sealer>>,
-    keeper: AbortHandle,
+    /// Follows the keys; `None`: there is nowhere to look for them.
+    keeper: Option<AbortHandle>,
 }
 
 impl Drop for SignInState {
     fn drop(&mut self) {
-        self.keeper.abort();
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
     }
 }
 
 impl SignInState {
     /// Must run inside the control runtime, which then follows the keys.
     pub fn new(settings: SignInSettings, places: &Places, clock: Clock) -> Result<Arc<Self>, OriginError> {
-        let secrets = places.secrets.clone().unwrap_or_default();
-        let endpoint = Arc::new(TokenEndpoint::new(&settings, places.tokens.clone(), secrets.clone())?);
+        let endpoint = Arc::new(TokenEndpoint::new(&settings, places.tokens.clone(), places.secrets.clone())?);
         let sealer = Arc::<ArcSwapOption<Sealer>>::default();
-        look(&sealer, &secrets, &settings.client_id, &mut None);
-        let keeper = tokio::spawn(follow(Arc::clone(&sealer), secrets, settings.client_id.clone())).abort_handle();
+        let keeper = places.secrets.clone().map(|secrets| {
+            look(&sealer, &secrets, &settings.client_id, &mut None);
+            tokio::spawn(follow(Arc::clone(&sealer), secrets, settings.client_id.clone())).abort_handle()
+        });
+        if keeper.is_none() {
+            tracing::error!(
+                "the policy wants people signed in, and no directory of keys was given (--sign-in): nobody is let in"
+            );
+        }
         let names = Names::new(settings.is_secure);
         let (renewals, ended) = (Renewals::default(), Ended::default());
         Ok(Arc::new(Self { settings, names, endpoint, renewals, ended, clock, sealer, keeper }))
