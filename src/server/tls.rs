@@ -1,11 +1,14 @@
 //! A TLS listener that serves one axum router over HTTP/1.1 and HTTP/2.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{BoxError, Router};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::{
+        conn::auto::Builder,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
 use tokio::{
@@ -13,7 +16,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{Certificates, Error, Shutdown};
 
@@ -34,7 +37,7 @@ const BUFFER: usize = 16 * 1024;
 pub struct TlsServer {
     router: Router,
     acceptor: TlsAcceptor,
-    http: Builder<TokioExecutor>,
+    http: Arc<Builder<TokioExecutor>>,
     connections: Arc<Semaphore>,
 }
 
@@ -47,7 +50,7 @@ impl TlsServer {
     /// Serves `router` with whatever certificate is current, on at most `connections` at one time.
     pub fn new(router: Router, certificates: Arc<Certificates>, connections: usize) -> Result<Self, Error> {
         let acceptor = TlsAcceptor::from(Arc::new(certificates.server_config()?));
-        Ok(Self { router, acceptor, http: http(), connections: Arc::new(Semaphore::new(connections)) })
+        Ok(Self { router, acceptor, http: Arc::new(http()), connections: Arc::new(Semaphore::new(connections)) })
     }
 
     /// Accepts until shutdown, then lets requests in flight finish.
@@ -80,22 +83,23 @@ impl TlsServer {
         }
     }
 
+    /// What a connection does, from its first byte to its last. Streams stay for an hour, thousands of them: what they need
+    /// only to begin with is on the heap until then, and they are as large as they have to be.
     fn connection(
         &self,
         stream: TcpStream,
         permit: Option<OwnedSemaphorePermit>,
         graceful: &GracefulShutdown,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let (acceptor, http, watcher) = (self.acceptor.clone(), self.http.clone(), graceful.watcher());
+        let (acceptor, http, watcher) = (self.acceptor.clone(), Arc::clone(&self.http), graceful.watcher());
         let service = TowerToHyperService::new(self.router.clone());
         async move {
             let _permit = permit;
             // Small answers must not wait for acknowledgements; a failure costs only speed.
             stream.set_nodelay(true).ok();
-            match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            match Box::pin(timeout(HANDSHAKE, acceptor.accept(stream))).await {
                 Ok(Ok(tls)) => {
-                    let connection = http.serve_connection(TokioIo::new(tls), service).into_owned();
-                    if let Err(error) = watcher.watch(connection).await {
+                    if let Err(error) = converse(&http, tls, service, watcher).await {
                         tracing::debug!(%error, "connection ended");
                     }
                 }
@@ -104,6 +108,17 @@ impl TlsServer {
             }
         }
     }
+}
+
+type Conversation = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+fn converse(
+    http: &Builder<TokioExecutor>,
+    tls: TlsStream<TcpStream>,
+    service: TowerToHyperService<Router>,
+    watcher: Watcher,
+) -> Conversation {
+    Box::pin(watcher.watch(http.serve_connection(TokioIo::new(tls), service).into_owned()))
 }
 
 fn http() -> Builder<TokioExecutor> {
