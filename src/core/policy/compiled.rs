@@ -297,12 +297,21 @@ pub(crate) mod tests {
         }
     }
 
+    /// An answer of the one issuer must not be taken for the other's.
+    fn sign_in_with_two(document: &mut GuardPolicy) {
+        document.issuers.push(TrustedIssuer { issuer: "http://kc/realms/other".into(), ..document.issuers[0].clone() });
+        let url = |path: &str| format!("https://kc/{path}");
+        let sign_in = serde_json::json!({"url": "https://app", "clientId": "app", "authorizationUrl": url("auth"),
+            "logoutUrl": url("logout"), "tokenUrl": url("token")});
+        document.sign_in = serde_json::from_value(sign_in).ok();
+    }
+
     #[test]
     fn what_cannot_be_checked_is_refused() {
         type Spoil = fn(&mut GuardPolicy);
         let invalid_resource = Resource::parse("iris").expect_err("no URL");
         let nameless = Requirement { claim: String::new(), is: ClaimTest::Absent };
-        let cases: [(Spoil, CompileError); 11] = [
+        let cases: [(Spoil, CompileError); 12] = [
             (|d| d.audience.clear(), CompileError::NoAudience),
             (|d| d.audience.push('"'), CompileError::NoAudience),
             (|d| d.role_client.clear(), CompileError::NoAudience),
@@ -317,6 +326,7 @@ pub(crate) mod tests {
                 |d| d.require.push(Requirement { claim: String::new(), is: ClaimTest::Absent }),
                 CompileError::Requirement(nameless.to_string()),
             ),
+            (sign_in_with_two, CompileError::SignIn(SettingsError::NotOneIssuer)),
         ];
         for (spoil, error) in cases {
             let mut spoiled = document();
