@@ -72,7 +72,7 @@ async fn log_in(test: &TestRealm, username: &str) -> Vec<String> {
     let code = back.parameter("code");
     let form =
         [("grant_type", "authorization_code"), ("client_id", "app"), ("redirect_uri", APP), ("code", code.as_str())];
-    let answer = reqwest::Client::new().post(format!("{realm}/token")).form(&form).send().await.unwrap();
+    let answer = crate::keycloak::http().post(format!("{realm}/token")).form(&form).send().await.unwrap();
     let answer: Value = answer.json().await.unwrap();
     let token = claims(answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")));
     assert_eq!(token["email"], format!("{username}@corp.example"));

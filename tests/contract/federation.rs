@@ -45,7 +45,7 @@ async fn log_in(test: &TestRealm, username: &str, password: &str) -> Value {
         ("password", password),
         ("scope", "openid"),
     ];
-    reqwest::Client::new().post(url).form(&form).send().await.unwrap().json().await.unwrap()
+    crate::keycloak::http().post(url).form(&form).send().await.unwrap().json().await.unwrap()
 }
 
 #[tokio::test]

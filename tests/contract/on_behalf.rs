@@ -65,7 +65,7 @@ impl Scene {
 
     async fn post(&self, form: &[(&str, &str)]) -> (u16, Value) {
         let url = self.test.realm.token_url();
-        let answer = reqwest::Client::new().post(url).form(form).send().await.unwrap();
+        let answer = crate::keycloak::http().post(url).form(form).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 

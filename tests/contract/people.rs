@@ -69,7 +69,7 @@ async fn roles(test: &TestRealm, endpoint: &DesiredEndpoint, name: &str, permiss
         ("password", "only-for-this-test"),
         ("scope", scope.as_str()),
     ];
-    let answer = reqwest::Client::new().post(test.realm.token_url()).form(&form).send().await.unwrap();
+    let answer = crate::keycloak::http().post(test.realm.token_url()).form(&form).send().await.unwrap();
     let answer: Value = answer.json().await.unwrap();
     let token = claims(answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")));
     let listed = token["resource_access"][&endpoint.client_id]["roles"].as_array().cloned().unwrap_or_default();

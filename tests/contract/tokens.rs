@@ -224,7 +224,7 @@ async fn an_endpoints_guards_learn_what_became_of_a_token() {
             ];
             let url = scene.test.realm.token_url().to_string();
             let url = url.strip_suffix("/token").map(|base| format!("{base}/{path}")).unwrap();
-            let answer = reqwest::Client::new().post(url).form(&[&login, form].concat()).send().await.unwrap();
+            let answer = crate::keycloak::http().post(url).form(&[&login, form].concat()).send().await.unwrap();
             (answer.status().as_u16(), answer.json::<Value>().await.unwrap_or_default())
         };
         let ask = [("token", token)];
@@ -255,12 +255,12 @@ async fn nobody_logs_in_as_an_endpoint() {
             ("client_id", scene.resnet.client_id.as_str()),
             ("client_secret", secret.as_str()),
         ];
-        let answer = reqwest::Client::new().post(scene.test.realm.token_url()).form(&form).send().await.unwrap();
+        let answer = crate::keycloak::http().post(scene.test.realm.token_url()).form(&form).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 401, "the secret that Keycloak made is good for nothing");
         let form =
             [("token", "anything"), ("client_id", scene.resnet.client_id.as_str()), ("client_secret", secret.as_str())];
         let introspection = format!("{}/introspect", scene.test.realm.token_url());
-        let answer = reqwest::Client::new().post(introspection).form(&form).send().await.unwrap();
+        let answer = crate::keycloak::http().post(introspection).form(&form).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 401);
     })
     .await;

@@ -23,7 +23,7 @@ fn dev(version: &str, password: &str) -> Value {
 async fn can_log_in(test: &TestRealm, password: &str) -> bool {
     let url = format!("{}realms/{}/protocol/openid-connect/token", test.keycloak.url, test.name);
     let form = [("grant_type", "password"), ("client_id", "app"), ("username", "dev"), ("password", password)];
-    reqwest::Client::new().post(url).form(&form).send().await.unwrap().status().is_success()
+    crate::keycloak::http().post(url).form(&form).send().await.unwrap().status().is_success()
 }
 
 async fn found(test: &TestRealm) -> Value {

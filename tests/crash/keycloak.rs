@@ -35,7 +35,7 @@ impl Keycloak {
     pub fn from_env() -> Self {
         let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name}: start it with make crash"));
         Self {
-            http: Client::builder().no_proxy().build().expect("a client"),
+            http: Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client"),
             url: variable("KEYCLOAK_URL"),
             issuer: variable("KEYCLOAK_INTERNAL_URL"),
             username: variable("KEYCLOAK_ADMIN_USERNAME"),

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -39,7 +40,7 @@ impl Operators {
         std::fs::write(&kubeconfig, kubeconfig_for(api_server)).expect("a kubeconfig");
         let log = folder.join("crash-operator.log");
         File::create(&log).expect("a log");
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client");
         Self { kubeconfig, log, client, http }
     }
 

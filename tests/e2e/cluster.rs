@@ -10,6 +10,11 @@ use serde_json::Value;
 
 use crate::eventually::{PATIENCE, eventually};
 
+/// How long one `kubectl` may take: longer than any wait that it is asked for.
+const LIMIT: Duration = Duration::from_secs(240);
+/// How `timeout` says that it ended what it ran.
+const CUT_OFF: i32 = 124;
+
 /// Namespace of Keywire itself.
 pub const KEYWIRE: &str = "keywire-system";
 
@@ -18,17 +23,23 @@ pub fn kubectl(args: &[&str]) -> String {
     try_kubectl(args, "").unwrap_or_else(|error| panic!("kubectl {}: {error}", args.join(" ")))
 }
 
-/// Runs `kubectl` with this standard input: what it prints, or its complaint.
+/// Runs `kubectl` with this standard input: what it prints, or its complaint. An
+/// `exec` whose stream is lost would never end by itself, hence the limit.
 pub fn try_kubectl(args: &[&str], input: &str) -> Result<String, String> {
     assert!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG is not set: start it with make e2e");
-    let mut command = Command::new("kubectl");
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", &LIMIT.as_secs().to_string(), "kubectl"]);
     let piped = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().expect("kubectl can be run: start it with make e2e");
     // A kubectl that ends early does not read it; its complaint says why.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("kubectl ends");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    match output.status.code() {
+        Some(0) => Ok(text(&output.stdout)),
+        Some(CUT_OFF) => Err(format!("not ended within {LIMIT:?}: {}{}", text(&output.stdout), text(&output.stderr))),
+        _ => Err(text(&output.stderr)),
+    }
 }
 
 /// `kubectl apply`.

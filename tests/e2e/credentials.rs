@@ -96,7 +96,7 @@ impl Scene {
     fn token(&self, pod: &Pod) -> String {
         let url = "http://127.0.0.1:15100/.keywire/token";
         let script = format!(
-            "until answer=$(curl -fsS -H 'X-Keywire-Token: request' {url}); do sleep 0.2; done; printf '%s' \"$answer\""
+            "until answer=$(curl -fsS -m 20 -H 'X-Keywire-Token: request' {url}); do sleep 0.2; done; printf '%s' \"$answer\""
         );
         let answer: Value = serde_json::from_str(&pod.run(&script)).expect("JSON");
         text(&answer["access_token"])

@@ -146,7 +146,8 @@ fn a_model_is_asked_trained_and_deployed_by_three() {
     let deployments = [&[("tf-models", "images")][..], &teams].concat();
     let example = Example::kustomize("tensorflow-serving", "tf-teams", ["app", "sh", "-c"], &deployments);
     Object::in_namespace("tf-models", "modelendpoint", "images").wait_condition("Synced", "True", "Synced");
-    let post = |url: &str, body: &Value| format!("curl -sS {url} -H 'content-type: application/json' -d '{body}'");
+    let post =
+        |url: &str, body: &Value| format!("curl -sS -m 60 {url} -H 'content-type: application/json' -d '{body}'");
     let predict = post("$MODEL_URL/v1/models/images:predict", &json!({"instances": [1, 2]}));
     let train = post("$PIPELINE_URL/pipeline/images/train", &json!({"examples": [[0, 0], [1, 3]]}));
     let deploy = post("$PIPELINE_URL/pipeline/images/deploy", &json!({"version": 2}));
@@ -159,7 +160,7 @@ fn a_model_is_asked_trained_and_deployed_by_three() {
     example.until("labeller", &[&predict], &json!({"predictions": [2.5, 3.0]}));
     refused("labeller", &train, "permission_not_granted");
     refused("labeller", &deploy, "permission_not_granted");
-    example.until("trainer", &["curl -sS $PIPELINE_URL/pipeline/images"], &json!({"trained": [], "served": [1]}));
+    example.until("trainer", &["curl -sS -m 60 $PIPELINE_URL/pipeline/images"], &json!({"trained": [], "served": [1]}));
     assert_eq!(example.ask("trainer", &[&train]), json!({"version": 2}));
     refused("trainer", &deploy, "permission_not_granted");
     refused("trainer", &predict, "permission_not_granted");

@@ -54,7 +54,8 @@ fn an_application_on_loopback_is_reached_through_its_guard_alone() {
     let labeler = start(&caller_pod(&agents, "labeler")).wait_ready();
     labeler.call_until(200, &Request::get("$IRIS_URL/hello"));
     let address = server.object().get().expect("the pod")["status"]["podIP"].as_str().expect("its address").to_owned();
-    let around = labeler.run(&format!("curl -s -o /dev/null -w '%{{http_code}}' http://{address}:8080/hello || true"));
+    let around =
+        labeler.run(&format!("curl -s -m 20 -o /dev/null -w '%{{http_code}}' http://{address}:8080/hello || true"));
     assert_eq!(around, "000", "nobody listens there");
 
     // The probe is the application's own: it fails as that would, and is good again.

@@ -80,7 +80,7 @@ impl Administrator {
         let base = self.keycloak.url.as_str().trim_end_matches('/');
         let url = format!("{base}/realms/{realm}/protocol/openid-connect/{endpoint}");
         self.runtime.block_on(async {
-            let answer = reqwest::Client::new().post(url).form(form).send().await.expect("Keycloak answers");
+            let answer = support::http().post(url).form(form).send().await.expect("Keycloak answers");
             (answer.status().as_u16(), answer.json().await.unwrap_or_default())
         })
     }

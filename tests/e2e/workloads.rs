@@ -105,12 +105,12 @@ fn client_libraries_find_their_variables_and_the_token_where_it_is_offered() {
     let variables = reader.run("echo $OPENAI_BASE_URL $OPENAI_API_KEY");
     assert_eq!(variables.trim(), "http://127.0.0.1:15100/v1 keywire");
 
-    let ask = "curl -s -o /dev/null -w '%{http_code}'";
+    let ask = "curl -s -m 20 -o /dev/null -w '%{http_code}'";
     let url = "http://127.0.0.1:15100/.keywire/token";
     assert_eq!(reader.run(&format!("{ask} {url}")), "403", "a URL alone is not enough");
     let whole = format!(
         "until {ask} -H 'X-Keywire-Token: request' {url} | grep -q 200; do sleep 0.2; done
-        token=$(curl -s -H 'X-Keywire-Token: request' {url} | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')
+        token=$(curl -s -m 20 -H 'X-Keywire-Token: request' {url} | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')
         {ask} -H \"Authorization: Bearer $token\" http://iris.{vision}.svc:8080/hello"
     );
     assert_eq!(reader.run(&whole), "200", "it opens its endpoint");

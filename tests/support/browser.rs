@@ -1,6 +1,7 @@
 //! A person's browser, as far as logins need one: cookies, redirects, links and forms.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
@@ -30,7 +31,8 @@ pub struct Page {
 
 impl Browser {
     pub fn new(server: &Url) -> Self {
-        let client = Client::builder().redirect(Policy::none()).build().expect("a client");
+        let client =
+            Client::builder().timeout(Duration::from_secs(60)).redirect(Policy::none()).build().expect("a client");
         Self { client, server: server.clone(), apps: Vec::new(), cookies: HashMap::new() }
     }
 

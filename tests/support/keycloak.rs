@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keywire::core::desired::{
     ClientRole, Credential, DesiredEndpoint, DesiredWorkload, Owner, PermissionScope, SecondClient, object_id,
@@ -65,6 +65,11 @@ pub fn admin_at(url: Url, login_realm: &str, credentials: Credentials) -> Admin 
 /// The secret of the clients that tests make.
 pub const SECRET: &str = "only-for-this-test";
 
+/// A client for Keycloak and what stands before it, which gives up on what will never answer.
+pub fn http() -> Client {
+    Client::builder().timeout(Duration::from_secs(60)).build().expect("a client")
+}
+
 /// A name that no other test has, in this run or another.
 pub fn unique(prefix: &str) -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -125,7 +130,7 @@ impl Raw {
     /// As the administrator; `realm` is empty or `/NAME`.
     pub async fn log_in(keycloak: &Keycloak, realm: &str) -> Self {
         let server = keycloak.url.as_str().trim_end_matches('/');
-        let client = Client::new();
+        let client = http();
         let form = [
             ("grant_type", "password"),
             ("client_id", "admin-cli"),
