@@ -5,24 +5,26 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::json;
 
 use super::{InjectSettings, select::Catalog};
-use crate::api::{KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity};
+use crate::api::{KeycloakServer, ModelEndpoint, Realm, WebApp, WorkloadIdentity};
 
 /// A catalog of plain lists.
 pub struct Fixtures {
     pub endpoints: Vec<Arc<ModelEndpoint>>,
+    pub apps: Vec<Arc<WebApp>>,
     pub identities: Vec<Arc<WorkloadIdentity>>,
     pub realms: Vec<Arc<Realm>>,
     pub servers: Vec<Arc<KeycloakServer>>,
 }
 
 impl Fixtures {
-    /// Endpoint vision/iris and identity agents/labeler, in realm ml of server main.
+    /// Endpoint vision/iris, identity agents/labeler and application tools/dagster, in realm ml of server main.
     pub fn demo() -> Self {
         let realm = json!({"metadata": {"name": "ml"}, "spec": {"server": "main", "realm": "ml"}});
         let server = json!({"metadata": {"name": "main"},
             "spec": {"url": "http://kc", "credentials": {"kubernetesToken": {"clientId": "keywire-operator"}}}});
         Self {
             endpoints: vec![Arc::new(endpoint("vision", "iris", "iris"))],
+            apps: vec![Arc::new(app("tools", "dagster", "dagster"))],
             identities: vec![Arc::new(identity("agents", "labeler", "labeler"))],
             realms: vec![Arc::new(object("Realm", realm))],
             servers: vec![Arc::new(object("KeycloakServer", server))],
@@ -40,6 +42,13 @@ pub fn endpoint(namespace: &str, name: &str, app: &str) -> ModelEndpoint {
     let spec = json!({"realm": "ml", "protocol": "OpenInference", "workload": {"matchLabels": {"app": app}},
         "ports": [{"name": "http", "port": 8080}, {"name": "metrics", "port": 8082, "guardPort": 19000}]});
     object("ModelEndpoint", json!({"metadata": {"namespace": namespace, "name": name}, "spec": spec}))
+}
+
+/// An application whose pods run with the ServiceAccount of its own name.
+pub fn app(namespace: &str, name: &str, app: &str) -> WebApp {
+    let spec = json!({"realm": "ml", "host": "dagster.example", "signIn": "Sidecar", "serviceAccountName": name,
+        "workload": {"matchLabels": {"app": app}}, "port": 3000});
+    object("WebApp", json!({"metadata": {"namespace": namespace, "name": name}, "spec": spec}))
 }
 
 /// An identity for the ServiceAccount of its own name.
@@ -67,6 +76,11 @@ impl Catalog for Fixtures {
     fn endpoints(&self, namespace: &str) -> Vec<Arc<ModelEndpoint>> {
         let here = |e: &&Arc<ModelEndpoint>| e.metadata.namespace.as_deref() == Some(namespace);
         self.endpoints.iter().filter(here).cloned().collect()
+    }
+
+    fn apps(&self, namespace: &str) -> Vec<Arc<WebApp>> {
+        let here = |a: &&Arc<WebApp>| a.metadata.namespace.as_deref() == Some(namespace);
+        self.apps.iter().filter(here).cloned().collect()
     }
 
     fn identities(&self, namespace: &str) -> Vec<Arc<WorkloadIdentity>> {

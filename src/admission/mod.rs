@@ -32,8 +32,8 @@ pub use args::Args;
 pub use mutate::{INJECTED, InjectError, Injection, inject};
 pub use refusal::Refusal;
 pub use review::{ReviewError, review};
-pub use running::RunningPod;
-pub use select::{Catalog, SelectedIdentity, Selection, select};
+pub use running::{RunningPod, ServedPods};
+pub use select::{Catalog, SelectedIdentity, Selection, Served, select};
 pub use sidecar::InjectSettings;
 pub use wiring::{ADMIN_PORT, SIDECAR};
 

@@ -86,7 +86,7 @@ fn action(container: &Container, kind: ProbeKind, probe: &Probe, guard: &Guard) 
     if let Some(get) = probe.http_get.as_ref().filter(|get| get.host.is_none()) {
         let Some(port) = port(&get.port) else { return Ok(None) };
         if get.scheme.as_deref() == Some("HTTPS") {
-            let (container, probe, endpoint) = (container.name.clone(), kind.field(), guard.endpoint.clone());
+            let (container, probe, endpoint) = (container.name.clone(), kind.field(), guard.named());
             return Err(Refusal::TlsProbe { container, probe, port, endpoint });
         }
         let headers = get.http_headers.iter().flatten();
@@ -123,7 +123,7 @@ fn check_hooks(container: &Container, guard: &Guard) -> Result<(), Refusal> {
         let get = |handler: &LifecycleHandler| handler.http_get.as_ref().map(|get| get.port.clone());
         let port = handler.as_ref().and_then(get).and_then(|port| guarded(container, &port, guard));
         if let Some(port) = port {
-            let (container, endpoint) = (container.name.clone(), guard.endpoint.clone());
+            let (container, endpoint) = (container.name.clone(), guard.named());
             return Err(Refusal::HookOnLoopback { container, hook, port, endpoint });
         }
     }

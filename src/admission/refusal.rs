@@ -16,6 +16,26 @@ pub enum Refusal {
         /// Another.
         second: Ref,
     },
+    /// The same of applications.
+    #[error(
+        "WebApps {first} and {second} both select this pod, and a pod can serve only one: change spec.workload.matchLabels of one of them, or the pod's labels"
+    )]
+    SeveralApps {
+        /// One of them.
+        first: Ref,
+        /// Another.
+        second: Ref,
+    },
+    /// Or one of each.
+    #[error(
+        "ModelEndpoint {endpoint} and WebApp {app} both select this pod, and a pod can serve only one: change spec.workload.matchLabels of one of them, or the pod's labels"
+    )]
+    EndpointAndApp {
+        /// The endpoint.
+        endpoint: Ref,
+        /// The application.
+        app: Ref,
+    },
     /// A pod is one workload.
     #[error(
         "WorkloadIdentities {first} and {second} both select this pod, and a pod can have only one: change spec.workload.matchLabels of one of them, or the pod's labels"
@@ -46,29 +66,29 @@ pub enum Refusal {
     },
     /// The guard could not log in.
     #[error(
-        "ModelEndpoint {endpoint} selects this pod, and its spec.introspection logs in with ServiceAccount {wanted:?}, but the pod runs with {found:?}: change one of them"
+        "{served} selects this pod, and its guard logs in with ServiceAccount {wanted:?}, but the pod runs with {found:?}: change one of them"
     )]
     OtherServiceAccount {
         /// Whose guard.
-        endpoint: Ref,
-        /// The account of its `introspection`.
+        served: String,
+        /// The account of its `introspection`, or of the application.
         wanted: String,
         /// The pod's.
         found: String,
     },
     /// One token logs in at one realm.
     #[error(
-        "ModelEndpoint {endpoint} and WorkloadIdentity {identity} select this pod and are of two realms, and the guard of the first logs in as well: use one realm, or leave out spec.introspection"
+        "{served} and WorkloadIdentity {identity} select this pod and are of two realms, and the guard of the first logs in as well: use one realm, or (for an endpoint) leave out spec.introspection"
     )]
     TwoRealms {
         /// Whose guard.
-        endpoint: Ref,
+        served: String,
         /// Who calls.
         identity: Ref,
     },
     /// The guard speaks plain HTTP to the application, and so do the probes that it makes for it.
     #[error(
-        "ModelEndpoint {endpoint} has spec.isolation Loopback, and the {probe} of container {container:?} calls its port {port} with scheme HTTPS, which the guard does not: use HTTP or exec"
+        "{endpoint} has spec.isolation Loopback, and the {probe} of container {container:?} calls its port {port} with scheme HTTPS, which the guard does not: use HTTP or exec"
     )]
     TlsProbe {
         /// The container.
@@ -78,11 +98,11 @@ pub enum Refusal {
         /// The port that it calls.
         port: u16,
         /// Whose port that is.
-        endpoint: Ref,
+        endpoint: String,
     },
     /// The kubelet calls hooks at the pod's address.
     #[error(
-        "ModelEndpoint {endpoint} has spec.isolation Loopback, so lifecycle.{hook}.httpGet of container {container:?} cannot reach its port {port}: use exec"
+        "{endpoint} has spec.isolation Loopback, so lifecycle.{hook}.httpGet of container {container:?} cannot reach its port {port}: use exec"
     )]
     HookOnLoopback {
         /// The container.
@@ -92,7 +112,7 @@ pub enum Refusal {
         /// The port that it calls.
         port: u16,
         /// Whose port that is.
-        endpoint: Ref,
+        endpoint: String,
     },
     /// The guard's ports would be the node's, and the application reachable around it.
     #[error(

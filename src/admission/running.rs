@@ -14,10 +14,10 @@ use kube::Resource;
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    sidecar::{LOGIN_TOKEN, TOKENS_VOLUME, egress_arguments, guard_arguments},
-    wiring::{SIDECAR, egress, guard},
+    sidecar::{LOGIN_TOKEN, TOKENS_VOLUME, egress_arguments, guard_arguments, sign_in_argument},
+    wiring::{Guard, SIDECAR, app_guard, egress, guard},
 };
-use crate::api::{ModelEndpoint, WorkloadIdentity, common::PodSelector};
+use crate::api::{ModelEndpoint, WebApp, WorkloadIdentity, common::PodSelector};
 
 /// What counts of a pod here. The rest of it is not kept: a cluster has many.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,18 +60,18 @@ impl RunningPod {
         state(self) == state(other) && lists(self) == lists(other)
     }
 
-    /// An endpoint selects it, and it has not the guard that this endpoint's pods are given.
-    pub fn lacks_guard(&self, endpoint: &ModelEndpoint) -> bool {
-        let may_ask = endpoint.spec.introspection.is_none() || self.may_log_in;
-        self.is_selected(&endpoint.spec.workload) && self.has_guard(endpoint).is_some_and(|has| !(has && may_ask))
+    /// What is served selects it, and it has not the guard that those pods are given.
+    pub fn lacks_guard(&self, served: &ServedPods<'_>) -> bool {
+        let may_log_in = !served.logs_in || self.may_log_in;
+        self.is_selected(served.selector) && self.has_guard(served).is_some_and(|has| !(has && may_log_in))
     }
 
-    /// The ports of an endpoint that selects it which none of its containers says it has, though they say which they have.
-    pub fn lacks_ports(&self, endpoint: &ModelEndpoint) -> Vec<i32> {
-        if self.declared.is_empty() || !self.is_selected(&endpoint.spec.workload) {
+    /// The ports of what is served and selects it which none of its containers says it has, though they say which they have.
+    pub fn lacks_ports(&self, served: &ServedPods<'_>) -> Vec<i32> {
+        if self.declared.is_empty() || !self.is_selected(served.selector) {
             return Vec::new();
         }
-        let ports = endpoint.spec.ports.iter().map(|port| port.port);
+        let ports = served.guard.iter().flat_map(|guard| &guard.ports).map(|port| i32::from(port.app));
         ports.filter(|port| !self.declared.contains(port)).collect()
     }
 
@@ -80,10 +80,10 @@ impl RunningPod {
         &self.declared
     }
 
-    /// Its address, where it is ready and an endpoint's guard is in front of it.
-    pub fn serves(&self, endpoint: &ModelEndpoint) -> Option<IpAddr> {
-        let address = self.address.filter(|_| self.is_ready && self.is_selected(&endpoint.spec.workload))?;
-        self.has_guard(endpoint)?.then_some(address)
+    /// Its address, where it is ready and the guard of what is served is in front of it.
+    pub fn serves(&self, served: &ServedPods<'_>) -> Option<IpAddr> {
+        let address = self.address.filter(|_| self.is_ready && self.is_selected(served.selector))?;
+        self.has_guard(served)?.then_some(address)
     }
 
     /// An identity selects it, and it has not the outbound half that this identity's pods are given.
@@ -111,16 +111,41 @@ impl RunningPod {
         self.is_alive() && selector.matches(&self.labels())
     }
 
-    /// Whether its guard is the endpoint's; `None` for an endpoint whose ports cannot be used, which says so by itself.
-    fn has_guard(&self, endpoint: &ModelEndpoint) -> Option<bool> {
-        let guard = guard(endpoint, None).ok()?;
-        Some(self.has("--guard", &guard_arguments(&guard)))
+    /// Whether its guard is that of what is served; `None` where its ports cannot be used, which it says by itself.
+    fn has_guard(&self, served: &ServedPods<'_>) -> Option<bool> {
+        let guard = served.guard.as_ref()?;
+        Some(self.has("--guard", &guard_arguments(guard)) && self.has("--sign-in", sign_in_argument(guard).as_slice()))
     }
 
     /// Whether these are all the sidecar's arguments that begin so.
     fn has(&self, beginning: &str, wanted: &[String]) -> bool {
         let Some(arguments) = &self.sidecar else { return false };
         arguments.iter().filter(|argument| argument.starts_with(beginning)).eq(wanted)
+    }
+}
+
+/// Something that is served behind guards, as far as its pods go.
+#[derive(Clone, Debug)]
+pub struct ServedPods<'a> {
+    selector: &'a PodSelector,
+    /// What each has; `None`: its ports cannot be used.
+    guard: Option<Guard>,
+    /// The guard logs in at the realm.
+    logs_in: bool,
+}
+
+impl<'a> From<&'a ModelEndpoint> for ServedPods<'a> {
+    fn from(endpoint: &'a ModelEndpoint) -> Self {
+        let spec = &endpoint.spec;
+        Self { selector: &spec.workload, guard: guard(endpoint, None).ok(), logs_in: spec.introspection.is_some() }
+    }
+}
+
+impl<'a> ServedPods<'a> {
+    /// Those of an application; `None`: it has no sidecar.
+    pub fn of_app(app: &'a WebApp) -> Option<Self> {
+        let selector = app.spec.workload.as_ref()?;
+        Some(Self { selector, guard: app_guard(app, None).ok(), logs_in: true })
     }
 }
 
@@ -331,22 +356,22 @@ mod tests {
         let (before, catalog) = (pod("vision", "iris", "default"), Fixtures::demo());
         let after = injected(before.clone(), &catalog);
         let asked = endpoint("vision", "iris", "iris");
-        assert!(running(&before).lacks_guard(&asked));
-        assert!(!running(&after).lacks_guard(&asked));
-        assert!(!running(&pod("vision", "other", "default")).lacks_guard(&asked), "not selected");
+        assert!(running(&before).lacks_guard(&(&asked).into()));
+        assert!(!running(&after).lacks_guard(&(&asked).into()));
+        assert!(!running(&pod("vision", "other", "default")).lacks_guard(&(&asked).into()), "not selected");
 
         let mut moved = asked.clone();
         moved.spec.ports[0].port = 8081;
-        assert!(running(&after).lacks_guard(&moved), "the guard leads to another port");
+        assert!(running(&after).lacks_guard(&(&moved).into()), "the guard leads to another port");
         let mut fewer = asked.clone();
         fewer.spec.ports.pop();
-        assert!(running(&after).lacks_guard(&fewer), "a port too many is guarded");
-        assert!(running(&after).lacks_guard(&endpoint("vision", "renamed", "iris")), "another's guard");
+        assert!(running(&after).lacks_guard(&(&fewer).into()), "a port too many is guarded");
+        assert!(running(&after).lacks_guard(&(&endpoint("vision", "renamed", "iris")).into()), "another's guard");
         let mut asking = asked.clone();
         asking.spec.introspection = Some(crate::api::Introspection { service_account_name: "default".into() });
-        assert!(running(&after).lacks_guard(&asking), "it cannot log in");
+        assert!(running(&after).lacks_guard(&(&asking).into()), "it cannot log in");
         let both = Fixtures { endpoints: vec![asking.clone().into()], ..Fixtures::demo() };
-        assert!(!running(&injected(before.clone(), &both)).lacks_guard(&asking));
+        assert!(!running(&injected(before.clone(), &both)).lacks_guard(&(&asking).into()));
 
         for (field, value) in [
             ("/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")),
@@ -356,7 +381,7 @@ mod tests {
             let mut gone = before.clone();
             let (parent, name) = field.rsplit_once('/').expect("a field of something");
             gone.pointer_mut(parent).expect("its parent")[name] = value;
-            assert!(!running(&gone).lacks_guard(&asked), "{field}");
+            assert!(!running(&gone).lacks_guard(&(&asked).into()), "{field}");
         }
     }
 
@@ -395,16 +420,16 @@ mod tests {
     fn a_pod_serves_once_it_is_ready_and_guarded() {
         let (asked, catalog) = (endpoint("vision", "iris", "iris"), Fixtures::demo());
         let mut ready = injected(pod("vision", "iris", "default"), &catalog);
-        assert_eq!(running(&ready).serves(&asked), None);
+        assert_eq!(running(&ready).serves(&(&asked).into()), None);
         ready["status"]["podIP"] = json!("10.0.0.7");
         let before = running(&ready);
-        assert_eq!(before.serves(&asked), None);
+        assert_eq!(before.serves(&(&asked).into()), None);
         ready["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
-        assert_eq!(running(&ready).serves(&asked), Some([10, 0, 0, 7].into()));
+        assert_eq!(running(&ready).serves(&(&asked).into()), Some([10, 0, 0, 7].into()));
         assert!(!running(&ready).is_wired_like(&before));
-        assert_eq!(running(&ready).serves(&endpoint("vision", "other", "iris")), None, "another's guard");
+        assert_eq!(running(&ready).serves(&(&endpoint("vision", "other", "iris")).into()), None, "another's guard");
         ready["metadata"]["labels"]["app"] = json!("other");
-        assert_eq!(running(&ready).serves(&asked), None);
+        assert_eq!(running(&ready).serves(&(&asked).into()), None);
     }
 
     #[test]
@@ -431,11 +456,15 @@ mod tests {
                 vec![8080],
             ),
         ] {
-            assert_eq!(pod.lacks_ports(&asked), lacks, "{:?}", pod.declared());
+            assert_eq!(pod.lacks_ports(&(&asked).into()), lacks, "{:?}", pod.declared());
         }
         let mut other = asked.clone();
         other.spec.workload = endpoint("vision", "other", "other").spec.workload;
-        assert_eq!(with(port(1), json!([]), json!([])).lacks_ports(&other), Vec::<i32>::new(), "not selected");
+        assert_eq!(
+            with(port(1), json!([]), json!([])).lacks_ports(&(&other).into()),
+            Vec::<i32>::new(),
+            "not selected"
+        );
     }
 
     #[test]

@@ -6,19 +6,49 @@ use kube::ResourceExt;
 
 use super::Refusal;
 use crate::{
-    api::{KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
+    api::{KeycloakServer, ModelEndpoint, Realm, WebApp, WorkloadIdentity},
     core::name::Ref,
 };
 
 /// What a pod is to Keywire.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// The endpoint that it serves.
-    pub endpoint: Option<Arc<ModelEndpoint>>,
-    /// The issuer URL of the endpoint's realm, where its guard logs in there: the audience of the pod's Keycloak token.
+    /// What it serves.
+    pub served: Option<Served>,
+    /// The issuer URL of that one's realm, where its guard logs in there: the audience of the pod's Keycloak token.
     pub guard_issuer: Option<String>,
     /// The identity that it calls with.
     pub identity: Option<SelectedIdentity>,
+}
+
+/// What a pod serves behind its guard.
+#[derive(Clone, Debug)]
+pub enum Served {
+    /// To whom it is granted.
+    Endpoint(Arc<ModelEndpoint>),
+    /// To people with browsers.
+    App(Arc<WebApp>),
+}
+
+impl Served {
+    /// The object, for messages.
+    pub fn named(&self) -> String {
+        match self {
+            Self::Endpoint(endpoint) => format!("ModelEndpoint {}", reference(endpoint.as_ref())),
+            Self::App(app) => format!("WebApp {}", reference(app.as_ref())),
+        }
+    }
+
+    /// The Realm, and the ServiceAccount with which its guard logs in there.
+    fn login(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Endpoint(endpoint) => {
+                let introspection = endpoint.spec.introspection.as_ref()?;
+                Some((&endpoint.spec.realm, &introspection.service_account_name))
+            }
+            Self::App(app) => Some((&app.spec.realm, app.spec.service_account_name.as_ref()?)),
+        }
+    }
 }
 
 /// An identity and what the pod needs to know of its realm.
@@ -34,6 +64,8 @@ pub struct SelectedIdentity {
 pub trait Catalog {
     /// The ModelEndpoints of a namespace.
     fn endpoints(&self, namespace: &str) -> Vec<Arc<ModelEndpoint>>;
+    /// The WebApps of a namespace.
+    fn apps(&self, namespace: &str) -> Vec<Arc<WebApp>>;
     /// The WorkloadIdentities of a namespace.
     fn identities(&self, namespace: &str) -> Vec<Arc<WorkloadIdentity>>;
     /// A Realm.
@@ -50,43 +82,47 @@ pub fn select(
     service_account: &str,
 ) -> Result<Option<Selection>, Refusal> {
     let endpoints = catalog.endpoints(namespace).into_iter().filter(|e| e.spec.workload.matches(labels)).collect();
+    let selects = |app: &Arc<WebApp>| app.spec.workload.as_ref().is_some_and(|workload| workload.matches(labels));
+    let apps = catalog.apps(namespace).into_iter().filter(selects).collect();
     let identities = catalog
         .identities(namespace)
         .into_iter()
         .filter(|i| i.spec.service_account_name == service_account && i.spec.workload.matches(labels))
         .collect();
     let endpoint = at_most_one(endpoints, |first, second| Refusal::SeveralEndpoints { first, second })?;
+    let app = at_most_one(apps, |first, second| Refusal::SeveralApps { first, second })?;
+    let served = match (endpoint, app) {
+        (Some(endpoint), Some(app)) => {
+            let (endpoint, app) = (reference(endpoint.as_ref()), reference(app.as_ref()));
+            return Err(Refusal::EndpointAndApp { endpoint, app });
+        }
+        (endpoint, app) => endpoint.map(Served::Endpoint).or(app.map(Served::App)),
+    };
     let identity = at_most_one(identities, |first, second| Refusal::SeveralIdentities { first, second })?;
-    if endpoint.is_none() && identity.is_none() {
+    if served.is_none() && identity.is_none() {
         return Ok(None);
     }
     let identity = identity.map(|object| with_issuer(catalog, object)).transpose()?;
-    let guard_issuer = match &endpoint {
-        Some(endpoint) => guard_issuer(catalog, endpoint, service_account)?,
+    let guard_issuer = match &served {
+        Some(served) => guard_issuer(catalog, served, service_account)?,
         None => None,
     };
-    match (&endpoint, &guard_issuer, &identity) {
-        (Some(endpoint), Some(guard), Some(identity)) if *guard != identity.issuer => Err(Refusal::TwoRealms {
-            endpoint: reference(endpoint.as_ref()),
-            identity: reference(identity.object.as_ref()),
-        }),
-        _ => Ok(Some(Selection { endpoint, guard_issuer, identity })),
+    match (&served, &guard_issuer, &identity) {
+        (Some(served), Some(guard), Some(identity)) if *guard != identity.issuer => {
+            Err(Refusal::TwoRealms { served: served.named(), identity: reference(identity.object.as_ref()) })
+        }
+        _ => Ok(Some(Selection { served, guard_issuer, identity })),
     }
 }
 
-/// Where the guard of an endpoint logs in, if it asks of tokens.
-fn guard_issuer(
-    catalog: &impl Catalog,
-    endpoint: &ModelEndpoint,
-    service_account: &str,
-) -> Result<Option<String>, Refusal> {
-    let Some(introspection) = &endpoint.spec.introspection else { return Ok(None) };
-    let wanted = &introspection.service_account_name;
+/// Where the guard logs in, if it does.
+fn guard_issuer(catalog: &impl Catalog, served: &Served, service_account: &str) -> Result<Option<String>, Refusal> {
+    let Some((realm, wanted)) = served.login() else { return Ok(None) };
     if wanted != service_account {
-        let (endpoint, wanted, found) = (reference(endpoint), wanted.clone(), service_account.to_owned());
-        return Err(Refusal::OtherServiceAccount { endpoint, wanted, found });
+        let (served, wanted, found) = (served.named(), wanted.to_owned(), service_account.to_owned());
+        return Err(Refusal::OtherServiceAccount { served, wanted, found });
     }
-    issuer(catalog, &endpoint.spec.realm, || format!("ModelEndpoint {}", reference(endpoint))).map(Some)
+    issuer(catalog, realm, || served.named()).map(Some)
 }
 
 fn at_most_one<K: ResourceExt>(
@@ -136,7 +172,7 @@ mod tests {
         account: &str,
     ) -> Result<(bool, Option<String>), Refusal> {
         let selection = select(catalog, namespace, &labels(app), account)?.unwrap_or_default();
-        Ok((selection.endpoint.is_some(), selection.identity.map(|i| i.issuer)))
+        Ok((selection.served.is_some(), selection.identity.map(|i| i.issuer)))
     }
 
     #[test]
@@ -167,6 +203,25 @@ mod tests {
         catalog.identities.push(Arc::new(twin));
         let refusal = chosen(&catalog, "agents", "labeler", "labeler").unwrap_err().to_string();
         assert!(refusal.contains("agents/labeler and agents/twin"), "{refusal}");
+    }
+
+    #[test]
+    fn an_application_is_served_with_its_own_account_and_by_no_endpoints_pod() {
+        let mut catalog = Fixtures::demo();
+        let found = |catalog: &Fixtures, account| select(catalog, "tools", &labels("dagster"), account);
+        let selection = found(&catalog, "dagster").unwrap().unwrap();
+        assert!(matches!(selection.served, Some(Served::App(_))));
+        assert_eq!(selection.guard_issuer.as_deref(), Some("http://kc/realms/ml"));
+        let refusal = found(&catalog, "default").unwrap_err().to_string();
+        assert!(
+            refusal.starts_with("WebApp tools/dagster selects this pod") && refusal.contains("\"default\""),
+            "{refusal}"
+        );
+        catalog.apps.push(Arc::new(crate::admission::fixtures::app("tools", "other", "dagster")));
+        assert!(matches!(found(&catalog, "dagster"), Err(Refusal::SeveralApps { .. })));
+        catalog.apps.pop();
+        catalog.endpoints.push(Arc::new(endpoint("tools", "dagster", "dagster")));
+        assert!(matches!(found(&catalog, "dagster"), Err(Refusal::EndpointAndApp { .. })));
     }
 
     #[test]

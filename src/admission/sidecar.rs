@@ -11,15 +11,21 @@ use k8s_openapi::{
 
 use super::wiring::{ADMIN_PORT, Egress, Guard, SIDECAR, Wiring};
 use crate::{
-    core::credential::{CREDENTIAL_FILE, CREDENTIALS_SECRET},
+    core::{
+        credential::{CREDENTIAL_FILE, CREDENTIALS_SECRET},
+        graph::Kind,
+        signin::cookie_keys::{COOKIE_KEYS, CookieKeys},
+    },
     policy::{AUDIENCE, DocumentKind},
 };
 
 /// The volumes that are the sidecar's alone.
-pub const VOLUMES: [&str; 4] = [GUARD_VOLUME, EGRESS_VOLUME, TOKENS_VOLUME, CREDENTIAL_VOLUME];
+pub const VOLUMES: [&str; 5] = [GUARD_VOLUME, EGRESS_VOLUME, TOKENS_VOLUME, CREDENTIAL_VOLUME, SIGN_IN_VOLUME];
 /// The one with the credential as files, which the application's containers have too.
 pub const FILES_VOLUME: &str = "keywire-credential-files";
 const CREDENTIAL_VOLUME: &str = "keywire-credential";
+const SIGN_IN_VOLUME: &str = "keywire-sign-in";
+const SIGN_IN_PATH: &str = "/etc/keywire/sign-in";
 const CREDENTIAL_PATH: &str = "/etc/keywire/credential";
 const FILES_PATH: &str = "/var/run/keywire/files";
 const GUARD_VOLUME: &str = "keywire-guard";
@@ -76,6 +82,15 @@ pub fn guard_arguments(guard: &Guard) -> Vec<String> {
     [format!("--guard={GUARD_PATH}"), identity].into_iter().chain(ports).collect()
 }
 
+/// Where what seals people's sessions lies, before applications.
+pub fn sign_in_argument(guard: &Guard) -> Option<String> {
+    signs_in(guard).then(|| format!("--sign-in={SIGN_IN_PATH}"))
+}
+
+fn signs_in(guard: &Guard) -> bool {
+    guard.kind == Kind::WebApp
+}
+
 /// What the outbound half is told. Everything begins with `--egress`.
 pub fn egress_arguments(egress: &Egress) -> Vec<String> {
     let ports = egress.targets.iter().map(|target| format!("--egress-port={}", target.listen));
@@ -89,6 +104,7 @@ pub fn egress_arguments(egress: &Egress) -> Vec<String> {
 fn arguments(wiring: &Wiring, probes: Vec<String>, settings: &InjectSettings) -> Vec<String> {
     let guard = wiring.guard.iter().flat_map(guard_arguments);
     let mut arguments: Vec<_> = guard.chain(wiring.egress.iter().flat_map(egress_arguments)).collect();
+    arguments.extend(wiring.guard.as_ref().and_then(sign_in_argument));
     arguments.push(format!("--tokens={TOKENS_PATH}"));
     arguments.push(format!("--stream={}", settings.policy_url));
     arguments.push(format!("--admin=0.0.0.0:{ADMIN_PORT}"));
@@ -138,7 +154,8 @@ fn mounts(wiring: &Wiring) -> Vec<VolumeMount> {
     // The one that the sidecar writes.
     let files = files_mount(wiring).map(|_| VolumeMount { read_only: None, ..mount(FILES_VOLUME, FILES_PATH) });
     let tokens = mount(TOKENS_VOLUME, TOKENS_PATH);
-    guard.into_iter().chain(egress).chain([tokens]).chain(credential).chain(files).collect()
+    let sign_in = wiring.guard.as_ref().filter(|guard| signs_in(guard)).map(|_| mount(SIGN_IN_VOLUME, SIGN_IN_PATH));
+    guard.into_iter().chain(egress).chain([tokens]).chain(credential).chain(files).chain(sign_in).collect()
 }
 
 /// The outbound half, where it logs in with a credential that is kept.
@@ -153,7 +170,21 @@ pub fn volumes(wiring: &Wiring) -> Vec<Volume> {
         wiring.egress.as_ref().map(|egress| document(EGRESS_VOLUME, DocumentKind::Egress, &egress.identity.name));
     let credential = kept(wiring).map(|egress| credential(&egress.identity.name));
     let files = files_mount(wiring).map(|_| files());
-    guard.into_iter().chain(egress).chain([tokens(wiring)]).chain(credential).chain(files).collect()
+    let sign_in = wiring.guard.as_ref().filter(|guard| signs_in(guard)).map(|guard| sign_in(&guard.endpoint.name));
+    guard.into_iter().chain(egress).chain([tokens(wiring)]).chain(credential).chain(files).chain(sign_in).collect()
+}
+
+/// The application's own keys, and no other's. Optional: a pod may come before them, and until then signs nobody in.
+fn sign_in(app: &str) -> Volume {
+    let [current, previous] = CookieKeys::entries(app);
+    let file = |(key, path): (String, &str)| KeyToPath { key, path: path.into(), mode: None };
+    let source = SecretVolumeSource {
+        secret_name: Some(CREDENTIALS_SECRET.into()),
+        items: Some([(current, COOKIE_KEYS[0]), (previous, COOKIE_KEYS[1])].map(file).into()),
+        optional: Some(true),
+        ..SecretVolumeSource::default()
+    };
+    Volume { name: SIGN_IN_VOLUME.into(), secret: Some(source), ..Volume::default() }
 }
 
 /// The identity's own entry of the Secret, and no other. Optional: a pod may come before it.

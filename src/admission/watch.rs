@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use super::select::Catalog;
 use crate::{
-    api::{KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
+    api::{KeycloakServer, ModelEndpoint, Realm, WebApp, WorkloadIdentity},
     server::{Pending, Readiness},
 };
 
@@ -98,6 +98,7 @@ fn insert<K: ResourceExt>(objects: &mut Objects<K>, mut object: K) {
 #[derive(Debug, Default)]
 pub struct Caches {
     endpoints: Cache<ModelEndpoint>,
+    apps: Cache<WebApp>,
     identities: Cache<WorkloadIdentity>,
     realms: Cache<Realm>,
     servers: Cache<KeycloakServer>,
@@ -107,11 +108,12 @@ impl Caches {
     /// Fills the caches and keeps them, for ever. From the call on, `readiness` waits for them.
     pub fn run<'a>(&'a self, client: Client, readiness: &Readiness) -> impl Future<Output = ()> + use<'a> {
         let endpoints = keep(&self.endpoints, client.clone(), readiness.pending("modelendpoints"));
+        let apps = keep(&self.apps, client.clone(), readiness.pending("webapps"));
         let identities = keep(&self.identities, client.clone(), readiness.pending("workloadidentities"));
         let realms = keep(&self.realms, client.clone(), readiness.pending("realms"));
         let servers = keep(&self.servers, client, readiness.pending("keycloakservers"));
         async move {
-            tokio::join!(endpoints, identities, realms, servers);
+            tokio::join!(endpoints, apps, identities, realms, servers);
         }
     }
 }
@@ -134,6 +136,10 @@ where
 impl Catalog for Caches {
     fn endpoints(&self, namespace: &str) -> Vec<Arc<ModelEndpoint>> {
         self.endpoints.all(namespace)
+    }
+
+    fn apps(&self, namespace: &str) -> Vec<Arc<WebApp>> {
+        self.apps.all(namespace)
     }
 
     fn identities(&self, namespace: &str) -> Vec<Arc<WorkloadIdentity>> {

@@ -5,11 +5,15 @@ use kube::ResourceExt;
 
 use super::{
     Refusal,
-    select::{Selection, reference},
+    select::{Selection, Served, reference},
 };
 use crate::{
-    api::{Credential, Isolation, ModelEndpoint, WorkloadIdentity},
-    core::{client_env, graph::ExternalUrl, name::Ref},
+    api::{Credential, Isolation, ModelEndpoint, WebApp, WorkloadIdentity, parse::APP_PORT},
+    core::{
+        client_env,
+        graph::{ExternalUrl, Kind},
+        name::Ref,
+    },
 };
 
 /// The name of the sidecar's container.
@@ -29,7 +33,9 @@ pub struct Wiring {
 /// The inbound half.
 #[derive(Clone, Debug)]
 pub struct Guard {
-    /// The endpoint that is guarded.
+    /// What the guarded object was written as.
+    pub kind: Kind,
+    /// The endpoint or application that is guarded.
     pub endpoint: Ref,
     /// Its ports.
     pub ports: Vec<GuardedPort>,
@@ -42,7 +48,7 @@ pub struct Guard {
 /// A guarded port.
 #[derive(Clone, Debug)]
 pub struct GuardedPort {
-    /// Its name in the ModelEndpoint.
+    /// Its name in the object.
     pub name: String,
     /// Where the guard listens.
     pub guard: u16,
@@ -77,8 +83,12 @@ pub struct Loopback {
 impl Wiring {
     /// Works out the ports of a selection, and refuses those that collide.
     pub fn new(selection: &Selection) -> Result<Self, Refusal> {
-        let guard_of = |endpoint| guard(endpoint, selection.guard_issuer.as_deref());
-        let guard = selection.endpoint.as_deref().map(guard_of).transpose()?;
+        let issuer = selection.guard_issuer.as_deref();
+        let guard = match &selection.served {
+            Some(Served::Endpoint(endpoint)) => Some(guard(endpoint, issuer)?),
+            Some(Served::App(app)) => Some(app_guard(app, issuer)?),
+            None => None,
+        };
         let egress = match &selection.identity {
             Some(selected) => Some(egress(&selected.object, &selected.issuer)?),
             None => None,
@@ -98,7 +108,7 @@ impl Wiring {
     /// What selected the pod, for messages.
     pub fn selected_by(&self) -> String {
         match (&self.guard, &self.egress) {
-            (Some(guard), _) => format!("ModelEndpoint {}", guard.endpoint),
+            (Some(guard), _) => guard.named(),
             (None, Some(egress)) => format!("WorkloadIdentity {}", egress.identity),
             (None, None) => "nothing".to_owned(),
         }
@@ -144,10 +154,10 @@ impl Wiring {
         };
         let warning = |(port, guard): (&GuardedPort, &Guard)| {
             format!(
-                "keywire: no container declares port {} ({:?}) of ModelEndpoint {}; declared: {}",
+                "keywire: no container declares port {} ({:?}) of {}; declared: {}",
                 port.app,
                 port.name,
-                guard.endpoint,
+                guard.named(),
                 named()
             )
         };
@@ -158,9 +168,10 @@ impl Wiring {
     /// The sidecar's own sockets, and what each is.
     fn sockets(&self) -> Vec<(u16, String)> {
         let guards = self.guard.iter().flat_map(|guard| {
-            guard.ports.iter().map(|port| {
-                (port.guard, format!("the guard's port for {:?} of ModelEndpoint {}", port.name, guard.endpoint))
-            })
+            guard
+                .ports
+                .iter()
+                .map(|port| (port.guard, format!("the guard's port for {:?} of {}", port.name, guard.named())))
         });
         let targets = self.egress.iter().flat_map(|egress| {
             egress.targets.iter().map(|target| {
@@ -173,12 +184,31 @@ impl Wiring {
 
     fn application_ports(&self) -> impl Iterator<Item = (u16, String)> {
         self.guard.iter().flat_map(|guard| {
-            guard
-                .ports
-                .iter()
-                .map(|port| (port.app, format!("port {:?} of ModelEndpoint {}", port.name, guard.endpoint)))
+            guard.ports.iter().map(|port| (port.app, format!("port {:?} of {}", port.name, guard.named())))
         })
     }
+}
+
+impl Guard {
+    /// The object that is guarded, for messages.
+    pub fn named(&self) -> String {
+        format!("{} {}", self.kind.as_str(), self.endpoint)
+    }
+}
+
+/// The inbound half of an application's pods. `issuer`: where it logs in.
+pub fn app_guard(app: &WebApp, issuer: Option<&str>) -> Result<Guard, Refusal> {
+    let object = reference(app);
+    let missing = |field: &str| Refusal::NoPort { field: field.to_owned(), object: format!("WebApp {object}") };
+    let port = app.app_port().ok_or_else(|| missing("spec.port"))?;
+    let guard = app.guard_port().ok_or_else(|| missing("spec.guardPort"))?;
+    Ok(Guard {
+        kind: Kind::WebApp,
+        endpoint: object.clone(),
+        ports: vec![GuardedPort { name: APP_PORT.to_owned(), guard, app: port }],
+        issuer: issuer.map(str::to_owned),
+        on_loopback: app.spec.isolation == Isolation::Loopback,
+    })
 }
 
 /// The inbound half of an endpoint's pods. `issuer`: where it logs in.
@@ -195,7 +225,13 @@ pub fn guard(endpoint: &ModelEndpoint, issuer: Option<&str>) -> Result<Guard, Re
     };
     let ports = endpoint.spec.ports.iter().map(port).collect::<Result<_, Refusal>>()?;
     let on_loopback = endpoint.spec.isolation == Isolation::Loopback;
-    Ok(Guard { endpoint: object.clone(), ports, issuer: issuer.map(str::to_owned), on_loopback })
+    Ok(Guard {
+        kind: Kind::ModelEndpoint,
+        endpoint: object.clone(),
+        ports,
+        issuer: issuer.map(str::to_owned),
+        on_loopback,
+    })
 }
 
 /// The outbound half of an identity's pods, which logs in at `issuer`.
@@ -234,7 +270,8 @@ mod tests {
         let (mut endpoint, mut object) = (endpoint("vision", "iris", "x"), identity("vision", "caller", "x"));
         change(&mut endpoint, &mut object);
         let identity = SelectedIdentity { object: Arc::new(object), issuer: "i".into() };
-        let selection = Selection { endpoint: Some(Arc::new(endpoint)), guard_issuer: None, identity: Some(identity) };
+        let served = Some(Served::Endpoint(Arc::new(endpoint)));
+        let selection = Selection { served, guard_issuer: None, identity: Some(identity) };
         Wiring::new(&selection).err().map(|refusal| refusal.to_string())
     }
 

@@ -3,11 +3,18 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
-use super::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity};
+use super::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WebApp, WorkloadIdentity};
 
 /// Every CRD, in the order in which a person would make the objects.
-pub fn crds() -> [CustomResourceDefinition; 5] {
-    [KeycloakServer::crd(), Realm::crd(), ModelEndpoint::crd(), WorkloadIdentity::crd(), AccessGrant::crd()]
+pub fn crds() -> [CustomResourceDefinition; 6] {
+    [
+        KeycloakServer::crd(),
+        Realm::crd(),
+        ModelEndpoint::crd(),
+        WorkloadIdentity::crd(),
+        AccessGrant::crd(),
+        WebApp::crd(),
+    ]
 }
 
 /// A CRD as the YAML that is kept in `crds/`.

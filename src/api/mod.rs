@@ -12,6 +12,7 @@ mod realm;
 mod secret;
 #[cfg(test)]
 mod tenancy_tests;
+mod webapp;
 mod workloadidentity;
 
 pub use accessgrant::{AccessGrant, AccessGrantSpec, AccessGrantStatus, GrantSubject};
@@ -25,7 +26,7 @@ pub use modelendpoint::{
     OnBehalfOf, Protocol, RouteRule, ServiceRef,
 };
 pub use realm::{
-    AdminEvents, AttributeRequired, BruteForce, ClientCondition, ClientPolicies, ClientPolicy, ClientProfile,
+    AdminEvents, AppHost, AttributeRequired, BruteForce, ClientCondition, ClientPolicies, ClientPolicy, ClientProfile,
     ClientRole, ClientScope, DeletionPolicy, DriftPolicy, EditMode, Events, Executor, ExternalAudience, FullScope,
     Group, IdentityProvider, KeySize, Keys, LdapBind, LdapVendor, Locales, LockoutStrategy, Login, MailEncryption,
     MailLogin, Management, Mapper, NamespaceAccess, OtherKeys, PasswordPolicy, ProfileAttribute, ProfileGroup,
@@ -34,6 +35,9 @@ pub use realm::{
     UnmanagedAttributes, User, UserEvents, UserFederation, UserProfile, WorkloadIssuer,
 };
 pub use secret::SecretKeyRef;
+pub use webapp::{
+    Access, Brand, People, PublicSignIn, Scheme, SessionLength, SignIn, USE, WebApp, WebAppSpec, WebAppStatus,
+};
 pub use workloadidentity::{
     Credential, CredentialFiles, CredentialStatus, Egress, ExternalTarget, IdentityClaim, REVOKE_ANNOTATION,
     ROTATE_ANNOTATION, Rotation, Target, TokenUse, WorkloadIdentity, WorkloadIdentitySpec, WorkloadIdentityStatus,

@@ -3,11 +3,14 @@
 use kube::{Api, Resource, runtime::events::EventType};
 use serde::de::DeserializeOwned;
 
-use super::{context::Context, error::Error, finalizer, ledger::Traced, servers::link_for_cleanup, status, sync};
+use super::{
+    context::Context, drift::server_client_id, error::Error, finalizer, ledger::Traced, servers::link_for_cleanup,
+    status, sync,
+};
 use crate::{
     api::DeletionPolicy,
     core::{
-        build::{Site, kind, owner, second_client},
+        build::{Site, owner, second_client},
         diff::{plan_delete_endpoint, plan_delete_workload},
         graph::{Problem, ProblemReason},
     },
@@ -96,8 +99,7 @@ async fn try_delete(ctx: &Context, realm: &RealmAdmin, trace: &Trace<'_>, uid: &
     let owner = owner(&ctx.cluster, trace.of.kind, &trace.of.name, uid);
     let site = Site { cluster: &ctx.cluster, realm: realm.name() };
     let id = site.client_id(trace.of.kind, &trace.of.name);
-    let plan = if trace.of.kind == kind::ENDPOINT {
-        let client_id = trace.of.name.endpoint_client_id();
+    let plan = if let Some(client_id) = server_client_id(&trace.of) {
         let key = EndpointKey {
             id,
             client_id,

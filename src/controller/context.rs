@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::admission::certificates::CaBundle;
 
 use super::{
+    app::CookieKeeper,
     documents::Published,
     drift::Feeds,
     identity::Credentials,
@@ -46,6 +47,8 @@ pub struct Context {
     pub shut_out: ShutOut,
     /// The credentials that identities keep.
     pub credentials: Credentials,
+    /// What seals the sessions of applications.
+    pub cookie_keys: CookieKeeper,
     /// Whether the ways around the guards are closed.
     pub isolation: Isolation,
     /// When to look again.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use kube::ResourceExt;
 
 use super::condition::Verdict;
-use crate::{admission::RunningPod, api::ModelEndpoint};
+use crate::admission::{RunningPod, ServedPods};
 
 /// Every pod that the object selects has its sidecar.
 const INJECTED: &str = "Injected";
@@ -14,9 +14,9 @@ const PORTS: &str = "Ports";
 /// So many pods are named; of more only the number is told.
 const NAMED: usize = 5;
 
-/// The endpoint's guard: without it, a pod's calls are decided by nobody.
-pub fn guards(unguarded: &[String]) -> Verdict {
-    verdict(unguarded, "this endpoint's guard", "whoever reaches them gets past every grant")
+/// The guard: without it, a pod's calls are decided by nobody.
+pub fn guards(unguarded: &[String], what: &str) -> Verdict {
+    verdict(unguarded, what, "whoever reaches them gets past every grant")
 }
 
 /// The identity's outbound half: the application calls in vain. Whatever else the identity is for works all the same.
@@ -26,8 +26,8 @@ pub fn outbound(unwired: &[String]) -> Verdict {
 
 /// Where pods name their ports, but not all of the endpoint's. Such a note is not what a container does, so nothing is held back
 /// for it.
-pub fn ports(endpoint: &ModelEndpoint, pods: &[Arc<RunningPod>]) -> Option<Verdict> {
-    let missing: BTreeSet<_> = pods.iter().flat_map(|pod| pod.lacks_ports(endpoint)).collect();
+pub fn ports(served: &ServedPods<'_>, pods: &[Arc<RunningPod>]) -> Option<Verdict> {
+    let missing: BTreeSet<_> = pods.iter().flat_map(|pod| pod.lacks_ports(served)).collect();
     let declared: BTreeSet<_> = pods.iter().flat_map(|pod| pod.declared().iter().copied()).collect();
     if missing.is_empty() {
         return None;
@@ -78,11 +78,11 @@ mod tests {
         for (count, beginning) in
             [(1, "pod a runs without"), (5, "pods a, b, c, d, e run "), (7, "pods a, b, c, d, e and 2 more run ")]
         {
-            let verdict = guards(&pods[..count]);
+            let verdict = guards(&pods[..count], "this endpoint's guard");
             assert!(verdict.message.starts_with(beginning), "{}", verdict.message);
             assert_eq!((verdict.state, verdict.blocking), (State::False, true));
         }
-        assert_eq!(guards(&[]).state, State::True);
+        assert_eq!(guards(&[], "a guard").state, State::True);
         assert!(!outbound(&pods).blocking, "the identity may log in all the same");
     }
 }

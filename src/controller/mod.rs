@@ -1,8 +1,11 @@
 //! The controllers: one folder per kind, each a driver that names its steps.
 
+mod app;
+mod children;
 mod cleanup;
 mod condition;
 mod context;
+mod credentials_secret;
 mod documents;
 mod drift;
 mod endpoint;

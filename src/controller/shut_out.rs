@@ -172,10 +172,10 @@ pub async fn look(ctx: &Context, queues: &Queues, name: &str, realm: &RealmAdmin
     Ok(())
 }
 
-/// The endpoints of a realm that people may call are looked at again.
+/// What is open to people of a realm is looked at again.
 fn tell(ctx: &Context, queues: &Queues, realm: &str) {
-    for endpoint in ctx.caches.endpoints_for_people(realm) {
-        queues.endpoint(&endpoint);
+    for name in ctx.caches.open_to_people(realm) {
+        queues.guarded(&name);
     }
 }
 

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{oneshot, watch};
 
 use super::{
+    app::{self, CookieKeeper},
     context::Context,
     documents::Published,
     drift::{self, Feeds, Intervals},
@@ -165,6 +166,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
         feeds: Feeds::default(),
         shut_out: ShutOut::default(),
         credentials: Credentials::default(),
+        cookie_keys: CookieKeeper::default(),
         isolation,
         pace: Pace::default(),
         progress: Progress::default(),
@@ -227,12 +229,13 @@ async fn first_look(ctx: &Arc<Context>) {
 
 /// One loop per kind.
 async fn reconcile_all(ctx: &Arc<Context>, queues: Receivers) {
-    let Receivers { servers, realms, endpoints, identities, grants } = queues;
+    let Receivers { servers, realms, endpoints, apps, identities, grants } = queues;
     let caches = &ctx.caches;
     future::join_all([
         kinds::run("KeycloakServer", ctx.clone(), caches.servers.clone(), servers, server::reconcile).boxed(),
         kinds::run("Realm", ctx.clone(), caches.realms.clone(), realms, realm::reconcile).boxed(),
         kinds::run("ModelEndpoint", ctx.clone(), caches.endpoints.clone(), endpoints, endpoint::reconcile).boxed(),
+        kinds::run("WebApp", ctx.clone(), caches.apps.clone(), apps, app::reconcile).boxed(),
         kinds::run("WorkloadIdentity", ctx.clone(), caches.identities.clone(), identities, identity::reconcile).boxed(),
         kinds::run("AccessGrant", ctx.clone(), caches.grants.clone(), grants, grant::reconcile).boxed(),
     ])

@@ -33,6 +33,11 @@ impl Ref {
         format!("{}.{}.endpoint", self.name, self.namespace)
     }
 
+    /// The Keycloak client id of this WebApp, which is also its audience.
+    pub fn app_client_id(&self) -> String {
+        format!("{}.{}.app", self.name, self.namespace)
+    }
+
     /// The Keycloak client id of this WorkloadIdentity: the `azp` of its tokens.
     pub fn workload_client_id(&self) -> String {
         format!("{}.{}{WORKLOAD_SUFFIX}", self.name, self.namespace)

@@ -3,6 +3,7 @@
 //! Needs `KEYCLOAK_URL`, `KEYCLOAK_ADMIN_USERNAME` and `KEYCLOAK_ADMIN_PASSWORD`, and for user federation `LDAP_URL` and
 //! `LDAP_PASSWORD`. Each test has a realm of its own.
 
+mod apps;
 mod bootstrap;
 mod brokers;
 mod client_policies;
@@ -35,6 +36,7 @@ mod user_profile;
 mod users;
 mod workload;
 
+#[allow(dead_code, reason = "the e2e tests use the rest")]
 #[path = "../support/browser.rs"]
 mod browser;
 #[path = "../support/tls.rs"]

@@ -14,6 +14,7 @@ mod stage;
 
 mod accounts;
 mod admission;
+mod apps;
 mod cert_manager;
 mod claims;
 mod credentials;
@@ -38,5 +39,8 @@ mod servers;
 mod trouble;
 mod workloads;
 
+#[allow(dead_code, reason = "the contract tests use the rest")]
+#[path = "../support/browser.rs"]
+mod browser;
 #[path = "../support/tls.rs"]
 mod front;

@@ -19,7 +19,7 @@ use crate::{
 /// Label on everything that a test makes in the cluster.
 const LABEL: &str = "e2e.example/stage";
 /// The kinds of ours, as `kubectl` takes them.
-const KINDS: &str = "accessgrants,workloadidentities,modelendpoints,realms,keycloakservers";
+const KINDS: &str = "accessgrants,webapps,workloadidentities,modelendpoints,realms,keycloakservers";
 
 /// How a client says that it logs in with an assertion (RFC 7523, section 2.2).
 const ASSERTION: (&str, &str) = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");

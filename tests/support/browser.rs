@@ -1,6 +1,7 @@
 //! A person's browser, as far as logins need one: cookies, redirects, links and forms.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
@@ -36,6 +37,14 @@ impl Browser {
         Self { client, server: server.clone(), apps: Vec::new(), cookies: HashMap::new() }
     }
 
+    /// An application that is reached at another address than its name says.
+    pub fn finds(mut self, app: &Url, address: IpAddr) -> Self {
+        let (host, port) = (app.host_str().expect("a host"), app.port_or_known_default().expect("a port"));
+        let client = Client::builder().timeout(Duration::from_secs(60)).redirect(Policy::none());
+        self.client = client.resolve(host, (address, port).into()).build().expect("a client");
+        self.knows(app)
+    }
+
     /// An application that is reached as it is called.
     pub fn knows(mut self, app: &Url) -> Self {
         self.apps.push(app.clone());
@@ -46,6 +55,12 @@ impl Browser {
     pub async fn open(&mut self, url: &Url) -> Page {
         let answer = self.get(url).await;
         self.follow(url.clone(), answer).await
+    }
+
+    /// What is at an address now, without being led anywhere: the status, and the page.
+    pub async fn look(&self, url: &Url) -> (u16, String) {
+        let answer = self.get(url).await;
+        (answer.status().as_u16(), answer.text().await.expect("a page"))
     }
 
     /// As somebody who looks at pages.
@@ -61,14 +76,31 @@ impl Browser {
         request.header(COOKIE, self.cookies_for(url)).send().await.expect("an answer").status().as_u16()
     }
 
+    /// Fills in the one form of a page and sends it, wherever that leads.
+    pub async fn send(&mut self, page: &Page, fields: &[(&str, &str)]) -> u16 {
+        let (mut url, mut answer) = self.sent(page, fields).await;
+        for _ in 0..MAX_REDIRECTS {
+            self.keep_cookies(&answer);
+            let Some(location) = answer.headers().get(LOCATION).cloned() else { break };
+            url = url.join(location.to_str().expect("text")).expect("an address");
+            answer = self.get(&url).await;
+        }
+        answer.status().as_u16()
+    }
+
     /// Fills in the one form of a page and sends it.
     pub async fn submit(&mut self, page: &Page, fields: &[(&str, &str)]) -> Page {
+        let (url, answer) = self.sent(page, fields).await;
+        self.follow(url, answer).await
+    }
+
+    async fn sent(&self, page: &Page, fields: &[(&str, &str)]) -> (Url, Response) {
         let action = page.attribute_after("<form", "action=\"").unwrap_or_else(|| panic!("no form: {}", page.html));
         let url = page.url.join(&action).expect("an address");
         let request = self.client.post(self.reachable(&url)).header(COOKIE, self.cookies_for(&url));
         let request = request.header(ORIGIN, page.url.origin().ascii_serialization());
         let answer = request.form(fields).send().await.expect("an answer");
-        self.follow(url, answer).await
+        (url, answer)
     }
 
     async fn follow(&mut self, mut url: Url, mut answer: Response) -> Page {

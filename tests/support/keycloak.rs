@@ -280,6 +280,7 @@ pub fn endpoint(realm: &str, name: &str, permissions: &[&str]) -> DesiredEndpoin
         client_id,
         login: None,
         people: Vec::new(),
+        browser: None,
         adopt: false,
     }
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::admission::{
+    Served,
     fixtures::{endpoint, identity, settings},
     select::SelectedIdentity,
 };
@@ -12,7 +13,7 @@ use crate::api::Isolation;
 fn selection(guard: bool, egress: bool) -> Selection {
     let object = Arc::new(identity("agents", "labeler", "x"));
     Selection {
-        endpoint: guard.then(|| Arc::new(endpoint("vision", "iris", "x"))),
+        served: guard.then(|| Served::Endpoint(Arc::new(endpoint("vision", "iris", "x")))),
         guard_issuer: None,
         identity: egress.then(|| SelectedIdentity { object, issuer: "http://kc/realms/ml".into() }),
     }
@@ -59,6 +60,35 @@ fn pods() -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn isolate(selection: &mut Selection, isolation: Isolation) {
+    match &mut selection.served {
+        Some(Served::Endpoint(endpoint)) => Arc::make_mut(endpoint).spec.isolation = isolation,
+        Some(Served::App(app)) => Arc::make_mut(app).spec.isolation = isolation,
+        None => {}
+    }
+}
+
+#[test]
+fn an_applications_sidecar_has_its_keys_and_a_token_to_log_in_with() {
+    let app = Arc::new(crate::admission::fixtures::app("tools", "dagster", "x"));
+    let selection =
+        Selection { served: Some(Served::App(app)), guard_issuer: Some("http://kc/realms/ml".into()), identity: None };
+    let pod = mutated(&json!({"metadata": {}, "spec": {"containers": [{"name": "app"}]}}), &selection).unwrap();
+    let sidecar = &pod["spec"]["initContainers"][0];
+    let arguments = sidecar["args"].as_array().unwrap();
+    for expected in ["--guard-identity=tools/dagster", "--guard-port=13000:3000", "--sign-in=/etc/keywire/sign-in"] {
+        assert!(arguments.contains(&json!(expected)), "{expected}: {arguments:?}");
+    }
+    let volumes = pod["spec"]["volumes"].as_array().unwrap();
+    let of = |name: &str| volumes.iter().find(|volume| volume["name"] == name).unwrap();
+    let items = &of("keywire-sign-in")["secret"]["items"];
+    assert_eq!(items[0], json!({"key": "dagster.app.cookie.key", "path": "cookie.key"}));
+    assert_eq!(items.as_array().unwrap().len(), 2, "and no other's keys");
+    let tokens = of("keywire-tokens")["projected"]["sources"].to_string();
+    assert!(tokens.contains("http://kc/realms/ml"), "{tokens}");
+    assert!(pod["spec"]["containers"][0].get("volumeMounts").is_none(), "the application has none of it");
+}
+
 #[test]
 fn mutation_is_idempotent() {
     for (guard, egress, isolation) in [
@@ -68,7 +98,7 @@ fn mutation_is_idempotent() {
         (true, true, Isolation::Loopback),
     ] {
         let mut selection = selection(guard, egress);
-        selection.endpoint.iter_mut().for_each(|endpoint| Arc::make_mut(endpoint).spec.isolation = isolation);
+        isolate(&mut selection, isolation);
         for (name, pod) in pods() {
             let once = mutated(&pod, &selection).unwrap();
             assert_eq!(mutated(&once, &selection).unwrap(), once, "{name} {guard} {egress}");
@@ -87,7 +117,7 @@ fn probes_lead_to_the_sidecar_where_the_application_is_on_loopback() {
     let mut selection = selection(true, false);
     let before = mutated(&pod, &selection).unwrap();
     assert_eq!(before["spec"]["containers"], pod["spec"]["containers"], "only what it must");
-    selection.endpoint.iter_mut().for_each(|endpoint| Arc::make_mut(endpoint).spec.isolation = Isolation::Loopback);
+    isolate(&mut selection, Isolation::Loopback);
     let pod = mutated(&pod, &selection).unwrap();
     let app = &pod["spec"]["containers"][0];
     assert_eq!(app["livenessProbe"]["httpGet"]["path"], "/app-health/app/livez");

@@ -8,7 +8,7 @@ use super::{Problems, claims, invalid, name_of};
 use crate::{
     api::{self, EndpointPort, Isolation, ModelEndpoint, RouteRule},
     core::{
-        graph::{Endpoint, Port},
+        graph::{Endpoint, Kind, Port},
         name::Ref,
         permission::Permission,
         policy::{
@@ -45,6 +45,7 @@ impl ModelEndpoint {
             return Err(problems);
         }
         Ok(Endpoint {
+            kind: Kind::ModelEndpoint,
             name: name_of(self),
             uid: self.uid().unwrap_or_default(),
             realm: self.spec.realm.clone(),
@@ -106,7 +107,7 @@ fn ports(written: &[EndpointPort], problems: &mut Problems) -> Vec<Port> {
     ports
 }
 
-fn rules(written: &[RouteRule], protocol: document::Protocol, problems: &mut Problems) -> Vec<Rule> {
+pub(super) fn rules(written: &[RouteRule], protocol: document::Protocol, problems: &mut Problems) -> Vec<Rule> {
     let mut rules = Vec::new();
     for (index, rule) in written.iter().enumerate() {
         match parse_rule(rule, protocol) {
@@ -143,7 +144,7 @@ fn parse_place(place: &api::ModelPlace) -> Result<ModelPlace, String> {
     }
 }
 
-fn permissions(protocol: document::Protocol, rules: &[Rule]) -> BTreeSet<Permission> {
+pub(super) fn permissions(protocol: document::Protocol, rules: &[Rule]) -> BTreeSet<Permission> {
     let table = protocol::permissions(protocol).iter().filter_map(|name| Permission::parse(name).ok());
     let of_rules = rules.iter().filter_map(|rule| match &rule.access {
         Access::Permission(permission) => Some(permission.clone()),

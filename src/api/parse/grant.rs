@@ -2,16 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Problems, claims, invalid, name_of};
+use super::{Problems, claims, invalid, name_of, people};
 use crate::{
     api::{AccessGrant, GrantSubject},
-    core::{
-        desired::{NO_REALM_ROLE, objects::GroupPath},
-        graph::Grant,
-        name::Ref,
-        permission::Permission,
-        person::Person,
-    },
+    core::{graph::Grant, name::Ref, permission::Permission, person::Person},
 };
 
 impl AccessGrant {
@@ -71,33 +65,16 @@ impl AccessGrant {
 
 /// The one person, or kind of people, that a subject names; none if it names none.
 fn person(subject: &GrantSubject) -> Result<Option<Person>, &'static str> {
-    match (&subject.user, &subject.group, &subject.realm_role) {
-        (None, None, None) => Ok(None),
-        // Keycloak keeps usernames in lower case. Those of clients' accounts are WorkloadIdentities' or nobody's.
-        (Some(user), None, None) => match user.to_lowercase() {
-            user if user.starts_with("service-account-") => Err("a user is a person; name a workloadIdentity instead"),
-            user => Ok(Some(Person::User(user))),
-        },
-        (None, Some(group), None) => {
-            let path =
-                GroupPath::parse(group).ok_or("a group is named by its path from the top, such as /data-science")?;
-            Ok(Some(Person::Group(path)))
-        }
-        (None, None, Some(role)) if is_path_segment(role) => Ok(Some(Person::RealmRole(role.clone()))),
-        (None, None, Some(_)) => Err("no role of a realm has this name"),
-        _ => Err("name exactly one of workloadIdentity, user, group and realmRole"),
-    }
-}
-
-/// Whether a name stays one segment in the path of a request.
-fn is_path_segment(name: &str) -> bool {
-    !matches!(name, "." | ".." | NO_REALM_ROLE) && !name.contains('/') && name.trim() == name && !name.is_empty()
+    let GrantSubject { user, group, realm_role, .. } = subject;
+    people::named(user.as_deref(), group.as_deref(), realm_role.as_deref())
+        .map_err(|error| error.unwrap_or("name exactly one of workloadIdentity, user, group and realmRole"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::{AccessGrantSpec, GrantSubject, common::ObjectRef};
+    use crate::core::desired::objects::GroupPath;
 
     fn grant(permissions: &[&str], subject: Option<&str>) -> AccessGrant {
         let workload = |name: &str| ObjectRef { namespace: "agents".into(), name: name.into() };

@@ -4,12 +4,15 @@
 //! What the CRDs' schemas and CEL rules refuse already is refused here again,
 //! for objects older than the rule; nothing after this looks at a raw spec.
 
+mod app;
 mod claims;
 mod endpoint;
 mod grant;
+mod people;
 mod realm;
 mod workload;
 
+pub use app::PORT as APP_PORT;
 pub use endpoint::ADMIN_PORT;
 pub use realm::Secrets;
 

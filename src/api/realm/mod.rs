@@ -105,6 +105,10 @@ pub struct RealmSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["audience"]))]
     pub external_audiences: Vec<ExternalAudience>,
+    /// Where WebApps may be (`spec.host` of theirs): whoever has one of these hosts gets people signed in there. Nothing: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["host"]))]
+    pub app_hosts: Vec<AppHost>,
     /// Which namespaces may use the realm. Nothing means nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<NamespaceAccess>,
@@ -265,6 +269,59 @@ impl NamespaceAccess {
     /// Whether a namespace with these labels may use the realm.
     pub fn allows(&self, labels: &BTreeMap<String, String>) -> bool {
         self.selector.matches(labels)
+    }
+}
+
+/// A host of WebApps, and who may have it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppHost {
+    /// `dagster.example.com`, at any port, or at one: `localhost:3000`. `*.example.com`: all below that name.
+    #[schemars(length(min = 1, max = 260), regex(pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$"))]
+    pub host: String,
+    /// Which of the realm's namespaces it is for. Default: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespaces: Option<NamespaceAccess>,
+}
+
+impl AppHost {
+    /// Whether an application of a namespace with these labels may be at this host.
+    pub fn allows(&self, host: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.namespaces.as_ref().is_none_or(|allowed| allowed.allows(labels)) && is_host(&self.host, host)
+    }
+}
+
+/// Whether a host, possibly with a port, is one that is listed so.
+fn is_host(listed: &str, host: &str) -> bool {
+    let at_any_port = |host: &str| host.split(':').next().unwrap_or_default().to_owned();
+    let host = if listed.contains(':') { host.to_owned() } else { at_any_port(host) };
+    match listed.strip_prefix('*') {
+        Some(below) => host.strip_suffix(below).is_some_and(|label| !label.is_empty() && !label.starts_with('.')),
+        None => host == listed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_listed_alone_or_with_all_below_a_name() {
+        for (listed, host, expected) in [
+            ("app.example.com", "app.example.com", true),
+            ("app.example.com", "app.example.com:8443", true),
+            ("app.example.com:8443", "app.example.com:8443", true),
+            ("app.example.com:8443", "app.example.com", false),
+            ("app.example.com", "other.app.example.com", false),
+            ("*.example.com", "app.example.com", true),
+            ("*.example.com", "a.b.example.com:3000", true),
+            ("*.example.com", "example.com", false),
+            ("*.example.com", "evilexample.com", false),
+            ("*.example.com", "app.example.com.evil", false),
+            ("*.example.com", ".example.com", false),
+        ] {
+            assert_eq!(is_host(listed, host), expected, "{listed} {host}");
+        }
     }
 }
 

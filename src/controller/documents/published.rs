@@ -112,7 +112,7 @@ impl Published {
 
 fn queue(DocumentKey { kind, object }: &DocumentKey, queues: &Queues) {
     match kind {
-        DocumentKind::Guard => queues.endpoint(object),
+        DocumentKind::Guard => queues.guarded(object),
         DocumentKind::Egress => queues.identity(object),
         // In no ConfigMap.
         DocumentKind::Credential => {}

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     api::{Credential, parse::name_of},
     controller::{
+        app,
         context::Context,
         endpoint, identity,
         ledger::{Recorded, Standing, Traced},
@@ -49,6 +50,11 @@ impl Expected {
             by_scope.extend(scopes.map(|scope| (scope, of.clone())));
             Some((id, of))
         });
+        let apps = ctx.caches.apps.state().into_iter().filter_map(|found| {
+            let is_held = found.held_in() == Some(object);
+            let of = is_held.then(|| Traced { kind: kind::APP, name: name_of(found.as_ref()) })?;
+            Some((site.client_id(of.kind, &of.name), of))
+        });
         let mut seconds = HashSet::new();
         let identities = ctx.caches.identities.state().into_iter().filter_map(|found| {
             let of = (found.held_in() == Some(object))
@@ -58,7 +64,7 @@ impl Expected {
             }
             Some((site.client_id(of.kind, &of.name), of))
         });
-        let by_id: HashMap<_, _> = endpoints.chain(identities).collect();
+        let by_id: HashMap<_, _> = endpoints.chain(apps).chain(identities).collect();
         let objects = by_id.len() + ctx.caches.grants.state().len();
         Self { cluster: ctx.cluster.clone(), realm: realm.to_owned(), by_id, by_scope, seconds, objects }
     }
@@ -75,11 +81,14 @@ impl Expected {
     }
 }
 
-/// The endpoint as Keycloak was made to hold it; `None` while a pass has something to do about it anyway.
-pub fn settled_endpoint(ctx: &Context, name: &Ref) -> Option<DesiredEndpoint> {
-    let object = Caches::namespaced(&ctx.caches.endpoints, name)?;
-    let of = Traced { kind: kind::ENDPOINT, name: name.clone() };
-    settled(ctx, &object.metadata, &of, &endpoint::recorded(&object), endpoint::desired(ctx, &object)?)
+/// The endpoint or application as Keycloak was made to hold it; `None` while a pass has something to do about it anyway.
+pub fn settled_server(ctx: &Context, of: &Traced) -> Option<DesiredEndpoint> {
+    if of.kind == kind::APP {
+        let object = Caches::namespaced(&ctx.caches.apps, &of.name)?;
+        return settled(ctx, &object.metadata, of, &app::recorded(&object), app::desired(ctx, &object)?);
+    }
+    let object = Caches::namespaced(&ctx.caches.endpoints, &of.name)?;
+    settled(ctx, &object.metadata, of, &endpoint::recorded(&object), endpoint::desired(ctx, &object)?)
 }
 
 /// The workload as Keycloak was made to hold it; `None` while a pass has something to do about it anyway.

@@ -1,7 +1,7 @@
 //! From a recorded change to the object of ours that it is about.
 
 use crate::{
-    controller::{context::Context, ledger::Traced},
+    controller::{context::Context, ledger::Traced, watch::Caches},
     core::{build::kind, desired::Owner, name::Ref, person::Person},
     keycloak::{AdminEvent, ApiError, RealmAdmin},
 };
@@ -90,20 +90,35 @@ pub fn concerned_by_people(
     expected: &Expected,
 ) -> Vec<Traced> {
     let path: Vec<&str> = event.resource_path.split('/').collect();
-    let endpoints = expected.by_id.values().filter(|of| of.kind == kind::ENDPOINT);
+    let endpoints = expected.by_id.values().filter(|of| of.kind != kind::WORKLOAD);
     match (path.as_slice(), event.operation_type.as_str()) {
         (["users" | "groups" | "roles", ..], "CREATE" | "UPDATE") if !path.contains(&"composites") => {
             let lacking = realm.endpoints_lacking_people();
-            endpoints.filter(|of| lacking.contains(&of.name.endpoint_client_id())).cloned().collect()
+            endpoints.filter(|of| server_client_id(of).is_some_and(|id| lacking.contains(&id))).cloned().collect()
         }
-        (["roles" | "roles-by-id", ..], _) if !is_own => endpoints
-            .filter(|of| {
-                let grants = ctx.caches.grants_on(&of.name);
-                grants.iter().flat_map(|grant| &grant.people).any(|person| matches!(person, Person::RealmRole(_)))
-            })
-            .cloned()
-            .collect(),
+        (["roles" | "roles-by-id", ..], _) if !is_own => {
+            let is_role = |person: &Person| matches!(person, Person::RealmRole(_));
+            endpoints.filter(|of| people_of(ctx, of).iter().any(is_role)).cloned().collect()
+        }
         _ => Vec::new(),
+    }
+}
+
+/// Those to whom an endpoint or application is open.
+fn people_of(ctx: &Context, of: &Traced) -> Vec<Person> {
+    if of.kind == kind::ENDPOINT {
+        return ctx.caches.grants_on(&of.name).into_iter().flat_map(|grant| grant.people).collect();
+    }
+    let app = Caches::namespaced(&ctx.caches.apps, &of.name).and_then(|app| app.parse().ok());
+    app.into_iter().flat_map(|app| app.access).flat_map(|edge| edge.people).collect()
+}
+
+/// The client of an endpoint or application.
+pub fn server_client_id(of: &Traced) -> Option<String> {
+    match of.kind {
+        kind::ENDPOINT => Some(of.name.endpoint_client_id()),
+        kind::APP => Some(of.name.app_client_id()),
+        _ => None,
     }
 }
 
@@ -114,7 +129,7 @@ pub fn workload_name(client_id: &str) -> Option<Ref> {
 
 fn of_owner(owner: Option<Owner>, cluster: &str) -> Located {
     let Some(owner) = owner.filter(|owner| owner.cluster == cluster) else { return Located::NotOurs };
-    let kind = [kind::ENDPOINT, kind::WORKLOAD].into_iter().find(|kind| *kind == owner.kind);
+    let kind = kind::CLIENTS.into_iter().find(|kind| *kind == owner.kind);
     match (kind, owner.namespace) {
         (Some(kind), Some(namespace)) => Located::Object(Traced { kind, name: Ref::new(namespace, owner.name) }),
         _ => Located::Realm,

@@ -21,6 +21,7 @@ use futures::{StreamExt, future, stream::FuturesUnordered};
 use kube::ResourceExt;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+pub use self::locate::server_client_id;
 use self::{expected::Expected, feed::Feed, locate::Located, sweep::Sweep};
 use super::{
     context::Context,
@@ -181,7 +182,7 @@ async fn follow(ctx: &Context, queues: &Queues, name: &str, due: &Due, every: Du
     let (mut often, mut seldom) = (ticks(every.min(OFTEN)), Instant::now());
     while let Some(realm) = Caches::cluster(&ctx.caches.realms, name) {
         // Whoever was shut out is refused within a second: where people may call, the events are read so often.
-        let is_due = Instant::now() >= seldom || !ctx.caches.endpoints_for_people(name).is_empty();
+        let is_due = Instant::now() >= seldom || !ctx.caches.open_to_people(name).is_empty();
         if !is_due {
             often.tick().await;
             continue;
@@ -280,7 +281,7 @@ async fn people(
     watched: &mut Watched,
     events: &[AdminEvent],
 ) -> Result<(), ApiError> {
-    if ctx.caches.endpoints_for_people(name).is_empty() {
+    if ctx.caches.open_to_people(name).is_empty() {
         watched.people_known = false;
         return Ok(());
     }
@@ -332,11 +333,15 @@ async fn sweep_now(ctx: &Context, queues: &Queues, name: &str, admin: &RealmAdmi
 }
 
 fn suspect(ctx: &Context, queues: &Queues, of: Traced, actor: Actor) {
-    let (is_endpoint, name) = (of.kind == kind::ENDPOINT, of.name.clone());
+    let (kind, name) = (of.kind, of.name.clone());
     if !ctx.ledger.suspect(of, actor) {
         return;
     }
-    if is_endpoint { queues.endpoint(&name) } else { queues.identity(&name) }
+    match kind {
+        kind::ENDPOINT => queues.endpoint(&name),
+        kind::APP => queues.app(&name),
+        _ => queues.identity(&name),
+    }
 }
 
 /// Who made a change, as far as the event tells: by name, where the account is of the same realm.

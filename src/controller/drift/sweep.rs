@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::expected::{Expected, settled_endpoint, settled_workload};
+use super::expected::{Expected, settled_server, settled_workload};
 use super::locate::workload_name;
 use crate::{
     controller::{context::Context, ledger::Traced, watch::Caches},
@@ -36,8 +36,8 @@ const SAVED: usize = 2 + 3 * 64;
 /// One realm's sweeps.
 #[derive(Debug, Default)]
 pub struct Sweep {
-    /// The endpoint whose roles were compared last: the next sweep goes on behind it.
-    last: Option<Ref>,
+    /// The endpoint or application whose roles were compared last: the next sweep goes on behind it.
+    last: Option<(&'static str, Ref)>,
     /// Requests that earlier sweeps might have made and did not.
     saved: usize,
 }
@@ -68,27 +68,28 @@ impl Sweep {
         // In a small realm the list of clients alone takes more than that: its roles have their turn all the same.
         let spare = (expected.objects / OBJECTS_PER_REQUEST).saturating_sub(found.requests + OTHERS).max(1);
         let allowed = found.requests + self.saved + spare;
-        for name in self.endpoints(expected) {
-            let Some(desired) = settled_endpoint(ctx, &name) else { continue };
+        for of in self.servers(expected) {
+            let Some(desired) = settled_server(ctx, &of) else { continue };
             if !is_whole && found.requests + cost(&desired).min(SAVED) > allowed {
                 break;
             }
-            roles(ctx, realm, &name, &desired, &mut found).await?;
-            self.last = Some(name);
+            roles(ctx, realm, &of, &desired, &mut found).await?;
+            self.last = Some((of.kind, of.name));
         }
         // What is saved is bounded, so that a sweep is never much dearer than the others.
         self.saved = allowed.saturating_sub(found.requests).min(SAVED);
         Ok(found)
     }
 
-    /// The endpoints, beginning behind the one that came last.
-    fn endpoints(&self, expected: &Expected) -> Vec<Ref> {
-        let endpoints = expected.by_id.values().filter(|of| of.kind == kind::ENDPOINT);
-        let mut names: Vec<_> = endpoints.map(|of| of.name.clone()).collect();
-        names.sort();
-        let begin = self.last.as_ref().map_or(0, |last| names.partition_point(|name| name <= last));
-        names.rotate_left(begin);
-        names
+    /// The endpoints and applications, beginning behind the one that came last.
+    fn servers(&self, expected: &Expected) -> Vec<Traced> {
+        let servers = expected.by_id.values().filter(|of| of.kind != kind::WORKLOAD);
+        let mut servers: Vec<_> = servers.cloned().collect();
+        servers.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
+        let is_before = |of: &Traced, (kind, name): &(&str, Ref)| (of.kind, &of.name) <= (*kind, name);
+        let begin = self.last.as_ref().map_or(0, |last| servers.partition_point(|of| is_before(of, last)));
+        servers.rotate_left(begin);
+        servers
     }
 }
 
@@ -131,8 +132,8 @@ fn client_of(
         return;
     }
     let differs = match of.kind {
-        kind::ENDPOINT => settled_endpoint(ctx, &of.name).is_some_and(|d| client_differs_from_endpoint(&d, client)),
-        _ => settled_workload(ctx, &of.name).is_some_and(|d| client_differs_from_workload(&d, client)),
+        kind::WORKLOAD => settled_workload(ctx, &of.name).is_some_and(|d| client_differs_from_workload(&d, client)),
+        _ => settled_server(ctx, &of).is_some_and(|d| client_differs_from_endpoint(&d, client)),
     };
     if differs {
         found.suspects.push(of.clone());
@@ -152,6 +153,7 @@ fn is_coming(ctx: &Context, of: &Traced) -> bool {
         kind::ENDPOINT => {
             Caches::namespaced(&ctx.caches.endpoints, &of.name).is_some_and(|found| found.held_in().is_none())
         }
+        kind::APP => Caches::namespaced(&ctx.caches.apps, &of.name).is_some_and(|found| found.held_in().is_none()),
         _ => Caches::namespaced(&ctx.caches.identities, &of.name).is_some_and(|found| found.held_in().is_none()),
     }
 }
@@ -159,14 +161,14 @@ fn is_coming(ctx: &Context, of: &Traced) -> bool {
 /// The object whose mark a client carries.
 fn marked(client: &ClientRepresentation, cluster: &str) -> Option<Traced> {
     let owner = client.owner().filter(|owner| owner.cluster == cluster)?;
-    let kind = [kind::ENDPOINT, kind::WORKLOAD].into_iter().find(|kind| *kind == owner.kind)?;
+    let kind = kind::CLIENTS.into_iter().find(|kind| *kind == owner.kind)?;
     Some(Traced { kind, name: Ref::new(owner.namespace?, owner.name) })
 }
 
 fn is_settled(ctx: &Context, of: &Traced) -> bool {
     match of.kind {
-        kind::ENDPOINT => settled_endpoint(ctx, &of.name).is_some(),
-        _ => settled_workload(ctx, &of.name).is_some(),
+        kind::WORKLOAD => settled_workload(ctx, &of.name).is_some(),
+        _ => settled_server(ctx, of).is_some(),
     }
 }
 
@@ -178,11 +180,11 @@ fn cost(desired: &DesiredEndpoint) -> usize {
     2 + 3 * desired.scopes.len() + of_people
 }
 
-/// The roles and scopes of one endpoint, and who holds the roles.
+/// The roles and scopes of one endpoint or application, and who holds the roles.
 async fn roles(
     ctx: &Context,
     realm: &RealmAdmin,
-    name: &Ref,
+    of: &Traced,
     desired: &DesiredEndpoint,
     found: &mut Found,
 ) -> Result<(), ReconcileError> {
@@ -191,11 +193,11 @@ async fn roles(
     let is_same = desired.plan(realm).await.map_or_else(conflict_differs, |plan| Ok(plan.is_empty()))?;
     // Whom the realm does not have is in memory alone, and after a start in none.
     if !is_same || absent != realm.absent_people(&desired.client_id) {
-        found.suspects.push(Traced { kind: kind::ENDPOINT, name: name.clone() });
+        found.suspects.push(of.clone());
     }
     for role in desired.scopes.iter().map(|scope| &scope.role) {
         let holders = holders(realm, desired, role, found).await?;
-        found.suspects.extend(wrong_holders(ctx, name, desired, role, &holders));
+        found.suspects.extend(wrong_holders(ctx, &of.name, desired, role, &holders));
     }
     Ok(())
 }

@@ -3,11 +3,10 @@
 //! The policy goes first: a guard must refuse what was revoked also while
 //! Keycloak is down.
 
-mod children;
 mod policy;
 mod status;
 
-pub use self::status::PEOPLE;
+pub use self::status::{PEOPLE, PUBLISHED, publication};
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,14 +15,17 @@ use kube::{Api, Resource, ResourceExt};
 
 use self::status::Outcome;
 use super::{
+    children::{self, Parent},
     cleanup::{self, Trace},
     context::Context,
     error::Error,
     finalizer,
+    isolation::Guarded,
     ledger::{Recorded, Traced},
+    objects::ObjectError,
     servers::{RealmLink, link},
     sync::{Synced, settle},
-    watch::{Claim, is_older},
+    watch::Claim,
 };
 use crate::{
     api::{ModelEndpoint, parse::name_of},
@@ -51,7 +53,7 @@ struct Gathered {
 pub async fn reconcile(object: Arc<ModelEndpoint>, ctx: Arc<Context>) -> Result<Option<Duration>, Error> {
     let api = Api::<ModelEndpoint>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
     if object.meta().deletion_timestamp.is_some() {
-        ctx.isolation.forget(&name_of(object.as_ref()));
+        ctx.isolation.forget(&traced(&object));
         return cleanup::run(&ctx, &api, object.as_ref(), trace(&object)).await.map(|()| None);
     }
     match gather(&object, &ctx) {
@@ -63,10 +65,10 @@ pub async fn reconcile(object: Arc<ModelEndpoint>, ctx: Arc<Context>) -> Result<
         Ok(gathered) => {
             finalizer::hold(&api, object.as_ref()).await?;
             let published = policy::publish(&ctx, &object, &gathered).await;
-            let kept = children::keep(&ctx, &object, &gathered.endpoint).await;
+            let kept = keep(&ctx, &object, &gathered.endpoint).await;
             cleanup::moved(&ctx, object.as_ref(), &trace(&object), &object.spec.realm).await?;
             let synced = sync(&ctx, &object, &gathered).await;
-            let (isolated, try_again) = ctx.isolation.verdict(&ctx.caches, &object);
+            let (isolated, try_again) = ctx.isolation.verdict(&ctx.caches, &guarded(&object));
             let outcome = Outcome { published, kept, synced, isolated };
             status::accepted(&ctx, &api, &object, &gathered, &outcome).await?;
             outcome.published?;
@@ -77,9 +79,26 @@ pub async fn reconcile(object: Arc<ModelEndpoint>, ctx: Arc<Context>) -> Result<
     }
 }
 
+fn traced(object: &ModelEndpoint) -> Traced {
+    Traced { kind: kind::ENDPOINT, name: name_of(object) }
+}
+
+fn guarded(object: &ModelEndpoint) -> Guarded<'_> {
+    let conditions = object.status.as_ref().map(|status| &*status.conditions).unwrap_or_default();
+    Guarded { of: traced(object), served: object.into(), asked: object.spec.isolation, conditions }
+}
+
+/// The Service that points at the guards, and the NetworkPolicy.
+async fn keep(ctx: &Context, object: &ModelEndpoint, endpoint: &Endpoint) -> Result<(), ObjectError> {
+    let Some(owner) = object.controller_owner_ref(&()) else { return Ok(()) };
+    let seen = object.status.as_ref().and_then(|status| status.observed_generation);
+    let parent = Parent { owner, selector: &object.spec.workload, is_changed: seen != object.metadata.generation };
+    children::keep(ctx, &parent, endpoint).await
+}
+
 /// What the endpoint left in Keycloak.
 fn trace(object: &ModelEndpoint) -> Trace<'_> {
-    let of = Traced { kind: kind::ENDPOINT, name: name_of(object) };
+    let of = traced(object);
     let realm = object.held_in().unwrap_or(&object.spec.realm);
     Trace { of, realm, is_held: object.held_in().is_some(), policy: object.spec.deletion_policy, has_second: false }
 }
@@ -112,14 +131,7 @@ fn may_introspect(object: &ModelEndpoint, account: &str, realm: &RealmLink, ctx:
         return Err(Problem::new(ProblemReason::NoWorkloadIssuer, message));
     }
     let Some(claim) = Claim::of_guards(object) else { return Ok(()) };
-    let (identities, endpoints) = (ctx.caches.claimants(&claim), ctx.caches.introspecting(&claim));
-    let identity = identities.iter().find(|other| is_older(other.as_ref(), object));
-    let endpoint = endpoints.iter().find(|other| is_older(other.as_ref(), object));
-    let taken = match (identity, endpoint) {
-        (Some(identity), _) => format!("WorkloadIdentity {}", name_of(identity.as_ref())),
-        (None, Some(other)) => format!("ModelEndpoint {}", name_of(other.as_ref())),
-        (None, None) => return Ok(()),
-    };
+    let Some(taken) = ctx.caches.claimed_by_older(&claim, object) else { return Ok(()) };
     let message = format!(
         "{taken} logs in with ServiceAccount {account:?} in realm {:?} already, and spec.introspection needs it alone; run this endpoint's pods with a ServiceAccount of their own",
         object.spec.realm

@@ -5,6 +5,7 @@ use kube::Api;
 
 use super::Gathered;
 use crate::{
+    admission::ServedPods,
     api::{ModelEndpoint, ModelEndpointStatus},
     controller::{
         condition::{ACCEPTED, SYNCED, Verdict, conditions},
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// The guards have the policy, the Service points at them.
-const PUBLISHED: &str = "Published";
+pub const PUBLISHED: &str = "Published";
 
 /// The identity with which it calls on behalf of its callers is one that it could.
 const CALLER: &str = "OnBehalfOf";
@@ -71,18 +72,19 @@ pub async fn accepted(
 ) -> Result<(), Error> {
     let Outcome { published, kept, synced, isolated } = outcome;
     let before = object.status.clone().unwrap_or_default();
+    let endpoint = &gathered.endpoint;
     let mut verdicts = vec![
         Verdict::good(ACCEPTED, "Valid", "the endpoint is valid and its realm admits it"),
         publication(published, kept),
-        injected::guards(&ctx.caches.unguarded(object)),
+        injected::guards(&ctx.caches.unguarded(&endpoint.name.namespace, &object.into()), "this endpoint's guard"),
         isolated.clone(),
         synced.verdict.clone(),
     ];
-    verdicts.extend(injected::ports(object, &ctx.caches.without_ports(object)));
+    let served = ServedPods::from(object);
+    verdicts.extend(injected::ports(&served, &ctx.caches.without_ports(&endpoint.name.namespace, &served)));
     verdicts.extend(caller(gathered));
     verdicts.extend(people(gathered));
     verdicts.extend(synced.drift.clone());
-    let endpoint = &gathered.endpoint;
     let ready = format!("guarded; {} in force", count(gathered.edges.len() + gathered.people.len(), "grant"));
     let new = ModelEndpointStatus {
         observed_generation: object.metadata.generation,
@@ -129,7 +131,7 @@ fn people(gathered: &Gathered) -> Option<Verdict> {
     Some(verdict.aside())
 }
 
-fn publication(published: &Result<GuardPolicy, ObjectError>, kept: &Result<(), ObjectError>) -> Verdict {
+pub fn publication<T>(published: &Result<T, ObjectError>, kept: &Result<(), ObjectError>) -> Verdict {
     match published.as_ref().map(|_| ()).and(kept.as_ref().map(|_| ())) {
         Ok(()) => Verdict::good(PUBLISHED, "Published", "the guards have the policy and the Service points at them"),
         Err(error) => Verdict::bad(PUBLISHED, reason(error), error.to_string()),

@@ -138,19 +138,22 @@ fn alone(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem> {
     }
 }
 
-/// The guards of an endpoint log in with a ServiceAccount too, where they ask of tokens.
+/// Guards log in with a ServiceAccount too: those of an endpoint where they ask of tokens, those of an application always.
 fn beside_guards(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem> {
-    let asking = ctx.caches.introspecting(&Claim::of(object));
-    let Some(endpoint) = asking.iter().find(|endpoint| is_older(endpoint.as_ref(), object)) else { return Ok(()) };
-    Err(Problem::new(
-        ProblemReason::Conflict,
-        format!(
-            "the guards of ModelEndpoint {} log in with ServiceAccount {:?} in realm {:?} already (its spec.introspection); use another ServiceAccount",
-            name_of(endpoint.as_ref()),
-            object.spec.service_account_name,
-            object.spec.realm,
-        ),
-    ))
+    let claim = Claim::of(object);
+    let (asking, signing_in) = (ctx.caches.introspecting(&claim), ctx.caches.signing_in(&claim));
+    let endpoint = asking.iter().find(|endpoint| is_older(endpoint.as_ref(), object));
+    let app = signing_in.iter().find(|app| is_older(app.as_ref(), object));
+    let taken = match (endpoint, app) {
+        (Some(endpoint), _) => format!("ModelEndpoint {} (its spec.introspection)", name_of(endpoint.as_ref())),
+        (None, Some(app)) => format!("WebApp {}", name_of(app.as_ref())),
+        (None, None) => return Ok(()),
+    };
+    let message = format!(
+        "the guards of {taken} log in with ServiceAccount {:?} in realm {:?} already; use another ServiceAccount",
+        object.spec.service_account_name, object.spec.realm,
+    );
+    Err(Problem::new(ProblemReason::Conflict, message))
 }
 
 /// Whether Keycloak holds an identity, as its status or this run says.

@@ -18,11 +18,13 @@ use self::probe::Finding;
 use super::{
     condition::Verdict,
     context::Context,
+    ledger::Traced,
     watch::{Caches, Queues},
 };
 use crate::{
-    api::{Isolation as Asked, ModelEndpoint, parse::name_of},
-    core::name::Ref,
+    admission::ServedPods,
+    api::{Isolation as Asked, condition::Condition},
+    core::{build::kind, graph::Port},
 };
 
 /// The application answers to its guard alone.
@@ -36,11 +38,23 @@ const CONCURRENCY: usize = 64;
 /// How many of an endpoint's pods are tried.
 const PODS: usize = 3;
 
-/// What was found, by endpoint.
+/// What was found, by endpoint or application.
 #[derive(Debug)]
 pub struct Isolation {
-    looked: Mutex<HashMap<Ref, Looked>>,
-    asked: mpsc::UnboundedSender<Ref>,
+    looked: Mutex<HashMap<Traced, Looked>>,
+    asked: mpsc::UnboundedSender<Traced>,
+}
+
+/// Something that its guard alone should reach.
+pub struct Guarded<'a> {
+    /// What it is.
+    pub of: Traced,
+    /// Its pods.
+    pub served: ServedPods<'a>,
+    /// What closes the way around.
+    pub asked: Asked,
+    /// What its status said before.
+    pub conditions: &'a [Condition],
 }
 
 /// Pods to be tried, by name and address.
@@ -63,47 +77,47 @@ impl Looked {
 
 impl Isolation {
     /// And the names of the endpoints that are to be looked at, for [`watch`].
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<Ref>) {
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Traced>) {
         let (asked, asking) = mpsc::unbounded();
         (Self { looked: Mutex::default(), asked }, asking)
     }
 
-    fn looked(&self) -> MutexGuard<'_, HashMap<Ref, Looked>> {
+    fn looked(&self) -> MutexGuard<'_, HashMap<Traced, Looked>> {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How an endpoint stands, and when to ask again where that is soon. Has it looked at where that is due.
-    pub fn verdict(&self, caches: &Caches, object: &ModelEndpoint) -> (Verdict, Option<Duration>) {
-        let (name, mut pods) = (name_of(object), caches.guarded(object));
+    /// How something stands, and when to ask again where that is soon. Has it looked at where that is due.
+    pub fn verdict(&self, caches: &Caches, guarded: &Guarded<'_>) -> (Verdict, Option<Duration>) {
+        let (name, mut pods) = (&guarded.of, caches.guarded(&guarded.of.name.namespace, &guarded.served));
         pods.truncate(PODS);
         let mut looked = self.looked();
         if pods.is_empty() {
-            looked.remove(&name);
+            looked.remove(name);
             let message = "no pod with a guard is ready, so there is none to try";
             return (unknown("NoPods", message), None);
         }
-        if looked.get(&name).is_none_or(|last| last.is_due(&pods)) {
-            let finding = looked.remove(&name).and_then(|last| last.finding);
+        if looked.get(name).is_none_or(|last| last.is_due(&pods)) {
+            let finding = looked.remove(name).and_then(|last| last.finding);
             looked.insert(name.clone(), Looked { pods, at: Instant::now(), finding });
             // Closed when the operator stops: nobody asks any more.
             let _ = self.asked.unbounded_send(name.clone());
         }
-        match looked.get(&name).and_then(|last| last.finding.as_ref()) {
+        match looked.get(name).and_then(|last| last.finding.as_ref()) {
             Some(finding) => {
                 let soon = matches!(finding, Finding::Open { .. }).then_some(AGAIN_WHERE_OPEN);
-                (verdict(finding, object.spec.isolation), soon)
+                (verdict(finding, guarded.asked), soon)
             }
-            None => (earlier(object), None),
+            None => (earlier(guarded.conditions), None),
         }
     }
 
-    /// An endpoint is gone.
-    pub fn forget(&self, name: &Ref) {
+    /// It is gone.
+    pub fn forget(&self, name: &Traced) {
         self.looked().remove(name);
     }
 
     /// Notes what was found; whether that is news.
-    fn note(&self, name: &Ref, pods: &Pods, finding: Finding) -> bool {
+    fn note(&self, name: &Traced, pods: &Pods, finding: Finding) -> bool {
         let mut looked = self.looked();
         // Other pods by now: they are asked for already.
         let Some(last) = looked.get_mut(name).filter(|last| last.pods == *pods) else { return false };
@@ -111,21 +125,29 @@ impl Isolation {
         last.finding.replace(finding) != last.finding
     }
 
-    fn pods(&self, name: &Ref) -> Option<Pods> {
+    fn pods(&self, name: &Traced) -> Option<Pods> {
         self.looked().get(name).map(|last| last.pods.clone())
     }
 }
 
 /// Tries what is asked for, for ever.
-pub async fn watch(ctx: &Context, queues: &Queues, asking: mpsc::UnboundedReceiver<Ref>) {
-    let look = |name: Ref| async move {
-        let Some((endpoint, pods)) = ctx.caches.endpoint(&name).zip(ctx.isolation.pods(&name)) else { return };
-        let finding = probe::look(&pods, &endpoint.ports).await;
+pub async fn watch(ctx: &Context, queues: &Queues, asking: mpsc::UnboundedReceiver<Traced>) {
+    let look = |name: Traced| async move {
+        let Some((ports, pods)) = ports(&ctx.caches, &name).zip(ctx.isolation.pods(&name)) else { return };
+        let finding = probe::look(&pods, &ports).await;
         if ctx.isolation.note(&name, &pods, finding) {
-            queues.endpoint(&name);
+            queues.guarded(&name.name);
         }
     };
     asking.for_each_concurrent(CONCURRENCY, look).await;
+}
+
+/// Those of the application behind the guard.
+fn ports(caches: &Caches, of: &Traced) -> Option<Vec<Port>> {
+    if of.kind == kind::APP {
+        return Some(Caches::namespaced(&caches.apps, &of.name)?.parse().ok()?.server.ports);
+    }
+    Some(caches.endpoint(&of.name)?.ports)
 }
 
 fn unknown(reason: &str, message: &str) -> Verdict {
@@ -133,8 +155,7 @@ fn unknown(reason: &str, message: &str) -> Verdict {
 }
 
 /// How it stood before this operator was started, until it has looked itself.
-fn earlier(object: &ModelEndpoint) -> Verdict {
-    let conditions = object.status.as_ref().map(|status| &*status.conditions).unwrap_or_default();
+fn earlier(conditions: &[Condition]) -> Verdict {
     let before = Verdict::of_condition(ISOLATED, conditions).map(Verdict::aside);
     before.unwrap_or_else(|| unknown("Probing", "the operator is trying the application's ports"))
 }

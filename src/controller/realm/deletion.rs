@@ -122,13 +122,18 @@ fn in_use(ctx: &Context, realm: &str) -> Option<Problem> {
     let identities = ctx.caches.identities.state_filter(|identity| {
         finalizer::is_held(identity) && uses(&identity.spec.realm, identity.held_in(), identity.namespace())
     });
-    if endpoints.is_empty() && identities.is_empty() {
+    let apps = ctx
+        .caches
+        .apps
+        .state_filter(|app| finalizer::is_held(app) && uses(&app.spec.realm, app.held_in(), app.namespace()));
+    if endpoints.is_empty() && identities.is_empty() && apps.is_empty() {
         return None;
     }
     let message = format!(
-        "waiting to go: {} ModelEndpoints and {} WorkloadIdentities still use the realm; delete or move them first",
+        "waiting to go: {} ModelEndpoints, {} WorkloadIdentities and {} WebApps still use the realm; delete or move them first",
         endpoints.len(),
-        identities.len()
+        identities.len(),
+        apps.len()
     );
     Some(Problem::new(ProblemReason::InUse, message))
 }

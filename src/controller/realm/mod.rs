@@ -198,8 +198,10 @@ fn is_made_anew(change: &Change) -> bool {
 /// What the realm held before is gone with it. Its becoming ready triggers all of them.
 fn start_over(ctx: &Context, realm: &str) {
     let endpoints = ctx.caches.endpoints.state_filter(|endpoint| endpoint.spec.realm == realm);
+    let apps = ctx.caches.apps.state_filter(|app| app.spec.realm == realm);
     let identities = ctx.caches.identities.state_filter(|identity| identity.spec.realm == realm);
     let endpoints = endpoints.iter().map(|found| Traced { kind: kind::ENDPOINT, name: name_of(found.as_ref()) });
     let identities = identities.iter().map(|found| Traced { kind: kind::WORKLOAD, name: name_of(found.as_ref()) });
-    endpoints.chain(identities).for_each(|of| ctx.ledger.lost(of));
+    let apps = apps.iter().map(|found| Traced { kind: kind::APP, name: name_of(found.as_ref()) });
+    endpoints.chain(apps).chain(identities).for_each(|of| ctx.ledger.lost(of));
 }

@@ -14,8 +14,8 @@ use kube::{
 
 use super::index::Index;
 use crate::{
-    admission::RunningPod,
-    api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
+    admission::{RunningPod, ServedPods},
+    api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WebApp, WorkloadIdentity, parse::name_of},
     core::{
         fingerprint,
         graph::{Endpoint, Grant, Problem, ProblemReason, Workload},
@@ -43,6 +43,13 @@ impl Claim {
         let account = &endpoint.spec.introspection.as_ref()?.service_account_name;
         let account = Ref::new(endpoint.namespace().unwrap_or_default(), account);
         Some(Self { realm: endpoint.spec.realm.clone(), account })
+    }
+
+    /// What an application claims whose sidecars log in.
+    pub fn of_app(app: &WebApp) -> Option<Self> {
+        let account = app.spec.service_account_name.as_ref()?;
+        let account = Ref::new(app.namespace().unwrap_or_default(), account);
+        Some(Self { realm: app.spec.realm.clone(), account })
     }
 }
 
@@ -75,6 +82,8 @@ pub struct Caches {
     pub realms: Store<Realm>,
     /// ModelEndpoints.
     pub endpoints: Store<ModelEndpoint>,
+    /// WebApps.
+    pub apps: Store<WebApp>,
     /// WorkloadIdentities.
     pub identities: Store<WorkloadIdentity>,
     /// AccessGrants.
@@ -84,6 +93,7 @@ pub struct Caches {
     /// Pods, as far as they matter.
     pub pods: Store<RunningPod>,
     pub(super) endpoints_by_namespace: Index<String>,
+    pub(super) apps_by_namespace: Index<String>,
     pub(super) grants_by_endpoint: Index<Ref>,
     pub(super) grants_by_subject: Index<Ref>,
     pub(super) identities_by_target: Index<Ref>,
@@ -178,6 +188,26 @@ impl Caches {
         self.endpoints.state_filter(asks).into_iter().filter_map(alive).collect()
     }
 
+    /// The applications whose sidecars log in with a ServiceAccount in a realm.
+    pub fn signing_in(&self, claim: &Claim) -> Vec<Arc<WebApp>> {
+        let logs_in = |app: &WebApp| Claim::of_app(app).as_ref() == Some(claim);
+        self.apps.state_filter(logs_in).into_iter().filter_map(alive).collect()
+    }
+
+    /// Whoever else claims a ServiceAccount in a realm and was there before `object`, for messages.
+    pub fn claimed_by_older(&self, claim: &Claim, object: &impl ResourceExt) -> Option<String> {
+        let identities = self.claimants(claim);
+        let identity = identities.iter().find(|other| is_older(other.as_ref(), object));
+        let endpoints = self.introspecting(claim);
+        let endpoint = endpoints.iter().find(|other| is_older(other.as_ref(), object));
+        let apps = self.signing_in(claim);
+        let app = apps.iter().find(|other| is_older(other.as_ref(), object));
+        identity
+            .map(|found| format!("WorkloadIdentity {}", name_of(found.as_ref())))
+            .or_else(|| endpoint.map(|found| format!("ModelEndpoint {}", name_of(found.as_ref()))))
+            .or_else(|| app.map(|found| format!("WebApp {}", name_of(found.as_ref()))))
+    }
+
     /// The identities that claim a ServiceAccount in a realm.
     pub fn claimants(&self, claim: &Claim) -> Vec<Arc<WorkloadIdentity>> {
         let found = self.of_account(&claim.account).into_iter();
@@ -191,24 +221,24 @@ impl Caches {
         found.filter(|identity| account_of(identity) == *account).collect()
     }
 
-    /// The pods of an endpoint's namespace that run without its guard.
-    pub fn unguarded(&self, endpoint: &ModelEndpoint) -> Vec<String> {
-        let names = self.pods_by_namespace.get(&endpoint.namespace().unwrap_or_default());
-        self.pods_that(&names, |pod| pod.lacks_guard(endpoint))
+    /// The pods of a namespace that run without the guard that they should have.
+    pub fn unguarded(&self, namespace: &str, served: &ServedPods<'_>) -> Vec<String> {
+        let names = self.pods_by_namespace.get(&namespace.to_owned());
+        self.pods_that(&names, |pod| pod.lacks_guard(served))
     }
 
-    /// The pods of an endpoint whose containers name their ports, but not all of this endpoint's.
-    pub fn without_ports(&self, endpoint: &ModelEndpoint) -> Vec<Arc<RunningPod>> {
-        let names = self.pods_by_namespace.get(&endpoint.namespace().unwrap_or_default());
+    /// The pods of a namespace that serve, and whose containers name their ports, but not all of those that they should have.
+    pub fn without_ports(&self, namespace: &str, served: &ServedPods<'_>) -> Vec<Arc<RunningPod>> {
+        let names = self.pods_by_namespace.get(&namespace.to_owned());
         let found = names.iter().filter_map(|name| Self::namespaced(&self.pods, name));
-        found.filter(|pod| !pod.lacks_ports(endpoint).is_empty()).collect()
+        found.filter(|pod| !pod.lacks_ports(served).is_empty()).collect()
     }
 
-    /// The pods that an endpoint selects and that its guard serves, by name, with their addresses.
-    pub fn guarded(&self, endpoint: &ModelEndpoint) -> Vec<(String, IpAddr)> {
-        let names = self.pods_by_namespace.get(&endpoint.namespace().unwrap_or_default());
+    /// The pods of a namespace that serve behind their guard, by name, with their addresses.
+    pub fn guarded(&self, namespace: &str, served: &ServedPods<'_>) -> Vec<(String, IpAddr)> {
+        let names = self.pods_by_namespace.get(&namespace.to_owned());
         let found = names.iter().filter_map(|name| Self::namespaced(&self.pods, name));
-        found.filter_map(|pod| Some((pod.name_any(), pod.serves(endpoint)?))).collect()
+        found.filter_map(|pod| Some((pod.name_any(), pod.serves(served)?))).collect()
     }
 
     /// The pods of an identity's ServiceAccount that run without its outbound half.
@@ -217,14 +247,16 @@ impl Caches {
         self.pods_that(&names, |pod| pod.lacks_egress(identity))
     }
 
-    /// The endpoints of a realm that people may call.
-    pub fn endpoints_for_people(&self, realm: &str) -> BTreeSet<Ref> {
+    /// The endpoints of a realm that people may call, and the applications that they may open.
+    pub fn open_to_people(&self, realm: &str) -> BTreeSet<Ref> {
         let names_people =
             |grant: &AccessGrant| grant.spec.subjects.iter().any(|subject| subject.workload_identity.is_none());
         let grants = self.grants.state().into_iter().filter(|grant| names_people(grant));
         let endpoints = grants.map(|grant| Ref::new(grant.namespace().unwrap_or_default(), &grant.spec.endpoint));
         let is_of = |name: &Ref| Self::namespaced(&self.endpoints, name).is_some_and(|found| found.spec.realm == realm);
-        endpoints.filter(is_of).collect()
+        let is_open = |app: &WebApp| app.spec.realm == realm && !app.spec.access.is_empty();
+        let apps = self.apps.state_filter(is_open);
+        endpoints.filter(is_of).chain(apps.iter().map(|app| name_of(app.as_ref()))).collect()
     }
 
     /// The pods that call with an identity's credential, by name, with their addresses.

@@ -42,10 +42,12 @@ async fn first(caches: &Caches, queues: &Queues, progress: &Progress) {
     caches.servers.state().iter().for_each(|found| queues.server(&found.name_any()));
     caches.realms.state().iter().for_each(|found| queues.realm(&found.name_any()));
     let endpoints = caches.endpoints.state().iter().map(|found| name_of(&**found)).collect();
+    let apps = caches.apps.state().iter().map(|found| name_of(&**found)).collect();
     let identities = caches.identities.state().iter().map(|found| name_of(&**found)).collect();
     let grants = caches.grants.state().iter().map(|found| name_of(&**found)).collect();
     tokio::join!(
         feed(progress, "ModelEndpoint", endpoints, |name| queues.endpoint(name)),
+        feed(progress, "WebApp", apps, |name| queues.app(name)),
         feed(progress, "WorkloadIdentity", identities, |name| queues.identity(name)),
         feed(progress, "AccessGrant", grants, |name| queues.grant(name)),
     );
@@ -70,6 +72,8 @@ fn queue(caches: &Caches, queues: &Queues, slice: u32) {
     caches.realms.state().iter().filter_map(|found| whole(found.name_any())).for_each(|name| queues.realm(&name));
     let endpoints = caches.endpoints.state();
     endpoints.iter().map(|found| name_of(&**found)).filter(is_due).for_each(|name| queues.endpoint(&name));
+    let apps = caches.apps.state();
+    apps.iter().map(|found| name_of(&**found)).filter(is_due).for_each(|name| queues.app(&name));
     let identities = caches.identities.state();
     identities.iter().map(|found| name_of(&**found)).filter(is_due).for_each(|name| queues.identity(&name));
     let grants = caches.grants.state();

@@ -14,8 +14,11 @@ use super::{
     kind::Change,
 };
 use crate::{
-    admission::RunningPod,
-    api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity, condition::Condition, parse::name_of},
+    admission::{RunningPod, ServedPods},
+    api::{
+        AccessGrant, KeycloakServer, ModelEndpoint, Realm, WebApp, WorkloadIdentity, condition::Condition,
+        parse::name_of,
+    },
     controller::{
         condition::{READY, SYNCED, is_true},
         endpoint::PEOPLE,
@@ -29,6 +32,7 @@ pub struct Queues {
     servers: mpsc::UnboundedSender<ObjectRef<KeycloakServer>>,
     realms: mpsc::UnboundedSender<ObjectRef<Realm>>,
     endpoints: mpsc::UnboundedSender<ObjectRef<ModelEndpoint>>,
+    apps: mpsc::UnboundedSender<ObjectRef<WebApp>>,
     identities: mpsc::UnboundedSender<ObjectRef<WorkloadIdentity>>,
     grants: mpsc::UnboundedSender<ObjectRef<AccessGrant>>,
     /// Until everything is listed nothing is queued: all of it is looked at then anyway.
@@ -40,6 +44,7 @@ pub struct Receivers {
     pub servers: mpsc::UnboundedReceiver<ObjectRef<KeycloakServer>>,
     pub realms: mpsc::UnboundedReceiver<ObjectRef<Realm>>,
     pub endpoints: mpsc::UnboundedReceiver<ObjectRef<ModelEndpoint>>,
+    pub apps: mpsc::UnboundedReceiver<ObjectRef<WebApp>>,
     pub identities: mpsc::UnboundedReceiver<ObjectRef<WorkloadIdentity>>,
     pub grants: mpsc::UnboundedReceiver<ObjectRef<AccessGrant>>,
 }
@@ -49,14 +54,16 @@ pub fn queues() -> (Queues, Receivers) {
     let (servers, servers_out) = mpsc::unbounded();
     let (realms, realms_out) = mpsc::unbounded();
     let (endpoints, endpoints_out) = mpsc::unbounded();
+    let (apps, apps_out) = mpsc::unbounded();
     let (identities, identities_out) = mpsc::unbounded();
     let (grants, grants_out) = mpsc::unbounded();
     (
-        Queues { servers, realms, endpoints, identities, grants, is_open: Arc::default() },
+        Queues { servers, realms, endpoints, apps, identities, grants, is_open: Arc::default() },
         Receivers {
             servers: servers_out,
             realms: realms_out,
             endpoints: endpoints_out,
+            apps: apps_out,
             identities: identities_out,
             grants: grants_out,
         },
@@ -92,6 +99,15 @@ impl Queues {
     pub fn endpoint(&self, name: &Ref) {
         self.send(&self.endpoints, ObjectRef::new(&name.name).within(&name.namespace));
     }
+    /// Looks at a WebApp again.
+    pub fn app(&self, name: &Ref) {
+        self.send(&self.apps, ObjectRef::new(&name.name).within(&name.namespace));
+    }
+    /// Looks again at whatever has a guard and this name.
+    pub fn guarded(&self, name: &Ref) {
+        self.endpoint(name);
+        self.app(name);
+    }
     /// Looks at a WorkloadIdentity again.
     pub fn identity(&self, name: &Ref) {
         self.send(&self.identities, ObjectRef::new(&name.name).within(&name.namespace));
@@ -101,8 +117,9 @@ impl Queues {
         self.send(&self.grants, ObjectRef::new(&name.name).within(&name.namespace));
     }
 
-    /// Looks at every endpoint and identity again: what all their documents share has changed.
+    /// Looks at every endpoint, application and identity again: what all their documents share has changed.
     pub fn all_documents(&self, caches: &Caches) {
+        caches.apps.state().iter().for_each(|app| self.app(&name_of(app.as_ref())));
         caches.endpoints.state().iter().for_each(|endpoint| self.endpoint(&name_of(endpoint.as_ref())));
         caches.identities.state().iter().for_each(|identity| self.identity(&name_of(identity.as_ref())));
     }
@@ -137,6 +154,10 @@ impl Queues {
                 .filter(|endpoint| endpoint.spec.realm == name)
                 .for_each(|found| self.endpoint(&name_of(found.as_ref())));
         }
+        if is_other || not_before(&change.old) != not_before(&change.new) {
+            let apps = caches.apps.state();
+            apps.iter().filter(|app| app.spec.realm == name).for_each(|found| self.app(&name_of(found.as_ref())));
+        }
         if is_other {
             let identities = caches.identities.state();
             identities
@@ -156,6 +177,9 @@ impl Queues {
         let endpoints = caches.endpoints.state();
         let of_endpoints = endpoints.iter().map(|found| name_of(found.as_ref()));
         of_endpoints.filter(|found| found.namespace == name).for_each(|found| self.endpoint(&found));
+        let apps = caches.apps.state();
+        let of_apps = apps.iter().map(|found| name_of(found.as_ref()));
+        of_apps.filter(|found| found.namespace == name).for_each(|found| self.app(&found));
         let identities = caches.identities.state();
         let of_identities = identities.iter().map(|found| name_of(found.as_ref()));
         of_identities
@@ -187,6 +211,19 @@ impl Queues {
             for grant in caches.grants_by_endpoint.get(&name) {
                 self.grant_and_subjects(caches, &grant);
             }
+        }
+    }
+
+    /// A WebApp changed.
+    pub(super) fn on_app(&self, caches: &Caches, change: &Change<WebApp>) {
+        let Some(name) = reference(change) else { return };
+        let namespace = |app: &Option<Arc<WebApp>>| app.as_ref().and_then(|found| found.namespace());
+        caches.apps_by_namespace.replace(&name, namespace(&change.old), namespace(&change.new));
+        self.realms_left(change, |app| (&app.spec.realm, app.held_in()));
+        if asks_anew(change) {
+            self.app(&name);
+            let claims = [&change.old, &change.new].into_iter().flatten().filter_map(|found| Claim::of_app(found));
+            claims.for_each(|claim| self.claimants(caches, &claim));
         }
     }
 
@@ -241,8 +278,16 @@ impl Queues {
         let pods: Vec<_> = change.old.iter().chain(&change.new).collect();
         for endpoint in caches.endpoints_by_namespace.get(&name.namespace) {
             let Some(found) = Caches::namespaced(&caches.endpoints, &endpoint) else { continue };
-            if pods.iter().any(|pod| pod.lacks_guard(&found) || pod.serves(&found).is_some()) {
+            let served = ServedPods::from(found.as_ref());
+            if pods.iter().any(|pod| pod.lacks_guard(&served) || pod.serves(&served).is_some()) {
                 self.endpoint(&endpoint);
+            }
+        }
+        for app in caches.apps_by_namespace.get(&name.namespace) {
+            let Some(found) = Caches::namespaced(&caches.apps, &app) else { continue };
+            let Some(served) = ServedPods::of_app(&found) else { continue };
+            if pods.iter().any(|pod| pod.lacks_guard(&served) || pod.serves(&served).is_some()) {
+                self.app(&app);
             }
         }
         for account in account(&change.old).into_iter().chain(account(&change.new)) {
@@ -256,6 +301,7 @@ impl Queues {
     fn claimants(&self, caches: &Caches, claim: &Claim) {
         caches.claimants(claim).iter().for_each(|other| self.identity(&name_of(other.as_ref())));
         caches.introspecting(claim).iter().for_each(|other| self.endpoint(&name_of(other.as_ref())));
+        caches.signing_in(claim).iter().for_each(|other| self.app(&name_of(other.as_ref())));
     }
 
     /// An AccessGrant changed.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     admission::RunningPod,
-    api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WorkloadIdentity},
+    api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WebApp, WorkloadIdentity},
 };
 
 /// One watch per kind, and the caches that they keep.
@@ -24,6 +24,7 @@ pub struct Watches {
     servers: Watch<KeycloakServer>,
     realms: Watch<Realm>,
     endpoints: Watch<ModelEndpoint>,
+    apps: Watch<WebApp>,
     identities: Watch<WorkloadIdentity>,
     grants: Watch<AccessGrant>,
     namespaces: Watch<Namespace>,
@@ -40,6 +41,7 @@ impl Watches {
         let servers = everywhere(client);
         let realms = everywhere(client);
         let endpoints = everywhere(client);
+        let apps = everywhere(client);
         let identities = everywhere(client);
         let grants = everywhere(client);
         let namespaces = everywhere(client);
@@ -48,11 +50,13 @@ impl Watches {
             servers: servers.store(),
             realms: realms.store(),
             endpoints: endpoints.store(),
+            apps: apps.store(),
             identities: identities.store(),
             grants: grants.store(),
             namespaces: namespaces.store(),
             pods: pods.store(),
             endpoints_by_namespace: Index::default(),
+            apps_by_namespace: Index::default(),
             grants_by_endpoint: Index::default(),
             grants_by_subject: Index::default(),
             identities_by_target: Index::default(),
@@ -60,7 +64,7 @@ impl Watches {
             pods_by_namespace: Index::default(),
             pods_by_account: Index::default(),
         };
-        Self { caches: Arc::new(caches), servers, realms, endpoints, identities, grants, namespaces, pods }
+        Self { caches: Arc::new(caches), servers, realms, endpoints, apps, identities, grants, namespaces, pods }
     }
 
     /// The caches that the watches keep.
@@ -70,7 +74,7 @@ impl Watches {
 
     /// Watches for ever and queues what has to be looked at. `listed` is told once every kind was listed.
     pub async fn run(self, queues: Queues, listed: oneshot::Sender<()>) {
-        let Self { caches, servers, realms, endpoints, identities, grants, namespaces, pods } = self;
+        let Self { caches, servers, realms, endpoints, apps, identities, grants, namespaces, pods } = self;
         let queues = Arc::new(queues);
         let mut all = Vec::new();
         let mut told = Vec::new();
@@ -85,6 +89,7 @@ impl Watches {
         watch!(servers, on_server);
         watch!(realms, on_realm);
         watch!(endpoints, on_endpoint);
+        watch!(apps, on_app);
         watch!(identities, on_identity);
         watch!(grants, on_grant);
         watch!(namespaces, on_namespace);

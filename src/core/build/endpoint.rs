@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Site, kind, owner};
 use crate::core::{
     desired::{ClientRole, Credential, DesiredEndpoint, PermissionScope, PersonRoles},
-    graph::{Endpoint, PeopleEdge},
+    graph::{Endpoint, Kind, PeopleEdge},
     name::{Ref, grant_role, service_account_subject},
+    permission::Permission,
     person::Person,
 };
 
@@ -19,20 +20,13 @@ pub fn desired_endpoint(
     people: &[PeopleEdge],
 ) -> DesiredEndpoint {
     let id = site.client_id(kind::ENDPOINT, &endpoint.name);
-    let client_id = endpoint.name.endpoint_client_id();
+    let client_id = endpoint.client_id();
     let permissions = || endpoint.permissions.iter().map(|permission| permission.as_str());
     DesiredEndpoint {
         id,
         display_name: format!("{} (model endpoint)", endpoint.name),
         owner: owner(site.cluster, kind::ENDPOINT, &endpoint.name, &endpoint.uid),
-        roles: permissions()
-            .map(|permission| ClientRole {
-                name: permission.to_owned(),
-                description: format!("May {permission} at model endpoint {}", endpoint.name),
-                realm_roles: None,
-            })
-            .chain(people.iter().map(role_of_grant))
-            .collect(),
+        roles: roles(endpoint, people),
         scopes: permissions()
             .map(|permission| PermissionScope::new(id, &client_id, &client_id, permission))
             .map(|scope| scope.exchanged_by(endpoint.acts_as.as_ref().map(Ref::workload_client_id)))
@@ -43,9 +37,24 @@ pub fn desired_endpoint(
             subject: service_account_subject(&endpoint.name.namespace, account),
         }),
         people: held_by_people(people),
+        browser: None,
         adopt: endpoint.adopt,
         client_id,
     }
+}
+
+/// A role for each permission, and one for each grant to people.
+pub(super) fn roles(endpoint: &Endpoint, people: &[PeopleEdge]) -> Vec<ClientRole> {
+    let what = match endpoint.kind {
+        Kind::ModelEndpoint => "model endpoint",
+        Kind::WebApp => "web app",
+    };
+    let of_permission = |permission: &Permission| ClientRole {
+        name: permission.as_str().to_owned(),
+        description: format!("May {} at {what} {}", permission.as_str(), endpoint.name),
+        realm_roles: None,
+    };
+    endpoint.permissions.iter().map(of_permission).chain(people.iter().map(role_of_grant)).collect()
 }
 
 /// The role by which guards tell the people of a grant.
@@ -67,7 +76,7 @@ fn grants_of(people: &[PeopleEdge], permission: &str) -> BTreeSet<String> {
     granting.map(|edge| grant_role(&edge.grant.name)).collect()
 }
 
-fn held_by_people(people: &[PeopleEdge]) -> Vec<PersonRoles> {
+pub(super) fn held_by_people(people: &[PeopleEdge]) -> Vec<PersonRoles> {
     let mut held = BTreeMap::<Person, BTreeSet<String>>::new();
     for edge in people {
         for person in &edge.people {

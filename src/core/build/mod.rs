@@ -1,15 +1,18 @@
 //! From the access graph to what Keycloak and the proxies should hold.
 
+mod app;
 mod endpoint;
 mod policy;
 mod workload;
 
+pub use app::{app_policy, desired_app};
 pub use endpoint::desired_endpoint;
 pub use policy::{Numbered, RealmUrls, egress_config, guard_policy, next_number};
 pub use workload::{Login, desired_workload, second_client};
 
 use super::{
     desired::{Owner, object_id},
+    graph::Kind,
     name::Ref,
 };
 
@@ -17,12 +20,26 @@ use super::{
 pub mod kind {
     /// Endpoints.
     pub const ENDPOINT: &str = "ModelEndpoint";
+    /// Tools that people open in a browser.
+    pub const APP: &str = "WebApp";
     /// Workloads.
     pub const WORKLOAD: &str = "WorkloadIdentity";
     /// The second clients of workloads, in derived ids alone.
     pub const SECOND_WORKLOAD: &str = "WorkloadIdentity second";
     /// Realms.
     pub const REALM: &str = "Realm";
+    /// Those of which each object is a client in Keycloak.
+    pub const CLIENTS: [&str; 3] = [ENDPOINT, APP, WORKLOAD];
+}
+
+impl Kind {
+    /// As it stands in owner attributes and in derived ids.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ModelEndpoint => kind::ENDPOINT,
+            Self::WebApp => kind::APP,
+        }
+    }
 }
 
 /// The mark of a namespaced object.

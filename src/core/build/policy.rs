@@ -50,6 +50,11 @@ impl RealmUrls {
         }
     }
 
+    /// An endpoint of OpenID Connect as browsers reach it, and as pods do.
+    pub(super) fn openid(&self, name: &str) -> [String; 2] {
+        [&self.issuer, &self.reachable].map(|realm| format!("{realm}/protocol/openid-connect/{name}"))
+    }
+
     fn introspection(&self) -> Introspection {
         let url = format!("{}/protocol/openid-connect/token/introspect", self.reachable);
         Introspection { url, ca: self.ca.clone() }
@@ -75,7 +80,7 @@ pub fn guard_policy(
     people: &[PeopleEdge],
     suspended: impl Fn(&Ref) -> bool,
 ) -> GuardPolicy {
-    let client_id = endpoint.name.endpoint_client_id();
+    let client_id = endpoint.client_id();
     let listeners = endpoint.ports.iter();
     let grants = edges.iter().filter(|edge| edge.endpoint == endpoint.name && !suspended(&edge.workload));
     GuardPolicy {

@@ -1,15 +1,17 @@
-//! An endpoint in Keycloak: a client that only receives tokens, a role and a scope for each permission.
+//! A server in Keycloak: a client that only receives tokens, a role and a scope for each permission. People sign in with
+//! that of a WebApp.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::browser::{Browser, PEOPLES_SCOPES};
 use super::owner::{MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
 use super::reference::{ClientRef, ScopeRef};
 use super::representation::{
-    ClientRepresentation, ClientScopeRepresentation, ClientScopeSettings, ClientSettings, ProtocolMapperRepresentation,
-    RoleRepresentation,
+    ClientMapper, ClientRepresentation, ClientScopeRepresentation, ClientScopeSettings, ClientSettings,
+    ProtocolMapperRepresentation, RoleRepresentation,
 };
 use super::workload::{Credential, bound_to};
 use super::{mapper_id, permission_scope_id};
@@ -46,6 +48,8 @@ pub struct DesiredEndpoint {
     pub login: Option<Credential>,
     /// Who of the realm holds which of the roles.
     pub people: Vec<PersonRoles>,
+    /// How people sign in with it; `None`: nobody does.
+    pub browser: Option<Browser>,
     /// Whether a client or scope of the same name that is not ours is taken over instead of being a conflict.
     pub adopt: bool,
 }
@@ -180,9 +184,15 @@ impl DesiredEndpoint {
             id: Some(self.id.to_string()),
             settings: self.settings(),
             secret: None,
-            default_client_scopes: Some(Default::default()),
+            default_client_scopes: Some(self.default_scopes()),
             optional_client_scopes: Some(Default::default()),
         }
+    }
+
+    /// Keycloak drops scopes that do not exist without a word.
+    fn default_scopes(&self) -> BTreeSet<String> {
+        let scopes = self.browser.iter().flat_map(|_| PEOPLES_SCOPES);
+        scopes.map(ToString::to_string).collect()
     }
 
     /// The client's fields that are ours.
@@ -191,7 +201,18 @@ impl DesiredEndpoint {
         let mut attributes = self.login.as_ref().map_or_else(|| bound_to("", ""), Credential::attributes);
         attributes.insert(OWNER_ATTRIBUTE.to_owned(), self.owner.to_attribute());
         attributes.insert(MANAGED_ATTRIBUTE.to_owned(), "true".to_owned());
-        ClientSettings { attributes, ..ClientSettings::closed(&self.client_id, &self.display_name) }
+        let closed = ClientSettings::closed(&self.client_id, &self.display_name);
+        let Some(browser) = &self.browser else { return ClientSettings { attributes, ..closed } };
+        attributes.extend(browser.attributes());
+        ClientSettings {
+            attributes,
+            standard_flow_enabled: true,
+            public_client: browser.is_public,
+            redirect_uris: browser.redirect_uris.clone(),
+            web_origins: browser.web_origins.clone(),
+            protocol_mappers: BTreeSet::from([ClientMapper::of_audience(&self.client_id)]),
+            ..closed
+        }
     }
 
     /// One of the endpoint's roles as Keycloak is to hold it.

@@ -3,6 +3,7 @@
 //! The `Desired…` types say what is meant; [`representation`] says how Keycloak stores it. The difference between the
 //! two worlds is bridged here and nowhere else, so that a plan, a write and a comparison can never disagree.
 
+mod browser;
 mod endpoint;
 mod identifier;
 mod owner;
@@ -12,6 +13,7 @@ pub mod representation;
 mod sealed;
 mod workload;
 
+pub use browser::{Browser, PEOPLES_SCOPES};
 pub use endpoint::{ClientRole, DesiredEndpoint, NO_REALM_ROLE, PermissionScope, PersonRoles, REALM_ROLES_ATTRIBUTE};
 pub use endpoint::{including_realm_roles, is_endpoint_client_id, is_permission_scope_name};
 pub use identifier::{mapper_id, object_id, permission_scope_id};

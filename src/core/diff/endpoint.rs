@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use crate::core::desired::representation::{ClientRepresentation, ProtocolMapperRepresentation, RoleRepresentation};
-use crate::core::desired::{ClientRef, DesiredEndpoint, Owner, PermissionScope, PersonRoles};
+use crate::core::desired::{ClientRef, DesiredEndpoint, Owner, PEOPLES_SCOPES, PermissionScope, PersonRoles};
 use crate::core::name::is_grant_role;
 use crate::core::person::Person;
 
 use super::change::{Change, RoleSource};
 use super::conflict::{Claim, Conflict, is_ours, is_this};
-use super::fields::compare;
+use super::fields::{compare, compare_clients};
 use super::observed::{ObservedEndpoint, ObservedScope, ObservedScopeMapping};
 use super::plan::{Plan, by_name};
+use super::scopes::plan_scopes;
 
 /// What it takes to make `observed` the endpoint that is desired.
 ///
@@ -45,6 +46,7 @@ pub fn plan_endpoint(desired: &DesiredEndpoint, observed: &ObservedEndpoint) -> 
 pub fn client_differs_from_endpoint(desired: &DesiredEndpoint, client: &ClientRepresentation) -> bool {
     check_client(Some(client), &desired.owner, desired.adopt).is_err()
         || !compare(&client.settings, &desired.settings()).is_empty()
+        || !scopes_of_people(desired, client, &client.reference()).is_empty()
 }
 
 /// What it takes to remove everything that was made for `owner`, and nothing else.
@@ -92,11 +94,20 @@ fn plan_client(desired: &DesiredEndpoint, found: Option<&ClientRepresentation>, 
         return desired.reference();
     };
     let client = ClientRef { client_id: desired.client_id.clone(), ..found.reference() };
-    let fields = compare(&found.settings, &desired.settings());
+    let fields = compare_clients(&found.settings, &desired.settings());
     if !fields.is_empty() {
         plan.push(Change::UpdateClient { client: client.clone(), fields });
     }
+    plan.extend(scopes_of_people(desired, found, &client));
     client
+}
+
+/// Nobody gets a token with a client with which nobody signs in: its scopes are nothing.
+fn scopes_of_people(desired: &DesiredEndpoint, found: &ClientRepresentation, client: &ClientRef) -> Vec<Change> {
+    if desired.browser.is_none() {
+        return Vec::new();
+    }
+    plan_scopes(found, client, &PEOPLES_SCOPES, &BTreeSet::new())
 }
 
 fn plan_role(client: &ClientRef, desired: &RoleRepresentation, observed: &[RoleRepresentation]) -> Option<Change> {

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::core::desired::representation::ClientSettings;
+
 /// Where a field is in a representation, from the outside in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
@@ -79,6 +81,18 @@ pub(super) fn compare(observed: &impl Serialize, desired: &impl Serialize) -> Ve
         collect(&mut Vec::new(), &observed, &desired, &mut changes);
     }
     changes
+}
+
+/// The same of two clients. Where a client's redirect URIs are sent without its web origins, Keycloak makes origins of
+/// them, so these go along.
+pub(super) fn compare_clients(observed: &ClientSettings, desired: &ClientSettings) -> Vec<FieldChange> {
+    let mut fields = compare(observed, desired);
+    if FieldChange::touches(&fields, "redirectUris") && !FieldChange::touches(&fields, "webOrigins") {
+        let list = |client: &ClientSettings| client.web_origins.iter().cloned().map(Value::String).collect();
+        let path = FieldPath(vec!["webOrigins".to_owned()]);
+        fields.push(FieldChange { path, from: list(observed), to: list(desired) });
+    }
+    fields
 }
 
 fn collect(path: &mut Vec<String>, observed: &Value, desired: &Value, changes: &mut Vec<FieldChange>) {

@@ -11,6 +11,7 @@ mod object_change;
 mod observed;
 mod plan;
 mod realm;
+mod scopes;
 mod workload;
 
 #[cfg(test)]

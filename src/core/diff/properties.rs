@@ -11,9 +11,9 @@ use crate::core::desired::representation::{
     ClientRepresentation, IdentityProviderRepresentation, ProtocolMapperRepresentation, RoleRepresentation,
 };
 use crate::core::desired::{
-    ClientRef, ClientRole, Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management, OWNER_ATTRIBUTE,
-    Owner, PermissionScope, PersonRoles, RealmSettings, ScopeRef, SecondClient, Seconds, WorkloadIssuer, object_id,
-    objects::BROKER_MARK,
+    Browser, ClientRef, ClientRole, Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management,
+    OWNER_ATTRIBUTE, Owner, PermissionScope, PersonRoles, RealmSettings, ScopeRef, SecondClient, Seconds,
+    WorkloadIssuer, object_id, objects::BROKER_MARK,
 };
 use crate::core::person::Person;
 
@@ -42,6 +42,7 @@ prop_compose! {
         client_id in select(vec!["resnet.vision.endpoint", "https://resnet.example"]),
         uid in select(vec!["1", "2"]),
         subject in select(vec![None, Some("system:serviceaccount:vision:a"), Some("system:serviceaccount:vision:b")]),
+        opens in select(vec![None, Some("https://app.example"), Some("https://other.example")]),
         exchanged_by in select(vec![None, Some("agent.vision.workload"), Some("gateway.vision.workload")]),
         granted in proptest::collection::btree_map(
             select(vec!["labelers", "reviewers"]), subsequence(vec!["ann", "bob", "cyd"], 1..=3), 0..=2,
@@ -84,6 +85,13 @@ prop_compose! {
                 .map(|(person, roles)| PersonRoles { person, roles })
                 .collect(),
             login: subject.map(|subject| Credential::Federated { issuer_alias: "keywire-main".into(), subject: subject.into() }),
+            browser: opens.map(|url| Browser {
+                is_public: subject.is_none(),
+                redirect_uris: BTreeSet::from([format!("{url}/.keywire/callback")]),
+                post_logout_redirect_uris: BTreeSet::from([format!("{url}/")]),
+                web_origins: BTreeSet::from([url.to_owned()]),
+                backchannel_logout: Some(format!("{url}/.keywire/backchannel-logout")),
+            }),
             adopt: false,
         }
     }

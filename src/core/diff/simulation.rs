@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::core::credential::Hidden;
-use crate::core::desired::representation::RoleRepresentation;
+use crate::core::desired::representation::{ClientRepresentation, RoleRepresentation};
 
 use super::observed::{
     ObservedEndpoint, ObservedRealm, ObservedRoleMapping, ObservedScope, ObservedScopeMapping, ObservedWorkload,
@@ -33,6 +33,13 @@ impl Simulated for ObservedEndpoint {
             Change::UpdateClient { fields, .. } => {
                 let client = self.client.as_mut().expect("404: client");
                 client.settings = patched(&client.settings, &fields);
+                // As Keycloak does where it is told of the one and not of the other.
+                if FieldChange::touches(&fields, "redirectUris") && !FieldChange::touches(&fields, "webOrigins") {
+                    client.settings.web_origins.clone_from(&client.settings.redirect_uris);
+                }
+            }
+            Change::AddDefaultScope { .. } | Change::RemoveDefaultScope { .. } | Change::RemoveOptionalScope { .. } => {
+                change_scopes(self.client.as_mut().expect("404: client"), change);
             }
             Change::DeleteClient { .. } => {
                 self.client = None;
@@ -192,8 +199,6 @@ impl ObservedWorkload {
 impl ObservedWorkload {
     fn change_client(&mut self, change: Change) {
         let client = self.client.as_mut().expect("404: client");
-        let default = client.default_client_scopes.get_or_insert_default();
-        let optional = client.optional_client_scopes.get_or_insert_default();
         match change {
             Change::UpdateClient { fields, .. } => {
                 let had_account = client.settings.service_accounts_enabled;
@@ -202,21 +207,29 @@ impl ObservedWorkload {
                     self.role_mappings.clear();
                 }
             }
-            // As Keycloak does: a scope that is in the one list is not put into the other.
-            Change::AddDefaultScope { scope, .. } if !optional.contains(&scope) => {
-                default.insert(scope);
-            }
-            Change::AddOptionalScope { scope, .. } if !default.contains(&scope.name) => {
-                optional.insert(scope.name);
-            }
-            Change::RemoveDefaultScope { scope, .. } => {
-                default.remove(&scope);
-            }
-            Change::RemoveOptionalScope { scope, .. } => {
-                optional.remove(&scope);
-            }
-            change => panic!("not a change of a workload, or one without effect: {change}"),
+            change => change_scopes(client, change),
         }
+    }
+}
+
+fn change_scopes(client: &mut ClientRepresentation, change: Change) {
+    let default = client.default_client_scopes.get_or_insert_default();
+    let optional = client.optional_client_scopes.get_or_insert_default();
+    match change {
+        // As Keycloak does: a scope that is in the one list is not put into the other.
+        Change::AddDefaultScope { scope, .. } if !optional.contains(&scope) => {
+            default.insert(scope);
+        }
+        Change::AddOptionalScope { scope, .. } if !default.contains(&scope.name) => {
+            optional.insert(scope.name);
+        }
+        Change::RemoveDefaultScope { scope, .. } => {
+            default.remove(&scope);
+        }
+        Change::RemoveOptionalScope { scope, .. } => {
+            optional.remove(&scope);
+        }
+        change => panic!("not a change of a client's scopes, or one without effect: {change}"),
     }
 }
 

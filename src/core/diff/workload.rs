@@ -4,31 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::core::credential::Hidden;
 use crate::core::desired::representation::ClientRepresentation;
-use crate::core::desired::{ClientRef, DEFAULT_SCOPES, DesiredWorkload, Owner, SecondClient, is_permission_scope_name};
+use crate::core::desired::{ClientRef, DEFAULT_SCOPES, DesiredWorkload, Owner, SecondClient};
 
 use super::change::Change;
 use super::conflict::Conflict;
 use super::endpoint::{check_client, delete_client};
-use super::fields::compare;
+use super::fields::compare_clients;
 use super::observed::{ObservedRoleMapping, ObservedWorkload};
 use super::plan::{Plan, by_name};
-
-/// Scopes that Keycloak puts into every realm. They lead to no audience, so a client that has them besides keeps them;
-/// any other scope that it may ask for is one that a Realm listed, or that somebody else gave it.
-const BUILT_IN_SCOPES: [&str; 12] = [
-    "acr",
-    "address",
-    "basic",
-    "email",
-    "microprofile-jwt",
-    "offline_access",
-    "organization",
-    "phone",
-    "profile",
-    "roles",
-    "service_account",
-    "web-origins",
-];
+use super::scopes::plan_scopes;
 
 /// What it takes to make `observed` the workload that is desired.
 ///
@@ -99,11 +83,11 @@ fn update_client(desired: &DesiredWorkload, found: &ClientRepresentation, plan: 
     let client = ClientRef { client_id: desired.client_id.clone(), ..found.reference() };
     // First, so that none is opened with a secret that was used up.
     plan.extend(set_secret(desired, found.secret.as_ref(), &client));
-    let fields = compare(&found.settings, &desired.settings());
+    let fields = compare_clients(&found.settings, &desired.settings());
     if !fields.is_empty() {
         plan.push(Change::UpdateClient { client: client.clone(), fields });
     }
-    plan.extend(plan_scopes(desired, found, &client));
+    plan.extend(plan_scopes(found, &client, &DEFAULT_SCOPES, &desired.optional_scopes));
     client
 }
 
@@ -111,32 +95,6 @@ fn set_secret(desired: &DesiredWorkload, found: Option<&Hidden>, client: &Client
     let secret = desired.credential.secret()?;
     let is_set = found.is_some_and(|found| found.expose() == secret.expose());
     (!is_set).then(|| Change::SetClientSecret { client: client.clone(), secret: secret.clone() })
-}
-
-fn plan_scopes(desired: &DesiredWorkload, found: &ClientRepresentation, client: &ClientRef) -> Vec<Change> {
-    let nothing = BTreeSet::new();
-    let default = found.default_client_scopes.as_ref().unwrap_or(&nothing);
-    let optional = found.optional_client_scopes.as_ref().unwrap_or(&nothing);
-    let wanted: BTreeSet<_> = desired.optional_scopes.iter().map(|scope| scope.name.as_str()).collect();
-    let mut changes = Vec::new();
-    // A permission in every token would give every endpoint a token that another one accepts.
-    for scope in default.iter().filter(|name| is_permission_scope_name(name) || wanted.contains(name.as_str())) {
-        changes.push(Change::RemoveDefaultScope { client: client.clone(), scope: scope.clone() });
-    }
-    // A scope cannot be in both lists, so removing comes first.
-    for scope in optional {
-        let is_surplus = !BUILT_IN_SCOPES.contains(&scope.as_str()) && !wanted.contains(scope.as_str());
-        if is_surplus || DEFAULT_SCOPES.contains(&scope.as_str()) {
-            changes.push(Change::RemoveOptionalScope { client: client.clone(), scope: scope.clone() });
-        }
-    }
-    for scope in DEFAULT_SCOPES.into_iter().filter(|name| !default.contains(*name)) {
-        changes.push(Change::AddDefaultScope { client: client.clone(), scope: scope.to_owned() });
-    }
-    for scope in desired.optional_scopes.iter().filter(|scope| !optional.contains(&scope.name)) {
-        changes.push(Change::AddOptionalScope { client: client.clone(), scope: scope.clone() });
-    }
-    changes
 }
 
 fn revoke(desired: &DesiredWorkload, observed: &ObservedWorkload, client: &ClientRef) -> Vec<Change> {

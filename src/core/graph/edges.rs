@@ -31,9 +31,9 @@ pub struct Edge {
 /// One grant to people of the endpoint's realm. Who of them is there is for Keycloak to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeopleEdge {
-    /// The AccessGrant.
+    /// The AccessGrant, or the entry of `spec.access`.
     pub grant: Ref,
-    /// The ModelEndpoint.
+    /// The ModelEndpoint or WebApp.
     pub endpoint: Ref,
     /// At least one.
     pub people: BTreeSet<Person>,

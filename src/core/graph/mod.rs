@@ -1,6 +1,7 @@
 //! The access graph: endpoints, workloads and the grants between them, parsed
 //! from whatever they were written in. Everything after this trusts its types.
 
+mod app;
 mod edges;
 mod external;
 mod problem;
@@ -9,6 +10,7 @@ pub(crate) mod test_objects;
 
 use std::collections::BTreeSet;
 
+pub use app::{App, AppSignIn, Kind};
 pub use edges::{Edge, EdgeState, PeopleEdge, edges, in_force, next_expiry, people_in_force};
 pub use external::{External, ExternalAudience, ExternalUrl, ExternalUrlError, is_below};
 pub use problem::{Problem, ProblemReason};
@@ -25,7 +27,9 @@ use super::{
 /// A server that is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Namespace and name of the ModelEndpoint.
+    /// What it was written as.
+    pub kind: Kind,
+    /// Namespace and name of the object.
     pub name: Ref,
     /// Kubernetes uid.
     pub uid: String,
@@ -75,6 +79,14 @@ pub struct Port {
 }
 
 impl Endpoint {
+    /// Its client in Keycloak, and its audience.
+    pub fn client_id(&self) -> String {
+        match self.kind {
+            Kind::ModelEndpoint => self.name.endpoint_client_id(),
+            Kind::WebApp => self.name.app_client_id(),
+        }
+    }
+
     /// Base URL of the guarded Service at this port, within the cluster.
     pub fn url(&self, port: &Port) -> String {
         format!("http://{}.{}.svc:{}", self.service, self.name.namespace, port.app)

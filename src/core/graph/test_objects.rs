@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Destination, Endpoint, External, ExternalUrl, Grant, Login, Port, Target, Workload};
+use super::{Destination, Endpoint, External, ExternalUrl, Grant, Kind, Login, Port, Target, Workload};
 use crate::core::{name::Ref, permission::Permission, policy::document::Protocol};
 
 pub(crate) fn permissions(names: &[&str]) -> BTreeSet<Permission> {
@@ -11,6 +11,7 @@ pub(crate) fn permissions(names: &[&str]) -> BTreeSet<Permission> {
 
 pub(crate) fn endpoint() -> Endpoint {
     Endpoint {
+        kind: Kind::ModelEndpoint,
         name: Ref::new("vision", "iris"),
         uid: "uid-iris".into(),
         realm: "ml".into(),

@@ -10,6 +10,12 @@ use crate::core::path::CanonicalPath;
 
 /// The beginning of the guard's own paths at an application.
 pub const OWN: &str = "/.keywire/";
+/// Where Keycloak sends browsers back to, below [`OWN`].
+pub const CALLBACK: &str = "callback";
+/// The same after signing out.
+pub const SIGNED_OUT: &str = "signed-out";
+/// What Keycloak calls when somebody signs out elsewhere.
+pub const BACKCHANNEL_LOGOUT: &str = "backchannel-logout";
 /// The longest session, in seconds: 30 days.
 const LONGEST: i64 = 30 * 24 * 60 * 60;
 /// The shortest, in seconds.
@@ -103,7 +109,7 @@ impl SignInSettings {
             api,
             brand,
         } = document;
-        let (origin, is_secure, host) = origin(&url).ok_or(SettingsError::InvalidUrl(url))?;
+        let (origin, is_secure, host) = parts(&url).ok_or(SettingsError::InvalidUrl(url))?;
         let (authorization_url, logout_url) =
             (endpoint("authorizationUrl", authorization_url)?, endpoint("logoutUrl", logout_url)?);
         endpoint("tokenUrl", token_url.clone())?;
@@ -115,13 +121,10 @@ impl SignInSettings {
         }
         scopes.retain(|scope| scope != "openid");
         scopes.insert(0, "openid".to_owned());
-        if !(SHORTEST..=LONGEST).contains(&absolute) || !(SHORTEST..=absolute).contains(&idle) {
-            return Err(SettingsError::InvalidLifetime);
-        }
+        let lifetimes = lifetimes(absolute, idle)?;
         let api = api.into_iter().map(beginning).collect::<Result<_, _>>()?;
         check_brand(&brand)?;
         let name = brand.name.clone().unwrap_or(host);
-        let lifetimes = Lifetimes { absolute, idle };
         Ok(Self {
             origin,
             is_secure,
@@ -151,7 +154,21 @@ impl SignInSettings {
     }
 }
 
-fn origin(url: &str) -> Option<(String, bool, String)> {
+/// How long sessions last, in seconds.
+///
+/// # Errors
+/// [`SettingsError::InvalidLifetime`].
+pub fn lifetimes(absolute: i64, idle: i64) -> Result<Lifetimes, SettingsError> {
+    let is_usable = (SHORTEST..=LONGEST).contains(&absolute) && (SHORTEST..=absolute).contains(&idle);
+    if is_usable { Ok(Lifetimes { absolute, idle }) } else { Err(SettingsError::InvalidLifetime) }
+}
+
+/// The origin of a URL that has nothing else, as browsers send it (RFC 6454, section 6.2).
+pub fn origin(url: &str) -> Option<String> {
+    parts(url).map(|(origin, ..)| origin)
+}
+
+fn parts(url: &str) -> Option<(String, bool, String)> {
     let parsed = Url::parse(url).ok()?;
     let host = match parsed.host()? {
         Host::Domain(name) if !name.is_empty() => name.to_owned(),
@@ -180,13 +197,21 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
-fn beginning(path: String) -> Result<Box<str>, SettingsError> {
+/// The beginning of a path, by whole segments.
+///
+/// # Errors
+/// [`SettingsError::InvalidApi`].
+pub fn beginning(path: String) -> Result<Box<str>, SettingsError> {
     let trimmed = path.strip_suffix('/').unwrap_or(&path);
     let is_usable = CanonicalPath::parse(trimmed).is_ok() && !trimmed.contains(['*', '{']);
     if is_usable { Ok(trimmed.into()) } else { Err(SettingsError::InvalidApi(path)) }
 }
 
-fn check_brand(Brand { name, contact, color }: &Brand) -> Result<(), SettingsError> {
+/// Whether pages can be made of it.
+///
+/// # Errors
+/// [`SettingsError`].
+pub fn check_brand(Brand { name, contact, color }: &Brand) -> Result<(), SettingsError> {
     for (field, text) in [("name", name), ("contact", contact)] {
         if text.as_ref().is_some_and(|text| text.chars().count() > 200 || text.chars().any(char::is_control)) {
             return Err(SettingsError::InvalidText(field));

@@ -17,7 +17,7 @@ use crate::{
         cookies::Use,
         return_path,
         session::{Attempt, Session},
-        settings::OWN,
+        settings::{BACKCHANNEL_LOGOUT, CALLBACK, OWN, SIGNED_OUT},
     },
     proxy::{
         guard::{audit::Record, serve::GuardConnection},
@@ -149,10 +149,10 @@ impl GuardConnection {
                 let begun = visit.sign_in.begin(&visit.sealer, &visit.found(), to.as_deref().unwrap_or("/"));
                 begun.ok_or_else(|| Refusal::unavailable("no_randomness", "The system has no randomness; try again."))
             }
-            (&Method::GET, "callback") => Ok(self.callback(visit, parts.uri.query().unwrap_or_default()).await),
+            (&Method::GET, CALLBACK) => Ok(self.callback(visit, parts.uri.query().unwrap_or_default()).await),
             (&Method::GET | &Method::POST, "sign-out") => Ok(self.sign_out(visit, &parts)),
-            (&Method::GET, "signed-out") => Ok(signed_out_page(visit)),
-            (&Method::POST, "backchannel-logout") => Ok(self.backchannel(visit, body).await),
+            (&Method::GET, SIGNED_OUT) => Ok(signed_out_page(visit)),
+            (&Method::POST, BACKCHANNEL_LOGOUT) => Ok(self.backchannel(visit, body).await),
             _ => {
                 let refusal =
                     Refusal::new(StatusCode::NOT_FOUND, "not_found", "unknown_path", "There is nothing here.");

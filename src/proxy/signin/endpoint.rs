@@ -15,7 +15,10 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::signin::{document::AppLogin, settings::SignInSettings},
+    core::signin::{
+        document::AppLogin,
+        settings::{CALLBACK, SignInSettings},
+    },
     proxy::http::{
         connect::OriginError,
         fetch::{FetchError, Fetched, Resource},
@@ -105,7 +108,7 @@ impl TokenEndpoint {
         let url = settings.authorization_url.as_str();
         let authorization = AuthUrl::new(url.to_owned()).map_err(|_| invalid(url))?;
         let token = TokenUrl::new(settings.token_url.clone()).map_err(|_| invalid(&settings.token_url))?;
-        let callback = settings.own_url("callback");
+        let callback = settings.own_url(CALLBACK);
         let redirect = RedirectUrl::new(callback.clone()).map_err(|_| invalid(&callback))?;
         let client = Client::new(ClientId::new(settings.client_id.clone()))
             .set_auth_uri(authorization)

@@ -15,8 +15,8 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
 
-/// The key that seals, in the sign-in directory; and the one before it, which may be absent.
-pub const FILES: [&str; 2] = ["cookie.key", "cookie.previous.key"];
+use crate::core::signin::cookie_keys::COOKIE_KEYS;
+
 /// The shortest secret that is a key, in bytes.
 const SHORTEST: usize = 32;
 /// AES-256's.
@@ -65,7 +65,7 @@ impl KeyType for Length {
 impl Sealer {
     /// Reads the keys in `directory` for the cookies of `client`.
     pub fn read(directory: &Path, client: &str) -> Result<Self, KeyError> {
-        let [current, previous] = FILES.map(|name| directory.join(name));
+        let [current, previous] = COOKIE_KEYS.map(|name| directory.join(name));
         let mut secrets = vec![secret(&current)?];
         match secret(&previous) {
             Ok(secret) => secrets.push(secret),
@@ -189,9 +189,9 @@ mod tests {
                 "read",
             ),
         ] {
-            std::fs::write(directory.path().join(FILES[0]), current).expect("a file");
+            std::fs::write(directory.path().join(COOKIE_KEYS[0]), current).expect("a file");
             if let Some(previous) = previous {
-                std::fs::write(directory.path().join(FILES[1]), previous).expect("a file");
+                std::fs::write(directory.path().join(COOKIE_KEYS[1]), previous).expect("a file");
             }
             assert_eq!(read(), expected, "{current:?} {previous:?}");
         }

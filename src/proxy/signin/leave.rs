@@ -12,7 +12,7 @@ use super::{
     pages::{Action, Page},
 };
 use crate::{
-    core::signin::{cookies::Use, session::Session},
+    core::signin::{cookies::Use, session::Session, settings::SIGNED_OUT},
     proxy::{
         guard::{audit::Record, serve::GuardConnection},
         http::body::AnswerBody,
@@ -44,7 +44,7 @@ impl GuardConnection {
         let mut url = sign_in.settings.logout_url.clone();
         url.query_pairs_mut()
             .append_pair("client_id", &sign_in.settings.client_id)
-            .append_pair("post_logout_redirect_uri", &sign_in.settings.own_url("signed-out"));
+            .append_pair("post_logout_redirect_uri", &sign_in.settings.own_url(SIGNED_OUT));
         if let Some(hint) = hint.and_then(|hint| String::from_utf8(hint).ok()) {
             url.query_pairs_mut().append_pair("id_token_hint", &hint);
         }

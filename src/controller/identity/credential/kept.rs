@@ -7,21 +7,16 @@ use std::{
 };
 
 use futures::StreamExt;
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::Secret,
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
-};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{Patch, PatchParams},
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 use serde::Serialize;
 
 use crate::{
     api::WorkloadIdentity,
-    controller::{context::Context, objects::ObjectError, watch::Queues},
+    controller::{context::Context, credentials_secret, objects::ObjectError, watch::Queues},
     core::{
         credential::{CREDENTIALS_SECRET, CredentialDocument, Kept, Slot},
         graph::Workload,
@@ -102,10 +97,10 @@ pub async fn read(ctx: &Context, workload: &Workload) -> Result<Kept, ObjectErro
     if let Some(known) = ctx.credentials.get(name) {
         return Ok(known);
     }
-    let found = api(ctx, name).get_opt(CREDENTIALS_SECRET).await.map_err(refused)?;
-    let text = found.and_then(|secret| secret.data?.remove(&account_of(name)));
+    let found = credentials_secret::get(ctx, &name.namespace).await?;
+    let text = found.and_then(|mut data| data.remove(&account_of(name)));
     let kept = match text {
-        Some(ByteString(text)) => serde_json::from_slice(&text).map_err(unreadable)?,
+        Some(ByteString(text)) => serde_json::from_slice(&text).map_err(credentials_secret::unreadable)?,
         None => Kept::default(),
     };
     ctx.credentials.put(name, &kept);
@@ -123,7 +118,7 @@ pub async fn write(
     if let Some(document) = document(workload, kept) {
         data.insert(document_of(&workload.name), json(&document)?);
     }
-    apply(ctx, &workload.name, owner(object), data).await?;
+    apply(ctx, object, &workload.name, data).await?;
     ctx.credentials.put(&workload.name, kept);
     Ok(())
 }
@@ -131,9 +126,9 @@ pub async fn write(
 /// Removes both.
 pub async fn remove(ctx: &Context, object: &WorkloadIdentity, workload: &Workload) -> Result<(), ObjectError> {
     ctx.credentials.forget(&workload.name);
-    let there = api(ctx, &workload.name).get_opt(CREDENTIALS_SECRET).await.map_err(refused)?;
-    if there.is_some_and(|secret| has(&secret, &account_of(&workload.name))) {
-        apply(ctx, &workload.name, owner(object), BTreeMap::new()).await?;
+    let there = credentials_secret::get(ctx, &workload.name.namespace).await?;
+    if there.is_some_and(|data| data.contains_key(&account_of(&workload.name))) {
+        apply(ctx, object, &workload.name, BTreeMap::new()).await?;
     }
     Ok(())
 }
@@ -155,31 +150,12 @@ fn document(workload: &Workload, kept: &Kept) -> Option<CredentialDocument> {
 
 async fn apply(
     ctx: &Context,
+    object: &WorkloadIdentity,
     name: &Ref,
-    owner: Option<OwnerReference>,
     data: BTreeMap<String, ByteString>,
 ) -> Result<(), ObjectError> {
-    let secret = Secret {
-        metadata: ObjectMeta {
-            name: Some(CREDENTIALS_SECRET.to_owned()),
-            namespace: Some(name.namespace.clone()),
-            labels: Some(BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "keywire".to_owned())])),
-            // It goes with the last identity that has something in it.
-            owner_references: owner.map(|owner| vec![owner]),
-            ..ObjectMeta::default()
-        },
-        data: Some(data),
-        type_: Some("Opaque".to_owned()),
-        ..Secret::default()
-    };
-    let params = PatchParams::apply(&format!("keywire-credential-{}", name.name)).force();
-    api(ctx, name).patch(CREDENTIALS_SECRET, &params, &Patch::Apply(&secret)).await.map_err(refused)?;
-    Ok(())
-}
-
-/// Not as its controller: an object has one at most, and this one belongs to several.
-fn owner(object: &WorkloadIdentity) -> Option<OwnerReference> {
-    object.owner_ref(&()).map(|owner| OwnerReference { controller: None, block_owner_deletion: None, ..owner })
+    let manager = format!("keywire-credential-{}", name.name);
+    credentials_secret::apply(ctx, &name.namespace, &manager, object.owner_ref(&()), data).await
 }
 
 fn has(secret: &Secret, key: &str) -> bool {
@@ -194,30 +170,6 @@ fn document_of(name: &Ref) -> String {
     format!("{}.json", name.name)
 }
 
-fn api(ctx: &Context, name: &Ref) -> Api<Secret> {
-    Api::namespaced(ctx.client.clone(), &name.namespace)
-}
-
 fn json(value: &impl Serialize) -> Result<ByteString, ObjectError> {
-    serde_json::to_vec(value).map(ByteString).map_err(unreadable)
-}
-
-/// Where in the text, never the text: it holds secrets.
-fn unreadable(error: serde_json::Error) -> ObjectError {
-    let reason = format!(
-        "an entry is not as it was written (line {}, column {}); delete the Secret to have new credentials made",
-        error.line(),
-        error.column()
-    );
-    unusable(reason)
-}
-
-/// The Secret of credentials cannot be used for this reason.
-pub fn unusable(reason: String) -> ObjectError {
-    ObjectError::Unusable { kind: "Secret".to_owned(), name: CREDENTIALS_SECRET.to_owned(), reason }
-}
-
-fn refused(source: kube::Error) -> ObjectError {
-    let (kind, name) = ("Secret".to_owned(), CREDENTIALS_SECRET.to_owned());
-    ObjectError::Api { kind, name, source: Box::new(source) }
+    serde_json::to_vec(value).map(ByteString).map_err(credentials_secret::unreadable)
 }

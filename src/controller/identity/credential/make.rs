@@ -10,9 +10,8 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 
-use super::kept::unusable;
 use crate::{
-    controller::objects::ObjectError,
+    controller::{credentials_secret::unusable, objects::ObjectError},
     core::credential::{Hidden, Jwk, Material, Method},
 };
 

@@ -108,6 +108,25 @@ impl ClientMapper {
         ]
     }
 
+    /// One by which every access token of the client is for this audience.
+    #[must_use]
+    pub fn of_audience(client_id: &str) -> Self {
+        let config = [
+            ("included.client.audience", client_id),
+            ("access.token.claim", "true"),
+            ("id.token.claim", "false"),
+            ("introspection.token.claim", "true"),
+            ("userinfo.token.claim", "false"),
+            ("lightweight.claim", "true"),
+        ];
+        Self {
+            name: "keywire audience".into(),
+            protocol: "openid-connect".into(),
+            protocol_mapper: "oidc-audience-mapper".into(),
+            config: config.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        }
+    }
+
     fn of(mapper: &str, claim: &str, kind: &str, settings: &[(&str, &str)]) -> Self {
         let common = [
             ("claim.name", claim),

@@ -10,33 +10,42 @@ use k8s_openapi::{
         util::intstr::IntOrString,
     },
 };
-use kube::{Api, Resource};
+use kube::Api;
 
+use super::{
+    context::Context,
+    objects::{self, ObjectError},
+};
 use crate::{
-    api::{ModelEndpoint, parse::ADMIN_PORT},
-    controller::{
-        context::Context,
-        objects::{self, ObjectError},
-    },
+    api::{common::PodSelector, parse::ADMIN_PORT},
     core::graph::Endpoint,
 };
 
+/// Whose they are.
+pub struct Parent<'a> {
+    /// The object, which takes them with it when it goes.
+    pub owner: OwnerReference,
+    /// Its pods.
+    pub selector: &'a PodSelector,
+    /// Whether its spec was seen before.
+    pub is_changed: bool,
+}
+
 /// Keeps both, and removes those of earlier names.
-pub async fn keep(ctx: &Context, object: &ModelEndpoint, endpoint: &Endpoint) -> Result<(), ObjectError> {
-    let Some(owner) = object.controller_owner_ref(&()) else { return Ok(()) };
+pub async fn keep(ctx: &Context, parent: &Parent<'_>, endpoint: &Endpoint) -> Result<(), ObjectError> {
+    let owner = &parent.owner;
     let namespace = &endpoint.name.namespace;
     let services = Api::<Service>::namespaced(ctx.client.clone(), namespace);
     let policies = Api::<NetworkPolicy>::namespaced(ctx.client.clone(), namespace);
-    let (service, policy) = (service(object, endpoint, &owner), network_policy(object, endpoint, &owner));
-    objects::keep(&services, &owner, &service).await?;
+    let (service, policy) = (service(parent, endpoint), network_policy(parent, endpoint));
+    objects::keep(&services, owner, &service).await?;
     if let Some(policy) = &policy {
-        objects::keep(&policies, &owner, policy).await?;
+        objects::keep(&policies, owner, policy).await?;
     }
     // Another name, or no policy any more: only a changed spec can have left something behind.
-    let seen = object.status.as_ref().and_then(|status| status.observed_generation);
-    if seen != object.metadata.generation {
-        objects::remove_others(&services, &owner, service.metadata.name.as_deref()).await?;
-        objects::remove_others(&policies, &owner, policy.as_ref().and_then(|policy| policy.metadata.name.as_deref()))
+    if parent.is_changed {
+        objects::remove_others(&services, owner, service.metadata.name.as_deref()).await?;
+        objects::remove_others(&policies, owner, policy.as_ref().and_then(|policy| policy.metadata.name.as_deref()))
             .await?;
     }
     Ok(())
@@ -52,7 +61,7 @@ fn metadata(name: String, endpoint: &Endpoint, owner: &OwnerReference) -> Object
     }
 }
 
-fn service(object: &ModelEndpoint, endpoint: &Endpoint, owner: &OwnerReference) -> Service {
+fn service(parent: &Parent<'_>, endpoint: &Endpoint) -> Service {
     let ports = endpoint.ports.iter().map(|port| ServicePort {
         name: Some(port.name.clone()),
         port: port.app.into(),
@@ -62,9 +71,9 @@ fn service(object: &ModelEndpoint, endpoint: &Endpoint, owner: &OwnerReference) 
         ..ServicePort::default()
     });
     Service {
-        metadata: metadata(endpoint.service.clone(), endpoint, owner),
+        metadata: metadata(endpoint.service.clone(), endpoint, &parent.owner),
         spec: Some(ServiceSpec {
-            selector: Some(object.spec.workload.match_labels.clone().into()),
+            selector: Some(parent.selector.match_labels.clone().into()),
             ports: Some(ports.collect()),
             ..ServiceSpec::default()
         }),
@@ -72,7 +81,7 @@ fn service(object: &ModelEndpoint, endpoint: &Endpoint, owner: &OwnerReference) 
     }
 }
 
-fn network_policy(object: &ModelEndpoint, endpoint: &Endpoint, owner: &OwnerReference) -> Option<NetworkPolicy> {
+fn network_policy(parent: &Parent<'_>, endpoint: &Endpoint) -> Option<NetworkPolicy> {
     let guarded = endpoint.ports.iter().map(|port| port.guard).chain([ADMIN_PORT]);
     let ports = guarded.map(|port| NetworkPolicyPort {
         port: Some(IntOrString::Int(port.into())),
@@ -80,10 +89,10 @@ fn network_policy(object: &ModelEndpoint, endpoint: &Endpoint, owner: &OwnerRefe
         ..NetworkPolicyPort::default()
     });
     endpoint.network_policy.then(|| NetworkPolicy {
-        metadata: metadata(format!("keywire-{}", endpoint.name.name), endpoint, owner),
+        metadata: metadata(format!("keywire-{}", endpoint.name.name), endpoint, &parent.owner),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector {
-                match_labels: Some(object.spec.workload.match_labels.clone().into()),
+                match_labels: Some(parent.selector.match_labels.clone().into()),
                 ..LabelSelector::default()
             }),
             policy_types: Some(vec!["Ingress".to_owned()]),
