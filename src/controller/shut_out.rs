@@ -9,12 +9,13 @@ use std::{
 };
 
 use crate::{
-    controller::{context::Context, watch::Queues},
+    controller::{context::Context, documents, objects::ObjectError, watch::Queues},
     core::{
         name::Ref,
-        policy::document::{Holder, Revocation},
+        policy::document::{GuardPolicy, Holder, Revocation},
     },
     keycloak::{AdminEvent, ApiError, RealmAdmin},
+    policy::{DocumentKey, DocumentKind},
 };
 
 /// How many are remembered of each realm; of more, those whose tokens have run out go first.
@@ -93,6 +94,22 @@ impl ShutOut {
     fn realms(&self) -> MutexGuard<'_, HashMap<String, OfRealm>> {
         self.realms.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Who is shut out of a realm, for the policy of this name. What an earlier run knew of them is in what it published.
+///
+/// # Errors
+/// [`ObjectError`] where that cannot be read.
+pub async fn known(ctx: &Context, realm: &str, name: &Ref) -> Result<Vec<Revocation>, ObjectError> {
+    if !ctx.shut_out.is_recalled(name) {
+        let key = DocumentKey { kind: DocumentKind::Guard, object: name.clone() };
+        let before = match ctx.published.get(&key) {
+            Some(_) => documents::published::<GuardPolicy>(ctx, DocumentKind::Guard, name).await?,
+            None => None,
+        };
+        ctx.shut_out.recall(realm, name, &before.map(|policy| policy.revoked).unwrap_or_default());
+    }
+    Ok(ctx.shut_out.of(realm))
 }
 
 /// What a change means to the account that it is about.

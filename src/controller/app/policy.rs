@@ -5,25 +5,16 @@ use kube::Resource;
 use super::Gathered;
 use crate::{
     api::{WebApp, parse::name_of},
-    controller::{context::Context, documents, objects::ObjectError},
+    controller::{context::Context, documents, objects::ObjectError, shut_out},
     core::{build::app_policy, policy::document::GuardPolicy},
-    policy::{DocumentKey, DocumentKind},
+    policy::DocumentKind,
 };
 
 /// Publishes who may do what, and how people are signed in.
 pub async fn publish(ctx: &Context, object: &WebApp, gathered: &Gathered) -> Result<Option<GuardPolicy>, ObjectError> {
     let Some(mut policy) = app_policy(&gathered.app, &gathered.realm.urls) else { return Ok(None) };
-    let name = &gathered.app.server.name;
-    let key = DocumentKey { kind: DocumentKind::Guard, object: name.clone() };
-    let realm = &gathered.app.server.realm;
-    if !ctx.shut_out.is_recalled(name) {
-        let before = match ctx.published.get(&key) {
-            Some(_) => documents::published::<GuardPolicy>(ctx, DocumentKind::Guard, name).await?,
-            None => None,
-        };
-        ctx.shut_out.recall(realm, name, &before.map(|policy| policy.revoked).unwrap_or_default());
-    }
-    policy.revoked.extend(ctx.shut_out.of(realm));
+    let server = &gathered.app.server;
+    policy.revoked.extend(shut_out::known(ctx, &server.realm, &server.name).await?);
     write(ctx, object, policy).await.map(Some)
 }
 

@@ -10,7 +10,7 @@ use crate::{
     controller::{
         condition::{ACCEPTED, SYNCED, Verdict, conditions},
         context::Context,
-        endpoint::{PEOPLE, PUBLISHED, publication},
+        endpoint::{PUBLISHED, people, publication},
         error::Error,
         injected,
         objects::ObjectError,
@@ -18,7 +18,7 @@ use crate::{
         sync::Synced,
     },
     core::{
-        graph::{AppSignIn, Problem},
+        graph::{App, AppSignIn, Problem},
         permission::Permission,
         policy::document::GuardPolicy,
     },
@@ -92,7 +92,7 @@ pub async fn accepted(
         verdicts.extend(injected::ports(&served, &ctx.caches.without_ports(namespace, &served)));
     }
     verdicts.push(synced.verdict.clone());
-    verdicts.extend(people(gathered));
+    verdicts.extend(people(&gathered.realm, &app.access, &server.client_id(), "open"));
     verdicts.extend(synced.drift.clone());
     let new = WebAppStatus {
         observed_generation: object.metadata.generation,
@@ -111,27 +111,12 @@ pub async fn accepted(
     write(ctx, api, object, &new).await
 }
 
-fn ready(app: &crate::core::graph::App) -> &'static str {
+fn ready(app: &App) -> &'static str {
     match (&app.sign_in, app.access.is_empty()) {
         (AppSignIn::Sidecar { .. }, true) => "people can sign in, and spec.access opens it to nobody",
         (AppSignIn::Sidecar { .. }, false) => "open to those in spec.access, after they have signed in",
         (AppSignIn::Public { .. }, _) => "people can sign in",
     }
-}
-
-/// Whether the realm has everybody to whom it is open.
-fn people(gathered: &Gathered) -> Option<Verdict> {
-    if gathered.app.access.is_empty() {
-        return None;
-    }
-    let absent = gathered.realm.admin.absent_people(&gathered.app.server.client_id());
-    let verdict = if absent.is_empty() {
-        Verdict::good(PEOPLE, "Found", "Keycloak has everybody to whom it is open")
-    } else {
-        let names: Vec<_> = absent.iter().map(ToString::to_string).collect();
-        Verdict::good(PEOPLE, "SomeNotFound", format!("Keycloak does not have {}", names.join(", ")))
-    };
-    Some(verdict.aside())
 }
 
 async fn write(ctx: &Context, api: &Api<WebApp>, object: &WebApp, new: &WebAppStatus) -> Result<(), Error> {

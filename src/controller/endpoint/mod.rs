@@ -6,7 +6,7 @@
 mod policy;
 mod status;
 
-pub use self::status::{PEOPLE, PUBLISHED, publication};
+pub use self::status::{PEOPLE, PUBLISHED, people, publication};
 
 use std::{sync::Arc, time::Duration};
 

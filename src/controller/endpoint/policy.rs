@@ -5,41 +5,31 @@ use kube::Resource;
 use super::Gathered;
 use crate::{
     api::{ModelEndpoint, parse::name_of},
-    controller::{context::Context, documents, objects::ObjectError},
+    controller::{context::Context, documents, objects::ObjectError, shut_out},
     core::{
         build::guard_policy,
         policy::document::{GuardPolicy, Revocation},
     },
-    policy::{DocumentKey, DocumentKind},
+    policy::DocumentKind,
 };
 
 /// Publishes who may do what.
 pub async fn publish(ctx: &Context, object: &ModelEndpoint, gathered: &Gathered) -> Result<GuardPolicy, ObjectError> {
-    let shut_out = shut_out(ctx, gathered).await?;
+    let out = people_out(ctx, gathered).await?;
     let suspended = |name: &_| ctx.caches.workload(name).is_some_and(|workload| workload.suspended);
     let mut policy =
         guard_policy(&gathered.endpoint, &gathered.realm.urls, &gathered.edges, &gathered.people, suspended);
-    policy.revoked.extend(shut_out);
+    policy.revoked.extend(out);
     write(ctx, object, policy).await
 }
 
-/// People whose tokens count no more, where people may call. What an earlier run knew of them is in what it published.
-async fn shut_out(ctx: &Context, gathered: &Gathered) -> Result<Vec<Revocation>, ObjectError> {
+/// People whose tokens count no more, where people may call.
+async fn people_out(ctx: &Context, gathered: &Gathered) -> Result<Vec<Revocation>, ObjectError> {
     let Gathered { endpoint, people, .. } = gathered;
     if people.is_empty() {
         return Ok(Vec::new());
     }
-    let key = DocumentKey { kind: DocumentKind::Guard, object: endpoint.name.clone() };
-    if ctx.shut_out.is_recalled(&endpoint.name) {
-        return Ok(ctx.shut_out.of(&endpoint.realm));
-    }
-    let before = match ctx.published.get(&key) {
-        Some(_) => documents::published::<GuardPolicy>(ctx, DocumentKind::Guard, &endpoint.name).await?,
-        None => None,
-    };
-    let revoked = before.map(|policy| policy.revoked).unwrap_or_default();
-    ctx.shut_out.recall(&endpoint.realm, &endpoint.name, &revoked);
-    Ok(ctx.shut_out.of(&endpoint.realm))
+    shut_out::known(ctx, &endpoint.realm, &endpoint.name).await
 }
 
 /// Takes every grant out of a policy that is published: the endpoint is no

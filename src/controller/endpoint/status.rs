@@ -13,10 +13,15 @@ use crate::{
         error::Error,
         injected,
         objects::ObjectError,
+        servers::RealmLink,
         status,
         sync::Synced,
     },
-    core::{graph::Problem, permission::Permission, policy::document::GuardPolicy},
+    core::{
+        graph::{PeopleEdge, Problem},
+        permission::Permission,
+        policy::document::GuardPolicy,
+    },
 };
 
 /// The guards have the policy, the Service points at them.
@@ -73,17 +78,17 @@ pub async fn accepted(
     let Outcome { published, kept, synced, isolated } = outcome;
     let before = object.status.clone().unwrap_or_default();
     let endpoint = &gathered.endpoint;
+    let (namespace, served) = (&endpoint.name.namespace, ServedPods::from(object));
     let mut verdicts = vec![
         Verdict::good(ACCEPTED, "Valid", "the endpoint is valid and its realm admits it"),
         publication(published, kept),
-        injected::guards(&ctx.caches.unguarded(&endpoint.name.namespace, &object.into()), "this endpoint's guard"),
+        injected::guards(&ctx.caches.unguarded(namespace, &served), "this endpoint's guard"),
         isolated.clone(),
         synced.verdict.clone(),
     ];
-    let served = ServedPods::from(object);
-    verdicts.extend(injected::ports(&served, &ctx.caches.without_ports(&endpoint.name.namespace, &served)));
+    verdicts.extend(injected::ports(&served, &ctx.caches.without_ports(namespace, &served)));
     verdicts.extend(caller(gathered));
-    verdicts.extend(people(gathered));
+    verdicts.extend(people(&gathered.realm, &gathered.people, &endpoint.client_id(), "granted"));
     verdicts.extend(synced.drift.clone());
     let ready = format!("guarded; {} in force", count(gathered.edges.len() + gathered.people.len(), "grant"));
     let new = ModelEndpointStatus {
@@ -116,14 +121,15 @@ fn caller(gathered: &Gathered) -> Option<Verdict> {
     }
 }
 
-/// Whether the realm has everybody to whom it is granted. It is for the grants to be mended, so the endpoint is ready without.
-fn people(gathered: &Gathered) -> Option<Verdict> {
-    if gathered.people.is_empty() {
+/// Whether the realm has everybody to whom it is granted, or open. It is for those who wrote that to mend it, so what is
+/// guarded is ready without.
+pub fn people(realm: &RealmLink, edges: &[PeopleEdge], client_id: &str, given: &str) -> Option<Verdict> {
+    if edges.is_empty() {
         return None;
     }
-    let absent = gathered.realm.admin.absent_people(&gathered.endpoint.name.endpoint_client_id());
+    let absent = realm.admin.absent_people(client_id);
     let verdict = if absent.is_empty() {
-        Verdict::good(PEOPLE, "Found", "Keycloak has everybody to whom it is granted")
+        Verdict::good(PEOPLE, "Found", format!("Keycloak has everybody to whom it is {given}"))
     } else {
         let names: Vec<_> = absent.iter().map(ToString::to_string).collect();
         Verdict::good(PEOPLE, "SomeNotFound", format!("Keycloak does not have {}", names.join(", ")))

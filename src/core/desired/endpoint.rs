@@ -11,7 +11,7 @@ use super::owner::{MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
 use super::reference::{ClientRef, ScopeRef};
 use super::representation::{
     ClientMapper, ClientRepresentation, ClientScopeRepresentation, ClientScopeSettings, ClientSettings,
-    ProtocolMapperRepresentation, RoleRepresentation,
+    ProtocolMapperRepresentation, RoleRepresentation, audience_config,
 };
 use super::workload::{Credential, bound_to};
 use super::{mapper_id, permission_scope_id};
@@ -157,15 +157,7 @@ impl PermissionScope {
             name: name.into(),
             protocol: "openid-connect".into(),
             protocol_mapper: "oidc-audience-mapper".into(),
-            config: text_map([
-                ("included.client.audience", client),
-                ("access.token.claim", "true"),
-                ("id.token.claim", "false"),
-                ("introspection.token.claim", "true"),
-                ("userinfo.token.claim", "false"),
-                // A lightweight token without its audience would be refused by the guard.
-                ("lightweight.claim", "true"),
-            ]),
+            config: audience_config(client),
         }
     }
 }

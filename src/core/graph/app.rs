@@ -57,16 +57,12 @@ pub enum AppSignIn {
 impl App {
     /// Every host to which people are sent back after they have signed in, with its port where it is not the scheme's own.
     pub fn hosts(&self) -> BTreeSet<&str> {
-        let of_origin = |origin: &'_ str| origin.find("://").map_or(0, |at| at + 3);
         let further = match &self.sign_in {
             AppSignIn::Sidecar { .. } => None,
             AppSignIn::Public { web_origins, .. } => Some(web_origins),
         };
-        [&self.url]
-            .into_iter()
-            .chain(further.into_iter().flatten())
-            .map(|origin| &origin[of_origin(origin)..])
-            .collect()
+        let origins = [&self.url].into_iter().chain(further.into_iter().flatten());
+        origins.map(|origin| origin.split_once("://").map_or(origin.as_str(), |(_, host)| host)).collect()
     }
 
     /// The ServiceAccount with which its guard logs in.

@@ -111,19 +111,11 @@ impl ClientMapper {
     /// One by which every access token of the client is for this audience.
     #[must_use]
     pub fn of_audience(client_id: &str) -> Self {
-        let config = [
-            ("included.client.audience", client_id),
-            ("access.token.claim", "true"),
-            ("id.token.claim", "false"),
-            ("introspection.token.claim", "true"),
-            ("userinfo.token.claim", "false"),
-            ("lightweight.claim", "true"),
-        ];
         Self {
             name: "keywire audience".into(),
             protocol: "openid-connect".into(),
             protocol_mapper: "oidc-audience-mapper".into(),
-            config: config.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            config: audience_config(client_id),
         }
     }
 
@@ -144,6 +136,20 @@ impl ClientMapper {
             config: config.collect(),
         }
     }
+}
+
+/// The settings of an `oidc-audience-mapper` by which access tokens are for this client, of whatever it is a part.
+pub(in crate::core::desired) fn audience_config(client_id: &str) -> BTreeMap<String, String> {
+    let config = [
+        ("included.client.audience", client_id),
+        ("access.token.claim", "true"),
+        ("id.token.claim", "false"),
+        ("introspection.token.claim", "true"),
+        ("userinfo.token.claim", "false"),
+        // A lightweight token without its audience would be refused by the guard.
+        ("lightweight.claim", "true"),
+    ];
+    config.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
 impl ClientSettings {

@@ -14,6 +14,7 @@ mod role;
 mod user;
 
 pub use broker::{BrokerMapperRepresentation, BrokerRepresentation, MASKED};
+pub(super) use client::audience_config;
 pub use client::{ClientMapper, ClientRepresentation, ClientSettings};
 pub use client_scope::{ClientScopeRepresentation, ClientScopeSettings, ProtocolMapperRepresentation};
 pub use component::{ComponentRepresentation, LDAP, LDAP_MAPPER, USER_STORAGE};
