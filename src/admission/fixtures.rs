@@ -51,6 +51,17 @@ pub fn app(namespace: &str, name: &str, app: &str) -> WebApp {
     object("WebApp", json!({"metadata": {"namespace": namespace, "name": name}, "spec": spec}))
 }
 
+/// An application that signs people in itself, and is told its client's id.
+pub fn native(namespace: &str, name: &str, app: &str, change: serde_json::Value) -> WebApp {
+    let mut native = json!({"redirectPaths": ["/back"], "env": [{"name": "ID", "value": "${clientId}"}]});
+    for (field, value) in change.as_object().into_iter().flatten() {
+        native[field] = value.clone();
+    }
+    let spec = json!({"realm": "ml", "host": "board.example", "signIn": "Native", "native": native,
+        "workload": {"matchLabels": {"app": app}}});
+    object("WebApp", json!({"metadata": {"namespace": namespace, "name": name}, "spec": spec}))
+}
+
 /// An identity for the ServiceAccount of its own name.
 pub fn identity(namespace: &str, name: &str, app: &str) -> WorkloadIdentity {
     let target = json!({"namespace": "vision", "name": "iris"});

@@ -16,6 +16,7 @@ mod running;
 mod select;
 mod server;
 mod sidecar;
+mod told;
 mod watch;
 mod wiring;
 
@@ -35,6 +36,7 @@ pub use review::{ReviewError, review};
 pub use running::{RunningPod, ServedPods};
 pub use select::{Catalog, SelectedIdentity, Selection, Served, select};
 pub use sidecar::InjectSettings;
+pub use told::{TOLD, Told};
 pub use wiring::{ADMIN_PORT, SIDECAR};
 
 use self::{

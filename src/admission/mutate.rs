@@ -9,6 +9,7 @@ use super::{
     InjectSettings, Refusal, probes,
     select::Selection,
     sidecar::{self, FILES_VOLUME, VOLUMES},
+    told::Told,
     wiring::{Loopback, SIDECAR, Wiring},
 };
 use crate::core::{
@@ -22,7 +23,9 @@ pub const INJECTED: &str = "keywire.dev/injected";
 /// What goes into one pod.
 #[derive(Clone, Debug)]
 pub struct Injection {
-    sidecar: Value,
+    /// `None`: no sidecar is needed, and nothing of it is put in.
+    sidecar: Option<Value>,
+    told: Option<Told>,
     volumes: Vec<Value>,
     files: Option<Value>,
     env: Vec<Value>,
@@ -48,16 +51,23 @@ pub fn inject(pod: &Pod, selection: &Selection, settings: &InjectSettings) -> Re
     let wiring = Wiring::new(selection)?;
     let (env, placeholders) = (variables(&wiring), placeholders(&wiring));
     if let Some(spec) = &pod.spec {
-        check(spec, &wiring, &env)?;
+        if wiring.has_sidecar() {
+            check(spec, &wiring, &env)?;
+        }
+        selection.told.iter().try_for_each(|told| told.check(spec))?;
     }
     let on_loopback = wiring.guard.as_ref().filter(|guard| guard.on_loopback);
     let probes = match (&pod.spec, on_loopback) {
         (Some(spec), Some(guard)) => probes::gather(spec, guard)?,
         _ => Vec::new(),
     };
-    let volumes = sidecar::volumes(&wiring);
+    let (volumes, container) = match wiring.has_sidecar() {
+        true => (sidecar::volumes(&wiring), Some(sidecar::container(&wiring, probes::arguments(&probes)?, settings))),
+        false => (Vec::new(), None),
+    };
     Ok(Injection {
-        sidecar: serde_json::to_value(sidecar::container(&wiring, probes::arguments(&probes)?, settings))?,
+        sidecar: container.map(serde_json::to_value).transpose()?,
+        told: selection.told.clone(),
         volumes: volumes.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
         files: sidecar::files_mount(&wiring).map(serde_json::to_value).transpose()?,
         env: env.iter().chain(&placeholders).map(serde_json::to_value).collect::<Result<_, _>>()?,
@@ -127,7 +137,20 @@ impl Injection {
     /// Puts everything into the pod, by name: what has the name of ours is replaced.
     ///
     /// Works on the raw JSON, so that fields which we do not know stay as they are.
-    pub fn apply(&self, pod: &mut Value) {
+    ///
+    /// # Errors
+    /// A part could not be written as JSON.
+    pub fn apply(&self, pod: &mut Value) -> Result<(), InjectError> {
+        if let Some(sidecar) = &self.sidecar {
+            self.apply_sidecar(pod, sidecar);
+        }
+        if let Some(told) = &self.told {
+            told.apply(pod)?;
+        }
+        Ok(())
+    }
+
+    fn apply_sidecar(&self, pod: &mut Value, sidecar: &Value) {
         let spec = &mut pod["spec"];
         for list in ["containers", "initContainers"] {
             for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
@@ -138,7 +161,7 @@ impl Injection {
         }
         edit_list(spec, "initContainers", |containers| {
             containers.retain(|container| container["name"] != SIDECAR);
-            containers.insert(0, self.sidecar.clone());
+            containers.insert(0, sidecar.clone());
         });
         edit_list(spec, "volumes", |volumes| {
             let ours = |volume: &Value| VOLUMES.iter().chain([&FILES_VOLUME]).any(|name| volume["name"] == *name);
@@ -170,7 +193,7 @@ impl Injection {
 }
 
 /// Edits the list in this field, made where it is absent or null.
-fn edit_list(object: &mut Value, field: &str, edit: impl FnOnce(&mut Vec<Value>)) {
+pub(super) fn edit_list(object: &mut Value, field: &str, edit: impl FnOnce(&mut Vec<Value>)) {
     let value = &mut object[field];
     if value.is_null() {
         *value = Value::Array(Vec::new());

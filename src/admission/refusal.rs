@@ -76,6 +76,48 @@ pub enum Refusal {
         /// The pod's.
         found: String,
     },
+    /// What the application is told is not known.
+    #[error("WebApp {app} selects this pod and signs people in itself, and what it is told is not known: {reason}")]
+    NotTold {
+        /// The application.
+        app: Ref,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It would be told two things.
+    #[error(
+        "container {container:?} sets variable {env}, and WebApp {app} says it otherwise: remove it there, or write it into spec.native.env of the WebApp (empty to leave it to the pod)"
+    )]
+    ToldOtherwise {
+        /// The container.
+        container: String,
+        /// The variable.
+        env: String,
+        /// The application.
+        app: Ref,
+    },
+    /// Another volume is where its secret goes.
+    #[error(
+        "container {container:?} mounts another volume at {path}: change spec.native.mountPath of WebApp {app}, or the mountPath there"
+    )]
+    MountTaken {
+        /// The container.
+        container: String,
+        /// Where.
+        path: String,
+        /// The application.
+        app: Ref,
+    },
+    /// The one that is to be told is not there.
+    #[error(
+        "no container of this pod is called {container:?}, which spec.native.containers of WebApp {app} names: correct it there"
+    )]
+    NoContainer {
+        /// Its name.
+        container: String,
+        /// The application.
+        app: Ref,
+    },
     /// One token logs in at one realm.
     #[error(
         "{served} and WorkloadIdentity {identity} select this pod and are of two realms, and the guard of the first logs in as well: use one realm, or (for an endpoint) leave out spec.introspection"

@@ -86,7 +86,7 @@ fn patched(
     let pod: Pod = serde_json::from_value(before.clone())?;
     let mut after = before.clone();
     let injection = inject(&pod, &selection, settings)?;
-    injection.apply(&mut after);
+    injection.apply(&mut after)?;
     let mut response = allowed.with_patch(diff(&before, &after))?;
     response.warnings = Some(injection.warnings().to_vec()).filter(|warnings| !warnings.is_empty());
     Ok(Some(response))

@@ -15,9 +15,10 @@ use serde::{Deserialize, Deserializer};
 
 use super::{
     sidecar::{LOGIN_TOKEN, TOKENS_VOLUME, egress_arguments, guard_arguments, sign_in_argument},
+    told::Told,
     wiring::{Guard, SIDECAR, app_guard, egress, guard},
 };
-use crate::api::{ModelEndpoint, WebApp, WorkloadIdentity, common::PodSelector};
+use crate::api::{ModelEndpoint, SignIn, WebApp, WorkloadIdentity, common::PodSelector};
 
 /// What counts of a pod here. The rest of it is not kept: a cluster has many.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +29,8 @@ pub struct RunningPod {
     sidecar: Option<Vec<String>>,
     /// The TCP ports that its other containers say they have, in order.
     declared: Vec<i32>,
+    /// What its application was told, as a fingerprint; `None`: nothing.
+    told: Option<String>,
     /// It has a token that Keycloak takes.
     may_log_in: bool,
     /// All its containers have ended for good.
@@ -56,7 +59,7 @@ impl RunningPod {
     /// Whether another pod is the same to whatever selects them.
     pub fn is_wired_like(&self, other: &Self) -> bool {
         let state = |pod: &Self| (pod.is_alive(), pod.may_log_in, pod.address, pod.is_ready);
-        let lists = |pod: &Self| (pod.metadata.labels.clone(), pod.sidecar.clone());
+        let lists = |pod: &Self| (pod.metadata.labels.clone(), pod.sidecar.clone(), pod.told.clone());
         state(self) == state(other) && lists(self) == lists(other)
     }
 
@@ -64,6 +67,17 @@ impl RunningPod {
     pub fn lacks_guard(&self, served: &ServedPods<'_>) -> bool {
         let may_log_in = !served.logs_in || self.may_log_in;
         self.is_selected(served.selector) && self.has_guard(served).is_some_and(|has| !(has && may_log_in))
+    }
+
+    /// An application that signs people in itself selects it.
+    pub fn is_of_native(&self, app: &WebApp) -> bool {
+        let selector = app.spec.workload.as_ref().filter(|_| app.spec.sign_in == SignIn::Native);
+        selector.is_some_and(|selector| self.is_selected(selector))
+    }
+
+    /// The same, and it was told something else, or nothing.
+    pub fn is_told_otherwise(&self, app: &WebApp, told: &Told) -> bool {
+        self.is_of_native(app) && self.told != told.mark()
     }
 
     /// The ports of what is served and selects it which none of its containers says it has, though they say which they have.
@@ -144,7 +158,7 @@ impl<'a> From<&'a ModelEndpoint> for ServedPods<'a> {
 impl<'a> ServedPods<'a> {
     /// Those of an application; `None`: it has no sidecar.
     pub fn of_app(app: &'a WebApp) -> Option<Self> {
-        let selector = app.spec.workload.as_ref()?;
+        let selector = app.spec.workload.as_ref().filter(|_| app.spec.sign_in == SignIn::Sidecar)?;
         Some(Self { selector, guard: app_guard(app, None).ok(), logs_in: true })
     }
 }
@@ -196,7 +210,16 @@ struct Metadata {
     uid: Option<String>,
     resource_version: Option<String>,
     labels: Option<BTreeMap<String, String>>,
+    annotations: Option<Annotations>,
     deletion_timestamp: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>,
+}
+
+/// One of them: others may be long.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "keywire.dev/told")]
+    told: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -291,7 +314,7 @@ impl Volume {
 impl From<Written> for RunningPod {
     fn from(pod: Written) -> Self {
         let Written { metadata, spec, status } = pod;
-        let Metadata { name, namespace, uid, resource_version, labels, deletion_timestamp } = metadata;
+        let Metadata { name, namespace, uid, resource_version, labels, annotations, deletion_timestamp } = metadata;
         Self {
             metadata: ObjectMeta {
                 name,
@@ -302,6 +325,7 @@ impl From<Written> for RunningPod {
                 deletion_timestamp,
                 ..ObjectMeta::default()
             },
+            told: annotations.and_then(|annotations| annotations.told),
             declared: spec.declared(),
             service_account: spec.service_account_name,
             may_log_in: spec.volumes.iter().any(Volume::has_login_token),
@@ -343,7 +367,7 @@ mod tests {
         let namespace = read.namespace().unwrap_or_default();
         let account = read.spec.as_ref().and_then(|spec| spec.service_account_name.clone()).unwrap_or_default();
         let selection = select(catalog, &namespace, read.labels(), &account).expect("no refusal").expect("selected");
-        inject(&read, &selection, &settings()).expect("an injection").apply(&mut pod);
+        inject(&read, &selection, &settings()).expect("an injection").apply(&mut pod).expect("JSON");
         pod
     }
 

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kube::ResourceExt;
 
-use super::Refusal;
+use super::{Refusal, told::Told};
 use crate::{
-    api::{KeycloakServer, ModelEndpoint, Realm, WebApp, WorkloadIdentity},
-    core::name::Ref,
+    api::{KeycloakServer, ModelEndpoint, Realm, SignIn, WebApp, WorkloadIdentity},
+    core::{build::RealmUrls, name::Ref},
 };
 
 /// What a pod is to Keywire.
@@ -17,6 +17,8 @@ pub struct Selection {
     pub served: Option<Served>,
     /// The issuer URL of that one's realm, where its guard logs in there: the audience of the pod's Keycloak token.
     pub guard_issuer: Option<String>,
+    /// What its application is told, where that signs people in itself.
+    pub told: Option<Told>,
     /// The identity that it calls with.
     pub identity: Option<SelectedIdentity>,
 }
@@ -91,15 +93,17 @@ pub fn select(
         .collect();
     let endpoint = at_most_one(endpoints, |first, second| Refusal::SeveralEndpoints { first, second })?;
     let app = at_most_one(apps, |first, second| Refusal::SeveralApps { first, second })?;
-    let served = match (endpoint, app) {
+    let (served, native) = match (endpoint, app) {
         (Some(endpoint), Some(app)) => {
             let (endpoint, app) = (reference(endpoint.as_ref()), reference(app.as_ref()));
             return Err(Refusal::EndpointAndApp { endpoint, app });
         }
-        (endpoint, app) => endpoint.map(Served::Endpoint).or(app.map(Served::App)),
+        (endpoint, Some(app)) if app.spec.sign_in == SignIn::Native => (endpoint.map(Served::Endpoint), Some(app)),
+        (endpoint, app) => (endpoint.map(Served::Endpoint).or(app.map(Served::App)), None),
     };
+    let told = native.map(|app| told(catalog, &app)).transpose()?;
     let identity = at_most_one(identities, |first, second| Refusal::SeveralIdentities { first, second })?;
-    if served.is_none() && identity.is_none() {
+    if served.is_none() && told.is_none() && identity.is_none() {
         return Ok(None);
     }
     let identity = identity.map(|object| with_issuer(catalog, object)).transpose()?;
@@ -111,7 +115,7 @@ pub fn select(
         (Some(served), Some(guard), Some(identity)) if *guard != identity.issuer => {
             Err(Refusal::TwoRealms { served: served.named(), identity: reference(identity.object.as_ref()) })
         }
-        _ => Ok(Some(Selection { served, guard_issuer, identity })),
+        _ => Ok(Some(Selection { served, guard_issuer, told, identity })),
     }
 }
 
@@ -145,6 +149,15 @@ fn with_issuer(catalog: &impl Catalog, object: Arc<WorkloadIdentity>) -> Result<
 
 /// The issuer URL of a realm: the audience of the tokens that pods log in with there.
 fn issuer(catalog: &impl Catalog, name: &str, asks: impl Fn() -> String) -> Result<String, Refusal> {
+    let (realm, server) = place(catalog, name, asks)?;
+    Ok(format!("{}/realms/{}", server.spec.url, realm.spec.realm))
+}
+
+fn place(
+    catalog: &impl Catalog,
+    name: &str,
+    asks: impl Fn() -> String,
+) -> Result<(Arc<Realm>, Arc<KeycloakServer>), Refusal> {
     let Some(realm) = catalog.realm(name) else {
         return Err(Refusal::RealmNotFound { realm: name.to_owned(), object: asks() });
     };
@@ -152,7 +165,20 @@ fn issuer(catalog: &impl Catalog, name: &str, asks: impl Fn() -> String) -> Resu
         let server = realm.spec.server.clone();
         return Err(Refusal::ServerNotFound { server, realm: name.to_owned(), object: asks() });
     };
-    Ok(format!("{}/realms/{}", server.spec.url, realm.spec.realm))
+    Ok((realm, server))
+}
+
+/// What an application that signs people in itself is told. Without that it may ask nobody to sign in: its pod waits.
+fn told(catalog: &impl Catalog, object: &WebApp) -> Result<Told, Refusal> {
+    let name = reference(object);
+    let (realm, server) = place(catalog, &object.spec.realm, || format!("WebApp {name}"))?;
+    let unknown = |reason: String| Refusal::NotTold { app: name.clone(), reason };
+    let problems = |found: Vec<crate::core::graph::Problem>| {
+        unknown(found.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; "))
+    };
+    let app = object.parse().map_err(problems)?;
+    let urls = RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &realm.spec.realm, None);
+    Told::new(&app, &urls, server.spec.trust.is_some()).ok_or_else(|| unknown("it has no spec.native".to_owned()))
 }
 
 /// The reference to a namespaced object.

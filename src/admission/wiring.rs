@@ -105,6 +105,11 @@ impl Wiring {
         }
     }
 
+    /// Whether the pod needs a sidecar at all.
+    pub fn has_sidecar(&self) -> bool {
+        self.guard.is_some() || self.egress.is_some()
+    }
+
     /// What selected the pod, for messages.
     pub fn selected_by(&self) -> String {
         match (&self.guard, &self.egress) {
@@ -271,7 +276,7 @@ mod tests {
         change(&mut endpoint, &mut object);
         let identity = SelectedIdentity { object: Arc::new(object), issuer: "i".into() };
         let served = Some(Served::Endpoint(Arc::new(endpoint)));
-        let selection = Selection { served, guard_issuer: None, identity: Some(identity) };
+        let selection = Selection { served, guard_issuer: None, told: None, identity: Some(identity) };
         Wiring::new(&selection).err().map(|refusal| refusal.to_string())
     }
 

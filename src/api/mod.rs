@@ -7,6 +7,7 @@ pub mod condition;
 mod crds;
 mod keycloakserver;
 mod modelendpoint;
+mod native;
 pub mod parse;
 mod realm;
 mod secret;
@@ -25,6 +26,7 @@ pub use modelendpoint::{
     Cors, EndpointPort, Introspection, Isolation, ModelEndpoint, ModelEndpointSpec, ModelEndpointStatus, ModelPlace,
     OnBehalfOf, Protocol, RouteRule, ServiceRef,
 };
+pub use native::{KnownApp, NativeSignIn, Variable};
 pub use realm::{
     AdminEvents, AppHost, AttributeRequired, BruteForce, ClientCondition, ClientPolicies, ClientPolicy, ClientProfile,
     ClientRole, ClientScope, DeletionPolicy, DriftPolicy, EditMode, Events, Executor, ExternalAudience, FullScope,

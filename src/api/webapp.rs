@@ -9,6 +9,7 @@ use super::{
     common::{LABEL_PATTERN, PodSelector, Seconds, conditions_schema},
     condition::Condition,
     modelendpoint::{Audit, Isolation, Protocol, RouteRule, ServiceRef},
+    native::NativeSignIn,
 };
 
 /// A tool that people open in a browser, and who of them may. Its team's.
@@ -36,8 +37,12 @@ use super::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.signIn != 'Sidecar' || (has(self.workload) && has(self.port) && has(self.serviceAccountName))")
     .message("spec.signIn Sidecar needs spec.workload, spec.port and spec.serviceAccountName"))]
-#[x_kube(validation = Rule::new("self.signIn == 'Sidecar' || !(has(self.workload) || has(self.port) || has(self.serviceAccountName) || has(self.rules) || has(self.api))")
-    .message("spec.workload, port, serviceAccountName, rules and api are the sidecar's: they need spec.signIn Sidecar"))]
+#[x_kube(validation = Rule::new("self.signIn == 'Sidecar' || !(has(self.port) || has(self.serviceAccountName) || has(self.rules) || has(self.api))")
+    .message("spec.port, serviceAccountName, rules and api are the sidecar's: they need spec.signIn Sidecar"))]
+#[x_kube(validation = Rule::new("self.signIn != 'Public' || !has(self.workload)")
+    .message("spec.signIn Public has no pods that anything is told: leave out spec.workload"))]
+#[x_kube(validation = Rule::new("(self.signIn == 'Native') == has(self.native)")
+    .message("spec.signIn Native needs spec.native, and nothing else has it"))]
 #[x_kube(validation = Rule::new("(self.signIn == 'Public') == has(self.public)")
     .message("spec.signIn Public needs spec.public, and nothing else has it"))]
 #[x_kube(validation = Rule::new("!has(self.port) || has(self.guardPort) || self.port <= 55535")
@@ -60,7 +65,8 @@ pub struct WebAppSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub access: Vec<Access>,
-    /// Sidecar: the pods that serve it, in this namespace.
+    /// Sidecar, Native: the pods that serve it, in this namespace. Native: without it nothing is put into pods, and the ConfigMap
+    /// `keywire-sign-in-NAME` and the Secret `keywire-credentials` are for their owner to use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<PodSelector>,
     /// Sidecar: the ServiceAccount that its pods run with. With its token the sidecar logs in as the application's client,
@@ -105,6 +111,9 @@ pub struct WebAppSpec {
     /// Sidecar: how the way around it is closed.
     #[serde(default)]
     pub isolation: Isolation,
+    /// Native: what the application is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<NativeSignIn>,
     /// Public: where browsers are sent back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<PublicSignIn>,
@@ -121,6 +130,8 @@ pub struct WebAppSpec {
 pub enum SignIn {
     /// The sidecar, before an application that knows of no sign-in.
     Sidecar,
+    /// The application itself: it speaks OpenID Connect, and is told with which client.
+    Native,
     /// The page's own script (a single-page application), with PKCE and without a secret.
     Public,
 }
@@ -287,7 +298,7 @@ pub struct WebAppStatus {
     /// What Keycloak was last made to hold, as a fingerprint: so that a restart need not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// `Ready`, `Accepted`, `Synced`, and with a sidecar `Published`, `Injected`, `Isolated`.
+    /// `Ready`, `Accepted`, `Synced`, with a sidecar `Published`, `Injected`, `Isolated`, and with Native `Told`, `Injected`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

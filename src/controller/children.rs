@@ -51,6 +51,14 @@ pub async fn keep(ctx: &Context, parent: &Parent<'_>, endpoint: &Endpoint) -> Re
     Ok(())
 }
 
+/// Removes both: nothing is guarded any more.
+pub async fn remove(ctx: &Context, namespace: &str, owner: &OwnerReference) -> Result<(), ObjectError> {
+    let services = Api::<Service>::namespaced(ctx.client.clone(), namespace);
+    let policies = Api::<NetworkPolicy>::namespaced(ctx.client.clone(), namespace);
+    objects::remove_others(&services, owner, None).await?;
+    objects::remove_others(&policies, owner, None).await
+}
+
 fn metadata(name: String, endpoint: &Endpoint, owner: &OwnerReference) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::admission::certificates::CaBundle;
 
 use super::{
-    app::CookieKeeper,
+    app::AppSecrets,
     documents::Published,
     drift::Feeds,
     identity::Credentials,
@@ -48,7 +48,7 @@ pub struct Context {
     /// The credentials that identities keep.
     pub credentials: Credentials,
     /// What seals the sessions of applications.
-    pub cookie_keys: CookieKeeper,
+    pub app_secrets: AppSecrets,
     /// Whether the ways around the guards are closed.
     pub isolation: Isolation,
     /// When to look again.

@@ -19,6 +19,12 @@ pub fn guards(unguarded: &[String], what: &str) -> Verdict {
     verdict(unguarded, what, "whoever reaches them gets past every grant")
 }
 
+/// What an application that signs people in itself is told: without it, it may ask nobody to.
+pub fn told(otherwise: &[String]) -> Verdict {
+    let so = "people sign in as it was set before, or need not at all";
+    verdict(otherwise, "what this application is told", so)
+}
+
 /// The identity's outbound half: the application calls in vain. Whatever else the identity is for works all the same.
 pub fn outbound(unwired: &[String]) -> Verdict {
     verdict(unwired, "this identity's sidecar", "their calls go without a token, or nowhere").aside()

@@ -67,6 +67,16 @@ pub enum ObjectError {
     },
 }
 
+impl ObjectError {
+    /// As a condition's reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Taken { .. } => "Conflict",
+            Self::Api { .. } | Self::Unusable { .. } | Self::Json { .. } => "ApiServerRefused",
+        }
+    }
+}
+
 /// Kinds that we keep.
 pub trait Kept: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned {}
 impl<K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned> Kept for K {}
@@ -108,15 +118,28 @@ pub async fn remove_others<K: Kept>(
     let labels = ListParams::default().labels(&format!("{OBJECT}={}", owner.name));
     let found = api.list(&labels).await.map_err(|source| api_error::<K>(&owner.name, source))?;
     for object in found.iter().filter(|object| is_owned(*object, owner) && Some(&*object.name_any()) != keep) {
-        let name = object.name_any();
-        let only_this = Preconditions { uid: object.uid(), resource_version: None };
-        match api.delete(&name, &DeleteParams::default().preconditions(only_this)).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
-            Err(source) => return Err(api_error::<K>(&name, source)),
-        }
+        delete(api, object).await?;
     }
     Ok(())
+}
+
+/// Removes the owner's object of this name, where there is one.
+pub async fn remove<K: Kept>(api: &Api<K>, owner: &OwnerReference, name: &str) -> Result<(), ObjectError> {
+    let found = api.get_opt(name).await.map_err(|source| api_error::<K>(name, source))?;
+    match found.filter(|found| is_owned(found, owner)) {
+        Some(object) => delete(api, &object).await,
+        None => Ok(()),
+    }
+}
+
+async fn delete<K: Kept>(api: &Api<K>, object: &K) -> Result<(), ObjectError> {
+    let name = object.name_any();
+    let only_this = Preconditions { uid: object.uid(), resource_version: None };
+    match api.delete(&name, &DeleteParams::default().preconditions(only_this)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+        Err(source) => Err(api_error::<K>(&name, source)),
+    }
 }
 
 fn is_owned(object: &impl ResourceExt, owner: &OwnerReference) -> bool {

@@ -14,8 +14,9 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    app::{self, CookieKeeper},
+    app::{self, AppSecrets},
     context::Context,
+    credentials_secret,
     documents::Published,
     drift::{self, Feeds, Intervals},
     endpoint, grant,
@@ -166,7 +167,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
         feeds: Feeds::default(),
         shut_out: ShutOut::default(),
         credentials: Credentials::default(),
-        cookie_keys: CookieKeeper::default(),
+        app_secrets: AppSecrets::default(),
         isolation,
         pace: Pace::default(),
         progress: Progress::default(),
@@ -206,7 +207,7 @@ async fn lead(args: &Args, client: Client, metrics: Metrics) -> Result<(), Error
             trust::follow(&ctx, &queues),
             drift::watch(&ctx, &queues, intervals),
             isolation::watch(&ctx, &queues, to_be_tried),
-            ctx.credentials.watch(&ctx.client, &queues),
+            credentials_secret::watch(&ctx, &queues),
         )
     };
     tokio::select! {

@@ -15,6 +15,7 @@ pub mod diff;
 pub mod fingerprint;
 pub mod graph;
 pub mod name;
+pub mod native;
 pub mod path;
 pub mod percent;
 pub mod permission;

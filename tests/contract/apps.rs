@@ -6,7 +6,7 @@ use keywire::{
     api::WebApp,
     core::{
         build::{Site, desired_app},
-        desired::DesiredEndpoint,
+        desired::{DesiredEndpoint, Sealed},
     },
 };
 use reqwest::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN};
@@ -22,12 +22,17 @@ use crate::{
 /// A page's secret for one sign-in (RFC 7636, section 4.1).
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
+/// What an application logs in with that signs people in itself.
+const SECRET: &str = "a-secret-of-this-test";
+
 /// An application as its object describes it.
 fn app(test: &TestRealm, spec: Value) -> DesiredEndpoint {
     let object = json!({"apiVersion": "keywire.dev/v1alpha1", "kind": "WebApp",
         "metadata": {"namespace": "tools", "name": "board", "uid": "1"}, "spec": spec});
     let object: WebApp = serde_json::from_value(object).expect("a WebApp");
-    desired_app(Site { cluster: "test", realm: &test.name }, &object.parse().expect("good"), Some("keywire-test"))
+    let app = object.parse().expect("good");
+    let secret = app.native().map(|_| Sealed::new("1", SECRET));
+    desired_app(Site { cluster: "test", realm: &test.name }, &app, Some("keywire-test"), secret)
 }
 
 fn sidecar(permissions: &[&str]) -> Value {
@@ -172,6 +177,60 @@ async fn a_page_signs_people_in_without_a_secret() {
         let mut browser = Browser::new(&spa.test.keycloak.url);
         let refused = browser.open(&spa.authorization(APP, None)).await;
         assert_eq!(refused.parameter("error"), "invalid_request");
+    })
+    .await;
+}
+
+fn native() -> Value {
+    json!({"realm": "ml", "host": "app.example", "scheme": "http", "signIn": "Native",
+        "native": {"redirectPaths": ["/callback"], "roles": ["use", "admin"], "rolesClaim": "may"},
+        "access": [{"name": "users", "people": [{"user": "ann"}]}]})
+}
+
+#[tokio::test]
+async fn an_application_that_signs_people_in_itself_logs_in_with_its_secret() {
+    in_realm(|test| async move {
+        ann(&test).await;
+        let desired = app(&test, native());
+        test.realm.reconcile_endpoint(&desired).await.unwrap();
+        assert_eq!(test.realm.reconcile_endpoint(&desired).await.unwrap(), [], "converged");
+        // Somebody gives it another secret.
+        let path = format!("/clients/{}", desired.id);
+        assert_eq!(test.raw.post(&format!("{path}/client-secret"), &json!({})).await.0, 200);
+        assert_eq!(test.realm.reconcile_endpoint(&desired).await.unwrap().len(), 1, "it is noticed");
+
+        let spa = Spa { client_id: desired.client_id.clone(), test };
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
+        let exchange = async |secret: &str| {
+            let code = spa.code(&challenge).await;
+            let form = [
+                ("grant_type", "authorization_code"),
+                ("client_id", &spa.client_id),
+                ("client_secret", secret),
+                ("code", &code),
+                ("redirect_uri", APP),
+                ("code_verifier", VERIFIER),
+            ];
+            let answer = http().post(spa.endpoint("token")).form(&form).send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        };
+        assert_eq!(exchange("another").await.0, 401);
+        let (status, answer) = exchange(SECRET).await;
+        assert_eq!(status, 200, "{}", answer["error_description"]);
+        let told = http().get(spa.endpoint("userinfo")).bearer_auth(answer["access_token"].as_str().unwrap());
+        let told: Value = told.send().await.unwrap().json().await.unwrap();
+        for tokens in
+            [claims(answer["id_token"].as_str().unwrap()), claims(answer["access_token"].as_str().unwrap()), told]
+        {
+            let mut roles: Vec<_> =
+                tokens["may"].as_array().unwrap().iter().map(|role| role.as_str().unwrap()).collect();
+            roles.sort_unstable();
+            assert_eq!(roles, ["grant.users", "use"], "wherever the application looks");
+        }
+        // With the secret alone it gets nothing.
+        let alone = [("grant_type", "client_credentials"), ("client_id", &spa.client_id), ("client_secret", SECRET)];
+        let answer = http().post(spa.endpoint("token")).form(&alone).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 401);
     })
     .await;
 }

@@ -26,6 +26,7 @@ mod isolation;
 mod journey;
 mod lifetime;
 mod logins;
+mod native;
 mod on_behalf;
 mod operator;
 mod outages;

@@ -13,6 +13,7 @@ use crate::api::Isolation;
 fn selection(guard: bool, egress: bool) -> Selection {
     let object = Arc::new(identity("agents", "labeler", "x"));
     Selection {
+        told: None,
         served: guard.then(|| Served::Endpoint(Arc::new(endpoint("vision", "iris", "x")))),
         guard_issuer: None,
         identity: egress.then(|| SelectedIdentity { object, issuer: "http://kc/realms/ml".into() }),
@@ -22,7 +23,7 @@ fn selection(guard: bool, egress: bool) -> Selection {
 fn mutated(pod: &Value, selection: &Selection) -> Result<Value, InjectError> {
     let typed: Pod = serde_json::from_value(pod.clone()).unwrap();
     let mut pod = pod.clone();
-    inject(&typed, selection, &settings())?.apply(&mut pod);
+    inject(&typed, selection, &settings())?.apply(&mut pod)?;
     Ok(pod)
 }
 
@@ -71,8 +72,12 @@ fn isolate(selection: &mut Selection, isolation: Isolation) {
 #[test]
 fn an_applications_sidecar_has_its_keys_and_a_token_to_log_in_with() {
     let app = Arc::new(crate::admission::fixtures::app("tools", "dagster", "x"));
-    let selection =
-        Selection { served: Some(Served::App(app)), guard_issuer: Some("http://kc/realms/ml".into()), identity: None };
+    let selection = Selection {
+        served: Some(Served::App(app)),
+        guard_issuer: Some("http://kc/realms/ml".into()),
+        told: None,
+        identity: None,
+    };
     let pod = mutated(&json!({"metadata": {}, "spec": {"containers": [{"name": "app"}]}}), &selection).unwrap();
     let sidecar = &pod["spec"]["initContainers"][0];
     let arguments = sidecar["args"].as_array().unwrap();

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use super::{
     ADMIN_PORT, Problems,
     endpoint::{permissions, rules},
-    invalid, name_of, people,
+    invalid, name_of, native, people,
 };
 use crate::{
     api::{Access, Isolation, PublicSignIn, SignIn, USE, WebApp},
@@ -39,6 +39,9 @@ impl WebApp {
         }
         let sign_in = match self.spec.sign_in {
             SignIn::Sidecar => self.sidecar(&mut problems),
+            SignIn::Native => {
+                native::native(self, &url, &mut problems).map(|native| AppSignIn::Native(Box::new(native)))
+            }
             SignIn::Public => self.public(&url, &mut problems),
         };
         let server = self.server(&mut problems);
@@ -141,7 +144,7 @@ impl WebApp {
             protocol,
             ports: self.ports(problems),
             models: None,
-            permissions: permissions(protocol, &rules),
+            permissions: self.permissions(protocol, &rules, problems),
             rules,
             require: Vec::new(),
             service: self.service_name(),
@@ -154,6 +157,23 @@ impl WebApp {
             network_policy: spec.sign_in == SignIn::Sidecar && spec.isolation == Isolation::NetworkPolicy,
             adopt: spec.adopt,
         }
+    }
+
+    /// Those of its routes; of an application that signs people in itself, what it tells apart.
+    fn permissions(&self, protocol: Protocol, rules: &[Rule], problems: &mut Problems) -> BTreeSet<Permission> {
+        let Some(written) = self.spec.native.as_ref().filter(|_| self.spec.sign_in == SignIn::Native) else {
+            return permissions(protocol, rules);
+        };
+        let mut found = BTreeSet::new();
+        for role in native::roles(written) {
+            match Permission::parse(&role) {
+                Ok(permission) => {
+                    found.insert(permission);
+                }
+                Err(error) => problems.push(invalid("spec.native.roles", error)),
+            }
+        }
+        found
     }
 
     fn ports(&self, problems: &mut Problems) -> Vec<Port> {
@@ -239,7 +259,7 @@ fn of_permissions(access: &Access, server: &Endpoint, field: &str, problems: &mu
     found
 }
 
-fn is_plain(path: &str) -> bool {
+pub(super) fn is_plain(path: &str) -> bool {
     path.starts_with('/') && !path.contains(['*', '?', '#']) && !path.contains("//") && path.is_ascii()
 }
 
@@ -282,6 +302,11 @@ mod tests {
         let object: WebApp = serde_saphyr::from_str(written).expect("good YAML");
         let parsed = object.parse().expect("good");
         assert_eq!((parsed.url.as_str(), parsed.access.len()), ("https://dagster.example.com", 2));
+        let own = include_str!("../../../deploy/examples/web-app/30-own-sign-in.yaml");
+        for written in own.split("---\n").filter(|part| part.contains("kind: WebApp")) {
+            let object: WebApp = serde_saphyr::from_str(written).expect("good YAML");
+            assert!(object.parse().is_ok_and(|app| app.native().is_some()), "{written}");
+        }
         let realm: crate::api::Realm =
             serde_saphyr::from_str(include_str!("../../../deploy/examples/web-app/10-realm.yaml")).expect("good YAML");
         let allows = |host: &&str| realm.spec.app_hosts.iter().any(|entry| entry.allows(host, &Default::default()));

@@ -8,6 +8,7 @@ mod app;
 mod claims;
 mod endpoint;
 mod grant;
+mod native;
 mod people;
 mod realm;
 mod workload;

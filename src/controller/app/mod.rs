@@ -1,38 +1,39 @@
-//! WebApp: gather → validate → publish (keys, policy, Service, NetworkPolicy) → Keycloak → status.
+//! WebApp: gather → validate → pods (what its sidecar, or the application itself, needs there) → Keycloak → status.
 //!
-//! As with an endpoint the policy goes first: a guard must refuse whom it is closed to also while Keycloak is down.
+//! As with an endpoint the policy goes first: a guard must refuse whom it is closed to also while Keycloak is down. What an
+//! application no longer needs is taken away, however people were signed in before.
 
+mod client_secret;
 mod cookies;
+mod kept;
 mod policy;
+mod settings;
+mod sidecar;
 mod status;
 
-pub use self::cookies::CookieKeeper;
+pub use self::kept::AppSecrets;
 
 use std::{sync::Arc, time::Duration};
 
 use kube::{Api, Resource, ResourceExt};
 
-use self::status::{Outcome, Sidecar};
+use self::status::{Outcome, Pods};
 use super::{
-    children::{self, Parent},
     cleanup::{self, Trace},
     context::Context,
     error::Error,
     finalizer,
-    isolation::Guarded,
     ledger::{Recorded, Traced},
-    objects::ObjectError,
     servers::{RealmLink, link},
     sync::{Synced, settle},
     watch::{Caches, Claim},
 };
 use crate::{
-    admission::ServedPods,
     api::{WebApp, parse::name_of},
     core::{
         build::{desired_app, kind},
         desired::DesiredEndpoint,
-        graph::{App, Problem, ProblemReason},
+        graph::{App, AppSignIn, Problem, ProblemReason},
     },
 };
 
@@ -47,7 +48,7 @@ pub async fn reconcile(object: Arc<WebApp>, ctx: Arc<Context>) -> Result<Option<
     let api = Api::<WebApp>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
     if object.meta().deletion_timestamp.is_some() {
         ctx.isolation.forget(&traced(&object));
-        cookies::remove(&ctx, &object).await?;
+        kept::forget(&ctx, &object).await?;
         return cleanup::run(&ctx, &api, object.as_ref(), trace(&object)).await.map(|()| None);
     }
     match gather(&object, &ctx) {
@@ -58,10 +59,10 @@ pub async fn reconcile(object: Arc<WebApp>, ctx: Arc<Context>) -> Result<Option<
         }
         Ok(gathered) => {
             finalizer::hold(&api, object.as_ref()).await?;
-            let (sidecar, again) = sidecar(&ctx, &object, &gathered).await;
+            let (pods, again) = pods(&ctx, &object, &gathered).await;
             cleanup::moved(&ctx, object.as_ref(), &trace(&object), &object.spec.realm).await?;
             let synced = sync(&ctx, &object, &gathered).await;
-            let outcome = Outcome { sidecar, synced };
+            let outcome = Outcome { pods, synced };
             status::accepted(&ctx, &api, &object, &gathered, &outcome).await?;
             outcome.result()?;
             Ok(again)
@@ -69,33 +70,32 @@ pub async fn reconcile(object: Arc<WebApp>, ctx: Arc<Context>) -> Result<Option<
     }
 }
 
-/// What its guards need, where it has guards; and when to look again.
-async fn sidecar(ctx: &Context, object: &WebApp, gathered: &Gathered) -> (Option<Sidecar>, Option<Duration>) {
-    let Some(served) = ServedPods::of_app(object) else {
-        // It may have had some.
-        let _ = cookies::remove(ctx, object).await;
-        return (None, None);
-    };
-    let keys = cookies::keep(ctx, object).await;
-    let published = policy::publish(ctx, object, gathered).await;
-    let kept = keep(ctx, object, &gathered.app).await;
-    let conditions = object.status.as_ref().map(|status| &*status.conditions).unwrap_or_default();
-    let guarded = Guarded { of: traced(object), served, asked: object.spec.isolation, conditions };
-    let (isolated, try_again) = ctx.isolation.verdict(&ctx.caches, &guarded);
-    let (kept, next_key) = match keys {
-        Ok(next) => (kept, Some(next)),
-        Err(error) => (Err(error), None),
-    };
-    (Some(Sidecar { published, kept, isolated }), try_again.into_iter().chain(next_key).min())
+/// What its pods need, by how people are signed in; and when to look again.
+async fn pods(ctx: &Context, object: &WebApp, gathered: &Gathered) -> (Pods, Option<Duration>) {
+    match &gathered.app.sign_in {
+        AppSignIn::Sidecar { .. } => {
+            let (sidecar, again) = sidecar::keep(ctx, object, gathered).await;
+            let left = settings::remove(ctx, object).await;
+            (Pods { sidecar, left, ..Pods::default() }, again)
+        }
+        AppSignIn::Native(native) => {
+            let settings = settings::keep(ctx, object, gathered, native).await;
+            (Pods { settings: Some(settings), left: sidecar::remove(ctx, object).await, ..Pods::default() }, None)
+        }
+        AppSignIn::Public { .. } => {
+            let left = match (sidecar::remove(ctx, object).await, settings::remove(ctx, object).await) {
+                (Ok(()), Ok(())) => kept::nothing(ctx, object).await,
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            };
+            (Pods { left, ..Pods::default() }, None)
+        }
+    }
 }
 
-/// The Service that points at the sidecars, and the NetworkPolicy.
-async fn keep(ctx: &Context, object: &WebApp, app: &App) -> Result<(), ObjectError> {
-    let Some((owner, selector)) = object.controller_owner_ref(&()).zip(object.spec.workload.as_ref()) else {
-        return Ok(());
-    };
+/// Whether its spec was not seen before: only then can an earlier one have left something behind.
+fn is_changed(object: &WebApp) -> bool {
     let seen = object.status.as_ref().and_then(|status| status.observed_generation);
-    children::keep(ctx, &Parent { owner, selector, is_changed: seen != object.metadata.generation }, &app.server).await
+    seen != object.metadata.generation
 }
 
 fn traced(object: &WebApp) -> Traced {
@@ -165,16 +165,21 @@ pub fn recorded(object: &WebApp) -> Recorded {
 
 /// What Keycloak should hold of an application; `None` while it is not valid.
 pub fn desired(ctx: &Context, object: &WebApp) -> Option<DesiredEndpoint> {
-    gather(object, ctx).ok().map(|gathered| build(ctx, &gathered))
+    build(ctx, &gather(object, ctx).ok()?)
 }
 
-fn build(ctx: &Context, gathered: &Gathered) -> DesiredEndpoint {
-    let realm = &gathered.realm;
-    desired_app(realm.site(ctx), &gathered.app, realm.issuer_alias.as_deref())
+/// `None`: it has a secret that this run has not read yet.
+fn build(ctx: &Context, gathered: &Gathered) -> Option<DesiredEndpoint> {
+    let (realm, app) = (&gathered.realm, &gathered.app);
+    let secret = match app.native() {
+        Some(_) => Some(ctx.app_secrets.client(&app.server.name)?.sealed()),
+        None => None,
+    };
+    Some(desired_app(realm.site(ctx), app, realm.issuer_alias.as_deref(), secret))
 }
 
 /// Makes Keycloak hold what it should.
 async fn sync(ctx: &Context, object: &WebApp, gathered: &Gathered) -> Synced {
-    let desired = build(ctx, gathered);
+    let Some(desired) = build(ctx, gathered) else { return Synced::unknown() };
     settle(ctx, object, traced(object), recorded(object), &gathered.realm, &desired).await
 }

@@ -5,7 +5,7 @@ use kube::Api;
 
 use super::Gathered;
 use crate::{
-    admission::ServedPods,
+    admission::{ServedPods, Told},
     api::{WebApp, WebAppStatus},
     controller::{
         condition::{ACCEPTED, SYNCED, Verdict, conditions},
@@ -23,6 +23,9 @@ use crate::{
         policy::document::GuardPolicy,
     },
 };
+
+/// What the application is told is there for it.
+const TOLD: &str = "Told";
 
 /// The application cannot be used as it stands.
 pub async fn rejected(ctx: &Context, api: &Api<WebApp>, object: &WebApp, problems: &[Problem]) -> Result<(), Error> {
@@ -43,10 +46,20 @@ pub async fn rejected(ctx: &Context, api: &Api<WebApp>, object: &WebApp, problem
 
 /// How far an application came.
 pub struct Outcome {
-    /// What its sidecars need, where it has some.
-    pub sidecar: Option<Sidecar>,
+    /// Its pods.
+    pub pods: Pods,
     /// Keycloak.
     pub synced: Synced,
+}
+
+/// How far what its pods need came.
+pub struct Pods {
+    /// What its sidecars need, where it has some.
+    pub sidecar: Option<Sidecar>,
+    /// What it is told, where it signs people in itself.
+    pub settings: Option<Result<Option<Told>, ObjectError>>,
+    /// Whether what an earlier spec left behind is gone.
+    pub left: Result<(), ObjectError>,
 }
 
 /// How far its sidecars' needs came.
@@ -59,13 +72,22 @@ pub struct Sidecar {
     pub isolated: Verdict,
 }
 
+impl Default for Pods {
+    fn default() -> Self {
+        Self { sidecar: None, settings: None, left: Ok(()) }
+    }
+}
+
 impl Outcome {
     /// The error that makes the pass be tried again.
     pub fn result(self) -> Result<(), Error> {
-        if let Some(Sidecar { published, kept, .. }) = self.sidecar {
+        let Pods { sidecar, settings, left } = self.pods;
+        if let Some(Sidecar { published, kept, .. }) = sidecar {
             published?;
             kept?;
         }
+        settings.transpose()?;
+        left?;
         self.synced.result()
     }
 }
@@ -78,7 +100,7 @@ pub async fn accepted(
     gathered: &Gathered,
     outcome: &Outcome,
 ) -> Result<(), Error> {
-    let Outcome { sidecar, synced } = outcome;
+    let Outcome { pods: Pods { sidecar, settings, left }, synced } = outcome;
     let before = object.status.clone().unwrap_or_default();
     let (app, server) = (&gathered.app, &gathered.app.server);
     let mut verdicts = vec![Verdict::good(ACCEPTED, "Valid", "the application is valid and its realm admits it")];
@@ -91,11 +113,20 @@ pub async fn accepted(
         verdicts.push(injected::guards(&ctx.caches.unguarded(namespace, &served), "this application's sidecar"));
         verdicts.extend(injected::ports(&served, &ctx.caches.without_ports(namespace, &served)));
     }
+    if let Some(settings) = settings {
+        verdicts.push(telling(settings));
+    }
+    if let Some(Ok(Some(told))) = settings
+        && object.spec.workload.is_some()
+    {
+        verdicts.push(injected::told(&ctx.caches.told_otherwise(object, told)));
+    }
     verdicts.push(synced.verdict.clone());
     verdicts.extend(people(&gathered.realm, &app.access, &server.client_id(), "open"));
     verdicts.extend(synced.drift.clone());
     let new = WebAppStatus {
-        observed_generation: object.metadata.generation,
+        // What an earlier spec left behind is looked for until it is gone.
+        observed_generation: if left.is_ok() { object.metadata.generation } else { before.observed_generation },
         client_id: before.client_id.or_else(|| synced.is_held().then(|| server.client_id())),
         service_url: server.ports.first().map(|port| server.url(port)),
         permissions: server.permissions.iter().map(|name: &Permission| name.to_string()).collect(),
@@ -111,10 +142,26 @@ pub async fn accepted(
     write(ctx, api, object, &new).await
 }
 
+/// What the application is told is there.
+fn telling(settings: &Result<Option<Told>, ObjectError>) -> Verdict {
+    match settings {
+        Ok(_) => Verdict::good(
+            TOLD,
+            "Told",
+            "the Secret has its client's secret, and a ConfigMap the rest of what it is told",
+        ),
+        Err(error) => Verdict::bad(TOLD, error.reason(), error.to_string()),
+    }
+}
+
 fn ready(app: &App) -> &'static str {
     match (&app.sign_in, app.access.is_empty()) {
         (AppSignIn::Sidecar { .. }, true) => "people can sign in, and spec.access opens it to nobody",
         (AppSignIn::Sidecar { .. }, false) => "open to those in spec.access, after they have signed in",
+        (AppSignIn::Native(_), true) => "people can sign in, and spec.access gives nobody a role there",
+        (AppSignIn::Native(_), false) => {
+            "people can sign in, and the application is told the roles of those in spec.access"
+        }
         (AppSignIn::Public { .. }, _) => "people can sign in",
     }
 }

@@ -140,14 +140,7 @@ pub fn people(realm: &RealmLink, edges: &[PeopleEdge], client_id: &str, given: &
 pub fn publication<T>(published: &Result<T, ObjectError>, kept: &Result<(), ObjectError>) -> Verdict {
     match published.as_ref().map(|_| ()).and(kept.as_ref().map(|_| ())) {
         Ok(()) => Verdict::good(PUBLISHED, "Published", "the guards have the policy and the Service points at them"),
-        Err(error) => Verdict::bad(PUBLISHED, reason(error), error.to_string()),
-    }
-}
-
-fn reason(error: &ObjectError) -> &'static str {
-    match error {
-        ObjectError::Taken { .. } => "Conflict",
-        ObjectError::Api { .. } | ObjectError::Unusable { .. } | ObjectError::Json { .. } => "ApiServerRefused",
+        Err(error) => Verdict::bad(PUBLISHED, error.reason(), error.to_string()),
     }
 }
 

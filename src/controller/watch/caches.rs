@@ -14,7 +14,7 @@ use kube::{
 
 use super::index::Index;
 use crate::{
-    admission::{RunningPod, ServedPods},
+    admission::{RunningPod, ServedPods, Told},
     api::{AccessGrant, KeycloakServer, ModelEndpoint, Realm, WebApp, WorkloadIdentity, parse::name_of},
     core::{
         fingerprint,
@@ -225,6 +225,12 @@ impl Caches {
     pub fn unguarded(&self, namespace: &str, served: &ServedPods<'_>) -> Vec<String> {
         let names = self.pods_by_namespace.get(&namespace.to_owned());
         self.pods_that(&names, |pod| pod.lacks_guard(served))
+    }
+
+    /// The pods of an application that signs people in itself which were told something else, or nothing.
+    pub fn told_otherwise(&self, app: &WebApp, told: &Told) -> Vec<String> {
+        let names = self.pods_by_namespace.get(&app.namespace().unwrap_or_default());
+        self.pods_that(&names, |pod| pod.is_told_otherwise(app, told))
     }
 
     /// The pods of a namespace that serve, and whose containers name their ports, but not all of those that they should have.

@@ -285,8 +285,12 @@ impl Queues {
         }
         for app in caches.apps_by_namespace.get(&name.namespace) {
             let Some(found) = Caches::namespaced(&caches.apps, &app) else { continue };
-            let Some(served) = ServedPods::of_app(&found) else { continue };
-            if pods.iter().any(|pod| pod.lacks_guard(&served) || pod.serves(&served).is_some()) {
+            let served = ServedPods::of_app(&found);
+            let concerns = |pod: &RunningPod| match &served {
+                Some(served) => pod.lacks_guard(served) || pod.serves(served).is_some(),
+                None => pod.is_of_native(&found),
+            };
+            if pods.iter().any(|pod| concerns(pod)) {
                 self.app(&app);
             }
         }

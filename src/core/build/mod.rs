@@ -5,7 +5,7 @@ mod endpoint;
 mod policy;
 mod workload;
 
-pub use app::{app_policy, desired_app};
+pub use app::{app_policy, desired_app, native_facts};
 pub use endpoint::desired_endpoint;
 pub use policy::{Numbered, RealmUrls, egress_config, guard_policy, next_number};
 pub use workload::{Login, desired_workload, second_client};

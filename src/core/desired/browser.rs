@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::endpoint::text_map;
+use super::{endpoint::text_map, representation::ClientMapper};
 
 /// The built-in scopes of people's tokens: `sub`, the roles in `resource_access`, and who they are.
 pub const PEOPLES_SCOPES: [&str; 4] = ["basic", "email", "profile", "roles"];
@@ -25,9 +25,17 @@ pub struct Browser {
     pub web_origins: BTreeSet<String>,
     /// What Keycloak calls when somebody signs out elsewhere (OpenID Connect Back-Channel Logout 1.0).
     pub backchannel_logout: Option<String>,
+    /// The claim of all its tokens with the roles that somebody has of it, for applications that look there.
+    pub roles_claim: Option<String>,
 }
 
 impl Browser {
+    /// What its tokens get besides what scopes give.
+    pub(super) fn mappers(&self, client_id: &str) -> BTreeSet<ClientMapper> {
+        let roles = self.roles_claim.as_deref().map(|claim| ClientMapper::of_roles(client_id, claim));
+        [ClientMapper::of_audience(client_id)].into_iter().chain(roles).collect()
+    }
+
     pub(super) fn attributes(&self) -> BTreeMap<String, String> {
         let afterwards: Vec<_> = self.post_logout_redirect_uris.iter().map(String::as_str).collect();
         text_map([

@@ -10,8 +10,8 @@ use super::browser::{Browser, PEOPLES_SCOPES};
 use super::owner::{MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
 use super::reference::{ClientRef, ScopeRef};
 use super::representation::{
-    ClientMapper, ClientRepresentation, ClientScopeRepresentation, ClientScopeSettings, ClientSettings,
-    ProtocolMapperRepresentation, RoleRepresentation, audience_config,
+    ClientRepresentation, ClientScopeRepresentation, ClientScopeSettings, ClientSettings, ProtocolMapperRepresentation,
+    RoleRepresentation, audience_config,
 };
 use super::workload::{Credential, bound_to};
 use super::{mapper_id, permission_scope_id};
@@ -194,6 +194,9 @@ impl DesiredEndpoint {
         attributes.insert(OWNER_ATTRIBUTE.to_owned(), self.owner.to_attribute());
         attributes.insert(MANAGED_ATTRIBUTE.to_owned(), "true".to_owned());
         let closed = ClientSettings::closed(&self.client_id, &self.display_name);
+        let authenticator =
+            self.login.as_ref().map_or(closed.client_authenticator_type, |login| login.authenticator().to_owned());
+        let closed = ClientSettings { client_authenticator_type: authenticator, ..closed };
         let Some(browser) = &self.browser else { return ClientSettings { attributes, ..closed } };
         attributes.extend(browser.attributes());
         ClientSettings {
@@ -202,7 +205,7 @@ impl DesiredEndpoint {
             public_client: browser.is_public,
             redirect_uris: browser.redirect_uris.clone(),
             web_origins: browser.web_origins.clone(),
-            protocol_mappers: BTreeSet::from([ClientMapper::of_audience(&self.client_id)]),
+            protocol_mappers: browser.mappers(&self.client_id),
             ..closed
         }
     }

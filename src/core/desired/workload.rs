@@ -108,7 +108,7 @@ pub enum Credential {
 }
 
 impl Credential {
-    fn authenticator(&self) -> &'static str {
+    pub(super) fn authenticator(&self) -> &'static str {
         match self {
             Self::Federated { .. } => "federated-jwt",
             Self::PrivateKeyJwt { .. } => "client-jwt",

@@ -108,10 +108,11 @@ pub enum Change {
     DeleteClient {
         client: ClientRef,
     },
-    /// The secret is sealed: never shown.
+    /// The secret is sealed: never shown. Keycloak would make web origins of redirect URIs, so the right ones go along.
     SetClientSecret {
         client: ClientRef,
         secret: Sealed,
+        web_origins: BTreeSet<String>,
     },
 
     CreateClientRole {

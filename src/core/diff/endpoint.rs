@@ -13,6 +13,7 @@ use super::fields::{compare, compare_clients};
 use super::observed::{ObservedEndpoint, ObservedScope, ObservedScopeMapping};
 use super::plan::{Plan, by_name};
 use super::scopes::plan_scopes;
+use super::secret::set_secret;
 
 /// What it takes to make `observed` the endpoint that is desired.
 ///
@@ -47,6 +48,7 @@ pub fn client_differs_from_endpoint(desired: &DesiredEndpoint, client: &ClientRe
     check_client(Some(client), &desired.owner, desired.adopt).is_err()
         || !compare(&client.settings, &desired.settings()).is_empty()
         || !scopes_of_people(desired, client, &client.reference()).is_empty()
+        || plan_secret(desired, Some(client), &client.reference()).is_some()
 }
 
 /// What it takes to remove everything that was made for `owner`, and nothing else.
@@ -91,15 +93,24 @@ fn plan_client(desired: &DesiredEndpoint, found: Option<&ClientRepresentation>, 
     let Some(found) = found else {
         let client = Box::new(desired.client());
         plan.push(Change::CreateClient { client, optional_scopes: BTreeSet::new() });
+        plan.extend(plan_secret(desired, None, &desired.reference()));
         return desired.reference();
     };
     let client = ClientRef { client_id: desired.client_id.clone(), ..found.reference() };
+    // First, so that none is opened with a secret that others know.
+    plan.extend(plan_secret(desired, Some(found), &client));
     let fields = compare_clients(&found.settings, &desired.settings());
     if !fields.is_empty() {
         plan.push(Change::UpdateClient { client: client.clone(), fields });
     }
     plan.extend(scopes_of_people(desired, found, &client));
     client
+}
+
+fn plan_secret(desired: &DesiredEndpoint, found: Option<&ClientRepresentation>, client: &ClientRef) -> Option<Change> {
+    let nothing = BTreeSet::new();
+    let web_origins = desired.browser.as_ref().map_or(&nothing, |browser| &browser.web_origins);
+    set_secret(desired.login.as_ref(), found.and_then(|found| found.secret.as_ref()), client, web_origins)
 }
 
 /// Nobody gets a token with a client with which nobody signs in: its scopes are nothing.

@@ -83,11 +83,11 @@ pub(super) fn compare(observed: &impl Serialize, desired: &impl Serialize) -> Ve
     changes
 }
 
-/// The same of two clients. Where a client's redirect URIs are sent without its web origins, Keycloak makes origins of
-/// them, so these go along.
+/// The same of two clients. Told of a client without its web origins, Keycloak makes origins of its redirect URIs, whatever
+/// else it was told: they go along with every change.
 pub(super) fn compare_clients(observed: &ClientSettings, desired: &ClientSettings) -> Vec<FieldChange> {
     let mut fields = compare(observed, desired);
-    if FieldChange::touches(&fields, "redirectUris") && !FieldChange::touches(&fields, "webOrigins") {
+    if !fields.is_empty() && !desired.redirect_uris.is_empty() && !FieldChange::touches(&fields, "webOrigins") {
         let list = |client: &ClientSettings| client.web_origins.iter().cloned().map(Value::String).collect();
         let path = FieldPath(vec!["webOrigins".to_owned()]);
         fields.push(FieldChange { path, from: list(observed), to: list(desired) });

@@ -12,6 +12,7 @@ mod observed;
 mod plan;
 mod realm;
 mod scopes;
+mod secret;
 mod workload;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::core::desired::representation::{
 };
 use crate::core::desired::{
     Browser, ClientRef, ClientRole, Credential, DesiredEndpoint, DesiredRealm, DesiredWorkload, Management,
-    OWNER_ATTRIBUTE, Owner, PermissionScope, PersonRoles, RealmSettings, ScopeRef, SecondClient, Seconds,
+    OWNER_ATTRIBUTE, Owner, PermissionScope, PersonRoles, RealmSettings, ScopeRef, Sealed, SecondClient, Seconds,
     WorkloadIssuer, object_id, objects::BROKER_MARK,
 };
 use crate::core::person::Person;
@@ -41,7 +41,7 @@ prop_compose! {
         description in select(vec!["", "what it does"]),
         client_id in select(vec!["resnet.vision.endpoint", "https://resnet.example"]),
         uid in select(vec!["1", "2"]),
-        subject in select(vec![None, Some("system:serviceaccount:vision:a"), Some("system:serviceaccount:vision:b")]),
+        login in select(vec![None, Some("vision:a"), Some("vision:b"), Some("secret one"), Some("secret two")]),
         opens in select(vec![None, Some("https://app.example"), Some("https://other.example")]),
         exchanged_by in select(vec![None, Some("agent.vision.workload"), Some("gateway.vision.workload")]),
         granted in proptest::collection::btree_map(
@@ -84,13 +84,20 @@ prop_compose! {
                 .into_iter()
                 .map(|(person, roles)| PersonRoles { person, roles })
                 .collect(),
-            login: subject.map(|subject| Credential::Federated { issuer_alias: "keywire-main".into(), subject: subject.into() }),
+            login: login.map(|login| match login.strip_prefix("secret ") {
+                Some(secret) => Credential::ClientSecret { secret: Some(Sealed::new(secret, secret)) },
+                None => Credential::Federated {
+                    issuer_alias: "keywire-main".into(),
+                    subject: format!("system:serviceaccount:{login}"),
+                },
+            }),
             browser: opens.map(|url| Browser {
-                is_public: subject.is_none(),
+                is_public: login.is_none(),
                 redirect_uris: BTreeSet::from([format!("{url}/.keywire/callback")]),
                 post_logout_redirect_uris: BTreeSet::from([format!("{url}/")]),
                 web_origins: BTreeSet::from([url.to_owned()]),
                 backchannel_logout: Some(format!("{url}/.keywire/backchannel-logout")),
+                roles_claim: login.map(ToString::to_string),
             }),
             adopt: false,
         }

@@ -33,8 +33,8 @@ impl Simulated for ObservedEndpoint {
             Change::UpdateClient { fields, .. } => {
                 let client = self.client.as_mut().expect("404: client");
                 client.settings = patched(&client.settings, &fields);
-                // As Keycloak does where it is told of the one and not of the other.
-                if FieldChange::touches(&fields, "redirectUris") && !FieldChange::touches(&fields, "webOrigins") {
+                // As Keycloak does, whatever else it is told.
+                if !FieldChange::touches(&fields, "webOrigins") {
                     client.settings.web_origins.clone_from(&client.settings.redirect_uris);
                 }
             }
@@ -61,6 +61,11 @@ impl Simulated for ObservedEndpoint {
                 self.people.retain(|_, held| !held.is_empty());
                 let (source, roles) = (RoleSource::Client(client), BTreeSet::from([role]));
                 self.scopes.iter_mut().for_each(|scope| scope.unmap(&source, &roles));
+            }
+            Change::SetClientSecret { secret, web_origins, .. } => {
+                let client = self.client.as_mut().expect("404: client");
+                client.secret = Some(Hidden::new(secret.expose().to_owned()));
+                client.settings.web_origins = web_origins;
             }
             Change::CreateScope { scope } => {
                 assert!(self.scopes.iter().all(|found| found.scope.id != scope.id), "409: scope exists");

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::core::credential::Hidden;
 use crate::core::desired::representation::ClientRepresentation;
 use crate::core::desired::{ClientRef, DEFAULT_SCOPES, DesiredWorkload, Owner, SecondClient};
 
@@ -13,6 +12,7 @@ use super::fields::compare_clients;
 use super::observed::{ObservedRoleMapping, ObservedWorkload};
 use super::plan::{Plan, by_name};
 use super::scopes::plan_scopes;
+use super::secret::set_secret;
 
 /// What it takes to make `observed` the workload that is desired.
 ///
@@ -40,7 +40,7 @@ fn plan_client(desired: &DesiredWorkload, observed: &ObservedWorkload) -> Result
         None => {
             let (client, optional_scopes) = (Box::new(desired.client()), desired.optional_scopes.clone());
             plan.push(Change::CreateClient { client, optional_scopes });
-            plan.extend(set_secret(desired, None, &desired.reference()));
+            plan.extend(set_secret(Some(&desired.credential), None, &desired.reference(), &BTreeSet::new()));
             desired.reference()
         }
         Some(found) => update_client(desired, found, &mut plan),
@@ -82,19 +82,13 @@ pub fn plan_delete_workload(owner: &Owner, observed: &ObservedWorkload) -> Plan 
 fn update_client(desired: &DesiredWorkload, found: &ClientRepresentation, plan: &mut Plan) -> ClientRef {
     let client = ClientRef { client_id: desired.client_id.clone(), ..found.reference() };
     // First, so that none is opened with a secret that was used up.
-    plan.extend(set_secret(desired, found.secret.as_ref(), &client));
+    plan.extend(set_secret(Some(&desired.credential), found.secret.as_ref(), &client, &BTreeSet::new()));
     let fields = compare_clients(&found.settings, &desired.settings());
     if !fields.is_empty() {
         plan.push(Change::UpdateClient { client: client.clone(), fields });
     }
     plan.extend(plan_scopes(found, &client, &DEFAULT_SCOPES, &desired.optional_scopes));
     client
-}
-
-fn set_secret(desired: &DesiredWorkload, found: Option<&Hidden>, client: &ClientRef) -> Option<Change> {
-    let secret = desired.credential.secret()?;
-    let is_set = found.is_some_and(|found| found.expose() == secret.expose());
-    (!is_set).then(|| Change::SetClientSecret { client: client.clone(), secret: secret.clone() })
 }
 
 fn revoke(desired: &DesiredWorkload, observed: &ObservedWorkload, client: &ClientRef) -> Vec<Change> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Endpoint, PeopleEdge};
-use crate::core::signin::document::Brand;
+use crate::core::{native::Native, signin::document::Brand};
 
 /// What a server was written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub enum AppSignIn {
         /// What the guard's pages look like.
         brand: Brand,
     },
+    /// By the application itself, which is told with which client.
+    Native(Box<Native>),
     /// By a page's own script (a single-page application), which keeps no secret.
     Public {
         /// Where the browser may be sent back to: whole URLs.
@@ -58,7 +60,7 @@ impl App {
     /// Every host to which people are sent back after they have signed in, with its port where it is not the scheme's own.
     pub fn hosts(&self) -> BTreeSet<&str> {
         let further = match &self.sign_in {
-            AppSignIn::Sidecar { .. } => None,
+            AppSignIn::Sidecar { .. } | AppSignIn::Native(_) => None,
             AppSignIn::Public { web_origins, .. } => Some(web_origins),
         };
         let origins = [&self.url].into_iter().chain(further.into_iter().flatten());
@@ -69,7 +71,15 @@ impl App {
     pub fn service_account(&self) -> Option<&str> {
         match &self.sign_in {
             AppSignIn::Sidecar { service_account, .. } => Some(service_account),
-            AppSignIn::Public { .. } => None,
+            AppSignIn::Native(_) | AppSignIn::Public { .. } => None,
+        }
+    }
+
+    /// What it is told, where it signs people in itself.
+    pub fn native(&self) -> Option<&Native> {
+        match &self.sign_in {
+            AppSignIn::Native(native) => Some(native),
+            AppSignIn::Sidecar { .. } | AppSignIn::Public { .. } => None,
         }
     }
 }

@@ -77,8 +77,9 @@ impl RealmAdmin {
                 self.directory().forget_client(&client.client_id);
                 self.delete_client(&client.id).await
             }
-            Change::SetClientSecret { client, secret } => {
-                self.update_client(&client.id, &json!({ "secret": secret.expose() })).await
+            Change::SetClientSecret { client, secret, web_origins } => {
+                let body = json!({ "secret": secret.expose(), "webOrigins": web_origins });
+                self.update_client(&client.id, &body).await
             }
             Change::CreateClientRole { client, role } => self.create_client_role(&client.id, role).await,
             Change::UpdateClientRole { client, role, .. } => self.update_client_role(&client.id, role).await,

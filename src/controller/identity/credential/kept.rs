@@ -6,19 +6,15 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use futures::StreamExt;
-use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    runtime::{WatchStreamExt, watcher, watcher::Event},
-};
+use k8s_openapi::ByteString;
+use kube::Resource;
 use serde::Serialize;
 
 use crate::{
     api::WorkloadIdentity,
     controller::{context::Context, credentials_secret, objects::ObjectError, watch::Queues},
     core::{
-        credential::{CREDENTIALS_SECRET, CredentialDocument, Kept, Slot},
+        credential::{CredentialDocument, Kept, Slot},
         graph::Workload,
         name::Ref,
     },
@@ -57,28 +53,12 @@ impl Credentials {
         self.known().get(name).is_some_and(|known| known.is_lost)
     }
 
-    /// Follows the Secrets for ever: what somebody takes out of one is put back.
-    pub async fn watch(&self, client: &Client, queues: &Queues) {
-        // By name: the operator may see no other Secret.
-        let config = watcher::Config::default().fields(&format!("metadata.name={CREDENTIALS_SECRET}"));
-        let events = watcher(Api::<Secret>::all(client.clone()), config).default_backoff();
-        futures::pin_mut!(events);
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(Event::Apply(secret)) => self.seen(&secret, &|key| has(&secret, key), queues),
-                Ok(Event::Delete(secret)) => self.seen(&secret, &|_| false, queues),
-                Ok(Event::Init | Event::InitApply(_) | Event::InitDone) => {}
-                Err(error) => tracing::warn!(%error, "the watch of the credentials failed; trying again"),
-            }
-        }
-    }
-
-    fn seen(&self, secret: &Secret, has: &dyn Fn(&str) -> bool, queues: &Queues) {
-        let namespace = secret.namespace().unwrap_or_default();
+    /// The Secret of a namespace is like this now: what somebody took out of it is put back.
+    pub fn seen(&self, namespace: &str, found: &BTreeMap<String, ByteString>, queues: &Queues) {
         for (name, known) in self.known().iter_mut().filter(|(name, _)| name.namespace == namespace) {
             let was_given = known.kept != Kept::default();
-            let document = known.kept.current.is_none() || has(&document_of(name));
-            if was_given && !known.is_lost && !(document && has(&account_of(name))) {
+            let document = known.kept.current.is_none() || found.contains_key(&document_of(name));
+            if was_given && !known.is_lost && !(document && found.contains_key(&account_of(name))) {
                 known.is_lost = true;
                 queues.identity(name);
             }
@@ -155,11 +135,8 @@ async fn apply(
     data: BTreeMap<String, ByteString>,
 ) -> Result<(), ObjectError> {
     let manager = format!("keywire-credential-{}", name.name);
-    credentials_secret::apply(ctx, &name.namespace, &manager, object.owner_ref(&()), data).await
-}
-
-fn has(secret: &Secret, key: &str) -> bool {
-    secret.data.as_ref().is_some_and(|data| data.contains_key(key))
+    let entries = credentials_secret::Entries { owner: object.owner_ref(&()), data, labels: BTreeMap::new() };
+    credentials_secret::apply(ctx, &name.namespace, &manager, entries).await
 }
 
 fn account_of(name: &Ref) -> String {

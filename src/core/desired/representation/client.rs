@@ -119,6 +119,19 @@ impl ClientMapper {
         }
     }
 
+    /// One that puts the roles that somebody has of this client into a claim of all its tokens, and of what it is told of people:
+    /// applications look here or there.
+    #[must_use]
+    pub fn of_roles(client_id: &str, claim: &str) -> Self {
+        let everywhere = [
+            ("usermodel.clientRoleMapping.clientId", client_id),
+            ("multivalued", "true"),
+            ("id.token.claim", "true"),
+            ("userinfo.token.claim", "true"),
+        ];
+        Self::of("oidc-usermodel-client-role-mapper", claim, "String", &everywhere)
+    }
+
     fn of(mapper: &str, claim: &str, kind: &str, settings: &[(&str, &str)]) -> Self {
         let common = [
             ("claim.name", claim),
