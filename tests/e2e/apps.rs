@@ -22,16 +22,20 @@ const HOST: &str = "board.e2e.example:8080";
 const SECRET: &str = "keywire-credentials";
 
 /// An application behind its sidecar, and people.
-struct Scene {
-    stage: Stage,
-    tools: String,
+pub struct Scene {
+    pub stage: Stage,
+    pub tools: String,
     url: Url,
-    runtime: Runtime,
+    pub runtime: Runtime,
 }
 
 impl Scene {
     fn new(test: &str, access: Value) -> Self {
-        let stage = Stage::with_realm(test);
+        Self::on(Stage::with_realm(test), access)
+    }
+
+    /// In a realm that is there. It has a page `hello`, and a page `secret` that needs the permission `admin`.
+    pub fn on(stage: Stage, access: Value) -> Self {
         stage.realm_object().patch(&json!({"spec": {"appHosts": [{"host": "*.e2e.example"}]}}));
         let tools = stage.namespace("tools");
         stage.apply(service_account(&tools, "board"));
@@ -59,15 +63,15 @@ impl Scene {
         self.stage.accounts()
     }
 
-    fn app(&self) -> Object {
+    pub fn app(&self) -> Object {
         Object::in_namespace(&self.tools, "webapp", "board")
     }
 
-    fn place(&self, path: &str) -> Url {
+    pub fn place(&self, path: &str) -> Url {
         self.url.join(path).expect("a URL")
     }
 
-    fn browser(&self) -> Browser {
+    pub fn browser(&self) -> Browser {
         let path = "jsonpath={.spec.clusterIP}";
         let address: IpAddr =
             kubectl(&["get", "service", "board", "-n", &self.tools, "-o", path]).parse().expect("an address");
@@ -91,11 +95,11 @@ impl Scene {
         });
     }
 
-    fn look(&self, browser: &Browser, path: &str) -> (u16, String) {
+    pub fn look(&self, browser: &Browser, path: &str) -> (u16, String) {
         self.runtime.block_on(browser.look(&self.place(path)))
     }
 
-    fn look_until(&self, browser: &Browser, path: &str, status: u16, what: &str) -> String {
+    pub fn look_until(&self, browser: &Browser, path: &str, status: u16, what: &str) -> String {
         eventually(what, PATIENCE, || match self.look(browser, path) {
             (found, page) if found == status => Ok(page),
             (found, _) => Err(format!("status {found}")),

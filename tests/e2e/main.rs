@@ -15,6 +15,7 @@ mod stage;
 mod accounts;
 mod admission;
 mod apps;
+mod brokers;
 mod cert_manager;
 mod claims;
 mod credentials;

@@ -271,14 +271,15 @@ fn apply_login(stage: &Stage, namespace: &str, client_id: &str, secret: &str) {
     stage.apply(stage.server_at(&internal_url(), client_secret(namespace)));
 }
 
-fn apply_secret(stage: &Stage, namespace: &str, client_id: &str, secret: &str) {
+/// A Secret `login` for a client.
+pub fn apply_secret(stage: &Stage, namespace: &str, client_id: &str, secret: &str) {
     stage.apply(json!({"apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": "login", "namespace": namespace},
         "stringData": {"clientId": client_id, "clientSecret": secret}}));
 }
 
 /// What the chart makes of `credentialSecrets`.
-fn allow_reading(stage: &Stage, namespace: &str) {
+pub fn allow_reading(stage: &Stage, namespace: &str) {
     let (api, group) = ("rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io");
     let metadata = json!({"name": "keywire-credentials", "namespace": namespace});
     stage.apply(json!({"apiVersion": api, "kind": "Role", "metadata": metadata,
