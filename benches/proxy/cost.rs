@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// µs per request, by contestant.
-type Costs = HashMap<String, f64>;
+pub type Costs = HashMap<String, f64>;
 
 /// A token seen before, a route with a model: what most requests are.
 pub fn known_token(scene: &Scene, report: &mut Report) -> Result<()> {
@@ -80,7 +80,7 @@ pub fn new_tokens(scene: &Scene, report: &mut Report) -> Result<()> {
 }
 
 /// Loads each in turn, round by round, so that what else happens on the machine meets all of them. The first round warms up.
-fn rounds(scene: &Scene, contestants: &[(&Process, String, Vec<u8>)]) -> Result<Costs> {
+pub fn rounds(scene: &Scene, contestants: &[(&Process, String, Vec<u8>)]) -> Result<Costs> {
     let mut costs = Costs::new();
     for round in 0..=scene.bench.rounds {
         for (process, name, request) in contestants {
@@ -101,7 +101,7 @@ fn note(costs: &mut Costs, name: &str, cost: f64) {
 }
 
 /// µs of CPU per request.
-fn cost(process: &Process, requests: &[Vec<u8>], end: End) -> Result<f64> {
+pub fn cost(process: &Process, requests: &[Vec<u8>], end: End) -> Result<f64> {
     let before = process.cpu()?;
     let tally = load::closed(process.port, requests, CONNECTIONS, end, || ())?;
     if tally.failed > 0 {

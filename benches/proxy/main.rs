@@ -16,6 +16,7 @@ mod others;
 mod process;
 mod report;
 mod scene;
+mod sessions;
 mod swap;
 mod upstream;
 

@@ -19,7 +19,7 @@ use crate::{
     memory, others,
     process::{Process, address, free},
     report::{self, Report},
-    swap,
+    sessions, swap,
 };
 
 /// Threads of each contestant.
@@ -63,9 +63,10 @@ pub struct Scene {
 
 /// A part's name, and the part.
 type Part = (&'static str, fn(&Scene, &mut Report) -> Result<()>);
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     ("cost", cost::known_token),
     ("bodies", cost::bodies),
+    ("sessions", sessions::measure),
     ("tokens", cost::new_tokens),
     ("grpc", grpc::measure),
     ("latency", latency::measure),

@@ -9,7 +9,7 @@ mod callback;
 mod ended;
 mod endpoint;
 mod enter;
-mod keys;
+pub mod keys;
 mod leave;
 mod pages;
 mod renew;
