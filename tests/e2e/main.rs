@@ -39,6 +39,7 @@ mod revocation;
 mod rotation;
 mod servers;
 mod trouble;
+mod walks;
 mod workloads;
 
 #[allow(dead_code, reason = "the contract tests use the rest")]

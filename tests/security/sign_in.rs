@@ -432,6 +432,20 @@ async fn only_what_was_sealed_here_is_a_session() {
 }
 
 #[tokio::test]
+async fn what_somebody_is_shown_no_cache_keeps_for_others() {
+    let scene = Scene::new().await;
+    let browser = scene.signed_in().await;
+    for (fields, expected) in [
+        ("Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\n", "private, no-cache"),
+        ("Cache-Control: public, max-age=60\r\n", "public, max-age=60"),
+    ] {
+        scene.app.script(&format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n"));
+        let answer = scene.open(&browser, "/open/x").await;
+        assert_eq!(answer.header("cache-control"), Some(expected), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn keys_are_replaced_and_sessions_go_on() {
     let scene = Scene::new().await;
     let browser = scene.signed_in().await;
@@ -600,6 +614,7 @@ async fn signing_out_ends_it_here_and_there_and_only_if_asked() {
         let page = scene.send(&browser, method, "/.keywire/sign-out", fields, "").await;
         assert_eq!(page.status, 200, "{method} {fields}");
         assert!(page.body.contains("Sign out?") && page.header("set-cookie").is_none());
+        assert_eq!(page.header("referrer-policy"), Some("same-origin"), "else browsers send its form from origin null");
     }
     assert_eq!(scene.send(&browser, "GET", "/open/x", "", "").await.status, 200);
     let copied = browser.clone();

@@ -89,6 +89,7 @@ impl GuardConnection {
             return Err(self.stop("denied", cross_site()));
         }
         let mut response = match self.answer(parts, body, authorization, started).await {
+            Ok(response) if began.is_some() => kept_by_nobody_else(without_ours(response)),
             Ok(response) => without_ours(response),
             Err(refusal) => self.refused(&visit, refusal, began)?,
         };
@@ -300,6 +301,13 @@ fn without_ours(mut response: Response<AnswerBody>) -> Response<AnswerBody> {
             response.headers_mut().append(header::SET_COOKIE, value);
         }
     }
+    response
+}
+
+/// What somebody is shown who is signed in is that person's, and counts as long as the session does. Of an answer that says
+/// nothing caches assume otherwise (RFC 9111, §4.2.2): no `Authorization` tells them that it is somebody's.
+fn kept_by_nobody_else(mut response: Response<AnswerBody>) -> Response<AnswerBody> {
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     response
 }
 

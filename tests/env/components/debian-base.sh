@@ -47,3 +47,17 @@ debian_prepare_network() {
 	cp /etc/ssl/certs/ca-certificates.crt "$root/tmp/host-ca.crt"
 }
 debian_forget_network() { rm -f "$1"/etc/{resolv.conf,hosts} "$1/tmp/host-ca.crt"; }
+
+# debian_packages ROOT PACKAGE...: installs them there, and nothing that they only recommend.
+debian_packages() {
+	local root=$1 mirror
+	shift
+	mirror=$(debian_mirror)
+	echo "deb $mirror $DEBIAN_RELEASE main" >"$root/etc/apt/sources.list"
+	debian_prepare_network "$root"
+	debian_chroot "$root" apt-get -qq update
+	debian_chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "$@"
+	rm -rf "$root"/var/{cache/apt,lib/apt/lists,log}/*
+	: >"$root/etc/apt/sources.list"
+	debian_forget_network "$root"
+}
