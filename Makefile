@@ -74,6 +74,7 @@ e2e: ## Tests with real pods in a real cluster (root; left running; stop: make e
 	tests/env/images/slm.sh
 	tests/env/images/kserve.sh
 	tests/env/images/browser.sh
+	tests/env/images/dagster.sh
 	tests/env/images/mlflow.sh
 	tests/env/images/prefect.sh
 	tests/env/images/tensorflow-serving.sh

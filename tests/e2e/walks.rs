@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{
     apps::Scene,
-    cluster::{assert_says, kubectl, text},
+    cluster::{Object, assert_says, kubectl, text},
     eventually::{PATIENCE, eventually},
-    objects::pod,
+    objects::{object, pod, service_account},
     pods::{Pod, start},
     stage::Stage,
 };
@@ -17,46 +17,72 @@ use crate::{
 /// Chromium, and what drives it.
 const BROWSER_IMAGE: &str = "localhost/keywire-env/browser:1";
 
-/// The application at an address that browser and Keycloak both reach, and the browser's pod.
+/// An application at an address that browser and Keycloak both reach, and the browser's pod.
 struct Walk {
-    scene: Scene,
+    stage: Stage,
     pod: Pod,
     url: String,
 }
 
 impl Walk {
-    fn new(test: &str, tokens: Value) -> Self {
+    /// To the pages of [`Scene`].
+    fn to_board(test: &str, tokens: Value) -> Self {
         let stage = Stage::with_realm(test);
         stage.realm_object().patch(&json!({"spec": {"sslRequired": "None", "tokens": tokens}}));
         let users = json!({"name": "users", "people": [{"user": "ann"}]});
-        let scene = Scene::on(stage, json!([users]));
-        // Keycloak is on this machine and knows no name of the cluster's; it signs people out by calling the application.
+        let Scene { stage, tools, .. } = Scene::on(stage, json!([users]));
+        Self::to(stage, &tools, "board", 8080)
+    }
+
+    /// To a tool of which ann may see everything, and ben change it as well: `spec` says the rest.
+    fn to_tool(test: &str, name: &str, pod: impl FnOnce(&str) -> Value, spec: &Value) -> Self {
+        let stage = Stage::with_realm(test);
+        stage.realm_object().patch(&json!({"spec": {"sslRequired": "None", "appHosts": [{"host": "*.e2e.example"}]}}));
+        let tools = stage.namespace("tools");
+        ["ann", "ben"].iter().for_each(|person| drop(stage.accounts().make_user(person)));
+        stage.apply(service_account(&tools, name));
+        let mut app = json!({"realm": stage.id, "host": format!("{name}.e2e.example"), "scheme": "http", "signIn": "Sidecar",
+            "serviceAccountName": name, "workload": {"matchLabels": {"app": name}}});
+        for (field, value) in spec.as_object().into_iter().flatten() {
+            app[field] = value.clone();
+        }
+        stage.apply(object("WebApp", &tools, name, app));
+        let mut pod = pod(&tools);
+        pod["spec"]["serviceAccountName"] = json!(name);
+        start(&pod).wait_ready();
+        let port = spec["port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");
+        Self::to(stage, &tools, name, port)
+    }
+
+    /// Keycloak is on this machine and knows no name of the cluster's, and calls the application when somebody signs out: its
+    /// host becomes its Service's address.
+    fn to(stage: Stage, tools: &str, name: &str, port: u16) -> Self {
+        let app = Object::in_namespace(tools, "webapp", name);
+        app.wait_ready(PATIENCE);
         let path = "jsonpath={.spec.clusterIP}";
-        let address = kubectl(&["get", "service", "board", "-n", &scene.tools, "-o", path]);
-        let host = format!("{address}:8080");
-        scene.stage.realm_object().patch(&json!({"spec": {"appHosts": [{"host": host}]}}));
-        scene.app().patch(&json!({"spec": {"host": host}}));
+        let host = format!("{}:{port}", kubectl(&["get", "service", name, "-n", tools, "-o", path]));
+        stage.realm_object().patch(&json!({"spec": {"appHosts": [{"host": host}]}}));
+        app.patch(&json!({"spec": {"host": host}}));
         let redirect = json!([format!("http://{host}/.keywire/callback")]);
-        let client_id = format!("board.{}.app", scene.tools);
         eventually("people are sent back there", PATIENCE, || {
-            match scene.stage.keycloak.client(&scene.stage.id, &client_id)["redirectUris"].clone() {
+            match stage.keycloak.client(&stage.id, &format!("{name}.{tools}.app"))["redirectUris"].clone() {
                 found if found == redirect => Ok(()),
                 found => Err(found.to_string()),
             }
         });
-        let browser = scene.stage.namespace("browser");
-        let mut pod = pod(&browser, "browser", BROWSER_IMAGE);
+        let mut pod = pod(&stage.namespace("browser"), "browser", BROWSER_IMAGE);
         pod["spec"]["containers"][0]["command"] = json!(["sleep", "infinity"]);
-        let walk = Self { pod: start(&pod).wait_ready(), url: format!("http://{host}"), scene };
-        walk.scene.app().wait_ready(PATIENCE);
+        let walk = Self { pod: start(&pod).wait_ready(), url: format!("http://{host}"), stage };
         // The guard has heard of its new address where it sends people to Keycloak with it.
         eventually("the guard leads there", PATIENCE, || {
             let told = walk.pod.run(&format!(
-                "python -c \"import urllib.request as r; o=r.build_opener(); q=r.Request('{}/hello', headers={{'Accept': 'text/html'}}); print(o.open(q).url)\"",
+                "python -c \"import urllib.request as r; o=r.build_opener(); q=r.Request('{}/', headers={{'Accept': 'text/html'}}); print(o.open(q).url)\" 2>/dev/null || true",
                 walk.url
             ));
-            if told.contains("redirect_uri") && told.contains(&address) { Ok(()) } else { Err(told) }
+            let address = host.split(':').next().unwrap_or_default();
+            if told.contains("redirect_uri") && told.contains(address) { Ok(()) } else { Err(told) }
         });
+        app.wait_ready(PATIENCE);
         walk
     }
 
@@ -92,7 +118,7 @@ impl Walk {
 
 #[test]
 fn a_browser_signs_in_is_refused_and_signs_out() {
-    let walk = Walk::new("walk", json!({}));
+    let walk = Walk::to_board("walk", json!({}));
     let deep = walk.at("/hello?page=2");
     // A deep link, a script's call, and the way out, after which Keycloak asks again.
     let gave = walk.go(&json!([
@@ -137,7 +163,7 @@ fn a_browser_signs_in_is_refused_and_signs_out() {
 #[test]
 fn a_session_is_one_browsers_and_as_long_as_it_lasts() {
     // A token of 40 s is renewed after ten.
-    let walk = Walk::new("session", json!({"accessTokenLifespan": "40s"}));
+    let walk = Walk::to_board("session", json!({"accessTokenLifespan": "40s"}));
     let page = walk.at("/hello");
     // Two tabs ask at once; each comes back to its own place.
     let gave = walk.go(&json!([
@@ -179,8 +205,7 @@ fn a_session_is_one_browsers_and_as_long_as_it_lasts() {
     assert_eq!((&gave[4], &gave[6]), (&json!(200), &json!(401)));
 
     // Signed out at Keycloak itself, which tells the application.
-    let logout =
-        format!("{}/realms/{}/protocol/openid-connect/logout", crate::stage::internal_url(), walk.scene.stage.id);
+    let logout = format!("{}/realms/{}/protocol/openid-connect/logout", crate::stage::internal_url(), walk.stage.id);
     let gave = walk.go(&json!([
         ["open", page],
         ["log_in", "ann"],
@@ -195,4 +220,80 @@ fn a_session_is_one_browsers_and_as_long_as_it_lasts() {
         ["wait", "/realms/"]
     ]));
     assert_eq!(gave[8], 401, "with the next request");
+}
+
+const DAGSTER_IMAGE: &str = "localhost/keywire-env/dagster:1.13.27";
+const MLFLOW_IMAGE: &str = "localhost/keywire-env/mlflow:3.17.2";
+
+/// The pod of a tool whose image has a shell.
+fn tool(namespace: &str, (name, image): (&str, &str), script: &str, (port, health): (u16, &str)) -> Value {
+    let mut pod = pod(namespace, name, image);
+    let container = &mut pod["spec"]["containers"][0];
+    container["command"] = json!(["sh", "-c", script]);
+    container["ports"] = json!([{"containerPort": port}]);
+    container["readinessProbe"] = json!({"httpGet": {"path": health, "port": port}, "periodSeconds": 1});
+    pod
+}
+
+fn access(of_ann: &[&str], of_ben: &[&str]) -> Value {
+    let may = |user: &str, permissions: &[&str]| json!({"name": user, "people": [{"user": user}], "permissions": permissions});
+    json!([may("ann", of_ann), may("ben", of_ben)])
+}
+
+#[test]
+fn dagster_is_looked_at_and_changed_by_who_may() {
+    let assets = include_str!("../servers/apps/dagster_assets.py");
+    let settings = include_str!("../servers/apps/dagster.yaml");
+    let script = format!(
+        "mkdir /tmp/home; cd /tmp; cat > assets.py <<'E'\n{assets}\nE\ncat > home/dagster.yaml <<'E'\n{settings}\nE\n\
+         export DAGSTER_HOME=/tmp/home; exec dagster-webserver -h 0.0.0.0 -p 3000 -f assets.py"
+    );
+    let pod = |namespace: &str| tool(namespace, ("dagster", DAGSTER_IMAGE), &script, (3000, "/server_info"));
+    let spec = json!({"port": 3000, "protocol": "Dagster", "api": ["/graphql"],
+        "access": access(&["read"], &["read", "execute", "admin"])});
+    let walk = Walk::to_tool("dagster", "dagster", pod, &spec);
+    let mutation = json!({"query": "mutation{reloadWorkspace{__typename}}"});
+    let subscription =
+        "subscription{pipelineRunLogs(runId:\"none\"){__typename ... on PipelineRunLogsSubscriptionFailure{message}}}";
+    let steps = |name: &str| {
+        json!([
+            ["open", walk.at("/runs")],
+            ["log_in", name],
+            ["see", "Runs"],
+            ["shot", "dagster"],
+            ["subscribe", "/graphql", subscription],
+            ["post", "/graphql", mutation]
+        ])
+    };
+    let ann = walk.go(&steps("ann"));
+    assert!(text(&ann[4]).contains("PipelineRunLogsSubscriptionFailure"), "over the websocket: {}", ann[4]);
+    assert_eq!(ann[5][0], 403, "she looks: {}", ann[5]);
+    let ben = walk.go(&steps("ben"));
+    assert_eq!(ben[5][0], 200, "he may: {}", ben[5]);
+    walk.keep(&["dagster"]);
+}
+
+#[test]
+fn mlflow_takes_an_upload_from_who_may() {
+    let script = "cd /tmp; exec mlflow server --host 0.0.0.0 --port 5000 --workers 1 --backend-store-uri sqlite:////tmp/m.db \
+        --artifacts-destination /tmp/artifacts --allowed-hosts '*' --cors-allowed-origins '*'";
+    let pod = |namespace: &str| tool(namespace, ("mlflow", MLFLOW_IMAGE), script, (5000, "/health"));
+    let spec = json!({"port": 5000, "protocol": "MLflow", "access": access(&["read"], &["read", "train"])});
+    let walk = Walk::to_tool("upload", "mlflow", pod, &spec);
+    let place = "/api/2.0/mlflow-artifacts/artifacts/0/note.txt";
+    let steps = |name: &str| {
+        json!([
+            ["open", walk.at("/")],
+            ["log_in", name],
+            ["see", "Experiments"],
+            ["shot", "mlflow"],
+            ["put", place, "a note"],
+            ["get", place]
+        ])
+    };
+    let ann = walk.go(&steps("ann"));
+    assert_eq!((&ann[4][0], &ann[5][0]), (&json!(403), &json!(404)), "{ann:?}");
+    let ben = walk.go(&steps("ben"));
+    assert_eq!((&ben[4][0], &ben[5]), (&json!(200), &json!([200, "a note"])), "{ben:?}");
+    walk.keep(&["mlflow"]);
 }

@@ -27,6 +27,7 @@ def browser():
 class Walk:
     def __init__(self, driver):
         self.driver = driver
+        driver.set_script_timeout(PATIENCE)
 
     def until(self, what, probe):
         return WebDriverWait(self.driver, PATIENCE, 0.05).until(lambda _: probe(), what)
@@ -64,6 +65,37 @@ class Walk:
         """The status of what a script of this page asks for."""
         script = "const done = arguments[1]; fetch(arguments[0], {redirect: 'manual'}).then(a => done(a.status), e => done(String(e)));"
         return self.driver.execute_async_script(script, path)
+
+    def ask(self, path, options):
+        """What a script of this page is answered: the status, and the text's beginning."""
+        script = """const [path, options, done] = arguments;
+            fetch(path, {redirect: 'manual', ...options}).then(async a => done([a.status, (await a.text()).slice(0, 500)]),
+                                                              e => done([0, String(e)]));"""
+        return self.driver.execute_async_script(script, path, options)
+
+    def get(self, path):
+        return self.ask(path, {})
+
+    def put(self, path, text):
+        return self.ask(path, {"method": "PUT", "body": text})
+
+    def post(self, path, value):
+        headers = {"Content-Type": "application/json"}
+        return self.ask(path, {"method": "POST", "body": json.dumps(value), "headers": headers})
+
+    def subscribe(self, path, query):
+        """The first message of a GraphQL subscription over a websocket, or how that ended."""
+        script = """const [path, query, done] = arguments;
+            const socket = new WebSocket(location.origin.replace('http', 'ws') + path, 'graphql-ws');
+            const send = value => socket.send(JSON.stringify(value));
+            socket.onopen = () => send({type: 'connection_init', payload: {}});
+            socket.onclose = event => done('closed ' + event.code);
+            socket.onmessage = event => {
+                const type = JSON.parse(event.data).type;
+                if (type === 'connection_ack') send({id: '1', type: 'start', payload: {query, variables: {}}});
+                if (type === 'data' || type === 'error') done(event.data);
+            };"""
+        return self.driver.execute_async_script(script, path, query)
 
     def cookies(self):
         """Ours, by name."""
