@@ -38,7 +38,7 @@ pub use realm::{
 };
 pub use secret::SecretKeyRef;
 pub use webapp::{
-    Access, Brand, People, PublicSignIn, Scheme, SessionLength, SignIn, USE, WebApp, WebAppSpec, WebAppStatus,
+    Access, Brand, HeldRole, People, PublicSignIn, Scheme, SessionLength, SignIn, USE, WebApp, WebAppSpec, WebAppStatus,
 };
 pub use workloadidentity::{
     Credential, CredentialFiles, CredentialStatus, Egress, ExternalTarget, IdentityClaim, REVOKE_ANNOTATION,

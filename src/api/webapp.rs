@@ -190,11 +190,11 @@ pub struct Access {
     pub permissions: Vec<String>,
 }
 
-/// People of the realm: exactly one of the three.
+/// People of the realm: exactly one of the four.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.user), has(self.group), has(self.realmRole)].filter(given, given).size() == 1")
-    .message("spec.access: name exactly one of user, group and realmRole"))]
+#[x_kube(validation = Rule::new("[has(self.user), has(self.group), has(self.realmRole), has(self.clientRole)].filter(given, given).size() == 1")
+    .message("spec.access: name exactly one of user, group, realmRole and clientRole"))]
 pub struct People {
     /// A user, by username.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,6 +208,21 @@ pub struct People {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub realm_role: Option<String>,
+    /// Whoever holds this role of a client that is there already, and that Keywire has not made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_role: Option<HeldRole>,
+}
+
+/// A role of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldRole {
+    /// The client id.
+    #[schemars(length(min = 1, max = 255))]
+    pub client: String,
+    /// The role's name.
+    #[schemars(length(min = 1, max = 255))]
+    pub role: String,
 }
 
 /// How long people stay signed in.

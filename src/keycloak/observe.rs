@@ -14,7 +14,7 @@ use crate::core::diff::{
     RoleSource,
 };
 
-use crate::core::desired::including_realm_roles;
+use crate::core::desired::including_roles;
 use crate::core::{name::is_grant_role, person::Person};
 
 use super::admin::RealmAdmin;
@@ -114,12 +114,9 @@ impl RealmAdmin {
         let Some(id) = client.and_then(|client| client.id.as_deref()).filter(|_| is_for_people) else {
             return Ok(BTreeMap::new());
         };
-        let named = key.people.iter().filter_map(|person| match person {
-            Person::RealmRole(name) => Some(name.clone()),
-            Person::User(_) | Person::Group(_) => None,
-        });
-        let realm_roles = roles.iter().flat_map(including_realm_roles).chain(named).collect();
-        self.people_with(id, roles, &realm_roles).await
+        let named = key.people.iter().filter(|person| person.as_role().is_some()).cloned();
+        let including = roles.iter().flat_map(including_roles).chain(named).collect();
+        self.people_with(id, roles, &including).await
     }
 
     /// Whoever holds a role is there; of the others the realm is asked.

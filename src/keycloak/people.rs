@@ -17,11 +17,23 @@ use super::rights::Area;
 /// Holders per request; those lists are cheap.
 const PAGE: usize = 1_000;
 
+/// Where the Admin API has somebody, or a role that others hold.
+struct Place {
+    area: Area,
+    path: Vec<String>,
+}
+
+impl Place {
+    fn path(&self) -> impl Iterator<Item = &str> {
+        self.path.iter().map(String::as_str)
+    }
+}
+
 /// Who holds which roles of a client.
 pub(super) type HeldByPeople = BTreeMap<Person, BTreeSet<String>>;
 
 impl RealmAdmin {
-    /// Who holds these roles of a client: every user and group, and of the realm roles those that are named here.
+    /// Who holds these roles of a client: every user and group, and of the roles that may include them those named here.
     /// Accounts of clients are left out.
     ///
     /// # Errors
@@ -30,7 +42,7 @@ impl RealmAdmin {
         &self,
         client: &str,
         roles: &[RoleRepresentation],
-        realm_roles: &BTreeSet<String>,
+        including: &BTreeSet<Person>,
     ) -> Result<HeldByPeople, ApiError> {
         let mut held = HeldByPeople::new();
         for role in roles.iter().map(|role| &role.name) {
@@ -40,13 +52,14 @@ impl RealmAdmin {
                 held.entry(person).or_default().insert(role.clone());
             }
         }
-        for name in realm_roles {
-            let path = ["roles", name, "composites", "clients", client];
-            let included: Result<Vec<RoleRepresentation>, _> = self.get(Area::RealmRoles, &path).await;
+        for person in including {
+            let Some(place) = self.place_of(person).await? else { continue };
+            let path: Vec<_> = place.path().chain(["composites", "clients", client]).collect();
+            let included: Result<Vec<RoleRepresentation>, _> = self.get(place.area, &path).await;
             let included = ApiError::none_if_missing(included)?.unwrap_or_default();
             let names: BTreeSet<_> = included.into_iter().map(|role| role.name).collect();
             if !names.is_empty() {
-                held.insert(Person::RealmRole(name.clone()), names);
+                held.insert(person.clone(), names);
             }
         }
         Ok(held)
@@ -107,39 +120,49 @@ impl RealmAdmin {
         &self,
         method: Method,
         client: &ClientRef,
-        place: &[String],
+        place: &Place,
         roles: &BTreeSet<String>,
     ) -> Result<(), ApiError> {
         let mut found = Vec::with_capacity(roles.len());
         for name in roles {
             found.push(self.get_client_role(&client.id, name).await?);
         }
-        let is_role = place.first().is_some_and(|first| first == "roles");
-        let mut path: Vec<_> = place.iter().map(String::as_str).collect();
-        if is_role {
-            path.push("composites");
-        } else {
-            path.extend(["role-mappings", "clients", client.id.as_str()]);
-        }
-        let area = if is_role { Area::RealmRoles } else { Area::RoleMappings };
-        let call = self.call(area, method, &path).body(&found)?;
+        let rest = match place.area {
+            Area::RoleMappings => vec!["role-mappings", "clients", client.id.as_str()],
+            _ => vec!["composites"],
+        };
+        let path: Vec<_> = place.path().chain(rest).collect();
+        let call = self.call(place.area, method, &path).body(&found)?;
         self.admin().call(call).await.map(|_| ())
     }
 
     /// Where the Admin API has them; none if the realm does not have them.
-    async fn place_of(&self, person: &Person) -> Result<Option<Vec<String>>, ApiError> {
+    async fn place_of(&self, person: &Person) -> Result<Option<Place>, ApiError> {
+        let at = |area, path: &[&str]| Place { area, path: path.iter().map(ToString::to_string).collect() };
         let place = match person {
             Person::User(name) => {
                 let user = self.find_user(name).await?;
-                user.map(|user| vec!["users".to_owned(), user.id().to_owned()])
+                user.map(|user| at(Area::RoleMappings, &["users", user.id()]))
             }
             Person::Group(path) => {
                 let group: Option<GroupRepresentation> = ApiError::none_if_missing(self.get_group(path).await)?;
-                group.map(|group| vec!["groups".to_owned(), group.id().to_owned()])
+                group.map(|group| at(Area::RoleMappings, &["groups", group.id()]))
             }
             Person::RealmRole(name) => {
                 let role = ApiError::none_if_missing(self.get_realm_role(name).await)?;
-                role.map(|role| vec!["roles".to_owned(), role.name])
+                role.map(|role| at(Area::RealmRoles, &["roles", &role.name]))
+            }
+            Person::ClientRole { client, role } => {
+                let client = self.find_client(client).await?;
+                // One of ours means one thing alone: what includes another role makes its tokens good elsewhere.
+                let client = client.filter(|client| client.owner().is_none()).and_then(|client| client.id);
+                match client {
+                    None => None,
+                    Some(id) => {
+                        let role = ApiError::none_if_missing(self.get_client_role(&id, role).await)?;
+                        role.map(|role| at(Area::ClientRoles, &["clients", &id, "roles", &role.name]))
+                    }
+                }
             }
         };
         Ok(place)

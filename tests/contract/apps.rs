@@ -234,3 +234,53 @@ async fn an_application_that_signs_people_in_itself_logs_in_with_its_secret() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_holds_a_role_of_somebody_elses_client_may_open_it() {
+    in_realm(|test| async move {
+        ann(&test).await;
+        let hub = json!({"clientId": "https://hub.example/x", "publicClient": true, "standardFlowEnabled": false});
+        assert_eq!(test.raw.post("/clients", &hub).await.0, 201);
+        let (_, found) = test.raw.get("/clients?clientId=https://hub.example/x").await;
+        let role = format!("/clients/{}/roles", found[0]["id"].as_str().unwrap());
+        assert_eq!(test.raw.post(&role, &json!({"name": "member"})).await.0, 201);
+        let (_, member) = test.raw.get(&format!("{role}/member")).await;
+        let (_, users) = test.raw.get("/users?username=ann").await;
+        let mappings = format!(
+            "/users/{}/role-mappings/clients/{}",
+            users[0]["id"].as_str().unwrap(),
+            found[0]["id"].as_str().unwrap()
+        );
+        assert_eq!(test.raw.post(&mappings, &json!([member])).await.0, 204);
+
+        let named = |client: &str, role: &str| {
+            let mut spec = public();
+            spec["access"][0]["people"] = json!([{"clientRole": {"client": client, "role": role}}]);
+            app(&test, spec)
+        };
+        let desired = named("https://hub.example/x", "member");
+        test.realm.reconcile_endpoint(&desired).await.unwrap();
+        assert_eq!(test.realm.reconcile_endpoint(&desired).await.unwrap(), [], "converged");
+        let included = format!("{role}/member/composites/clients/{}", desired.id);
+        let includes = async || {
+            let mut names: Vec<_> =
+                test.raw.get(&included).await.1.as_array().unwrap().iter().map(|role| role["name"].clone()).collect();
+            names.sort_by_key(ToString::to_string);
+            Value::Array(names)
+        };
+        assert_eq!(includes().await, json!(["grant.users", "use"]));
+        // What somebody takes away is put back; what is not granted any more goes.
+        let (_, all) = test.raw.get(&included).await;
+        assert_eq!(test.raw.delete_with(&format!("{role}/member/composites"), &all).await.0, 204);
+        assert!(!test.realm.reconcile_endpoint(&desired).await.unwrap().is_empty(), "it is noticed");
+        assert_eq!(includes().await, json!(["grant.users", "use"]));
+        // A role of our own means one thing alone, and there is no such client.
+        for absent in [named(&desired.client_id, "use"), named("nobody", "use")] {
+            test.realm.reconcile_endpoint(&absent).await.unwrap();
+            assert_eq!(test.realm.reconcile_endpoint(&absent).await.unwrap(), [], "converged");
+            assert_eq!(test.realm.absent_people(&desired.client_id).len(), 1);
+        }
+        assert_eq!(includes().await, json!([]));
+    })
+    .await;
+}

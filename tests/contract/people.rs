@@ -14,14 +14,10 @@ use crate::keycloak::{TestRealm, in_realm};
 /// The endpoint with this grant besides, as it is built from objects.
 fn granted(mut endpoint: DesiredEndpoint, grant: &str, permissions: &[&str], people: &[Person]) -> DesiredEndpoint {
     let role = grant_role(grant);
-    let realm_roles = people.iter().filter_map(|person| match person {
-        Person::RealmRole(name) => Some(name.clone()),
-        _ => None,
-    });
     endpoint.roles.push(ClientRole {
         name: role.clone(),
         description: format!("People of {grant}"),
-        realm_roles: Some(realm_roles.collect()),
+        included_by: Some(people.iter().filter(|person| person.as_role().is_some()).cloned().collect()),
     });
     let of_grant = endpoint.scopes.iter_mut().filter(|scope| permissions.contains(&scope.role.as_str()));
     of_grant.for_each(|scope| {

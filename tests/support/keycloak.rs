@@ -270,7 +270,7 @@ pub fn owner(kind: &str, namespace: Option<&str>, name: &str) -> Owner {
 pub fn endpoint(realm: &str, name: &str, permissions: &[&str]) -> DesiredEndpoint {
     let id = object_id("test", realm, "ModelEndpoint", "vision", name);
     let client_id = format!("{name}.vision.endpoint");
-    let role = |name: &&str| ClientRole { name: (*name).into(), description: format!("May {name}"), realm_roles: None };
+    let role = |name: &&str| ClientRole { name: (*name).into(), description: format!("May {name}"), included_by: None };
     DesiredEndpoint {
         id,
         display_name: format!("vision/{name}"),

@@ -10,7 +10,7 @@ use super::{
     invalid, name_of, native, people,
 };
 use crate::{
-    api::{Access, Isolation, PublicSignIn, SignIn, USE, WebApp},
+    api::{Access, Isolation, People, PublicSignIn, SignIn, USE, WebApp},
     core::{
         graph::{App, AppSignIn, Endpoint, Kind, PeopleEdge, Port},
         name::Ref,
@@ -227,12 +227,16 @@ fn everything_else() -> Option<Rule> {
 fn of_people(access: &Access, field: &str, problems: &mut Problems) -> BTreeSet<Person> {
     let mut found = BTreeSet::new();
     for named in &access.people {
-        match people::named(named.user.as_deref(), named.group.as_deref(), named.realm_role.as_deref()) {
+        let People { user, group, realm_role, client_role } = named;
+        let client_role = client_role.as_ref().map(|of| (of.client.as_str(), of.role.as_str()));
+        match people::named(user.as_deref(), group.as_deref(), realm_role.as_deref(), client_role) {
             Ok(Some(person)) => {
                 found.insert(person);
             }
             Err(Some(error)) => problems.push(invalid(field, error)),
-            Ok(None) | Err(None) => problems.push(invalid(field, "name exactly one of user, group and realmRole")),
+            Ok(None) | Err(None) => {
+                problems.push(invalid(field, "name exactly one of user, group, realmRole and clientRole"))
+            }
         }
     }
     if access.people.is_empty() {

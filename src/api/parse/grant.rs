@@ -66,7 +66,7 @@ impl AccessGrant {
 /// The one person, or kind of people, that a subject names; none if it names none.
 fn person(subject: &GrantSubject) -> Result<Option<Person>, &'static str> {
     let GrantSubject { user, group, realm_role, .. } = subject;
-    people::named(user.as_deref(), group.as_deref(), realm_role.as_deref())
+    people::named(user.as_deref(), group.as_deref(), realm_role.as_deref(), None)
         .map_err(|error| error.unwrap_or("name exactly one of workloadIdentity, user, group and realmRole"))
 }
 

@@ -97,7 +97,12 @@ pub fn concerned_by_people(
             endpoints.filter(|of| server_client_id(of).is_some_and(|id| lacking.contains(&id))).cloned().collect()
         }
         (["roles" | "roles-by-id", ..], _) if !is_own => {
-            let is_role = |person: &Person| matches!(person, Person::RealmRole(_));
+            let is_role = |person: &Person| person.as_role().is_some();
+            endpoints.filter(|of| people_of(ctx, of).iter().any(is_role)).cloned().collect()
+        }
+        // A role of somebody else's client.
+        (["clients", _, "roles", ..], _) if !is_own => {
+            let is_role = |person: &Person| matches!(person, Person::ClientRole { .. });
             endpoints.filter(|of| people_of(ctx, of).iter().any(is_role)).cloned().collect()
         }
         _ => Vec::new(),

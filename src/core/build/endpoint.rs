@@ -52,21 +52,17 @@ pub(super) fn roles(endpoint: &Endpoint, people: &[PeopleEdge]) -> Vec<ClientRol
     let of_permission = |permission: &Permission| ClientRole {
         name: permission.as_str().to_owned(),
         description: format!("May {} at {what} {}", permission.as_str(), endpoint.name),
-        realm_roles: None,
+        included_by: None,
     };
     endpoint.permissions.iter().map(of_permission).chain(people.iter().map(role_of_grant)).collect()
 }
 
 /// The role by which guards tell the people of a grant.
 fn role_of_grant(edge: &PeopleEdge) -> ClientRole {
-    let realm_roles = edge.people.iter().filter_map(|person| match person {
-        Person::RealmRole(role) => Some(role.clone()),
-        Person::User(_) | Person::Group(_) => None,
-    });
     ClientRole {
         name: grant_role(&edge.grant.name),
         description: format!("People of AccessGrant {}", edge.grant),
-        realm_roles: Some(realm_roles.collect()),
+        included_by: Some(edge.people.iter().filter(|person| person.as_role().is_some()).cloned().collect()),
     }
 }
 
@@ -132,7 +128,7 @@ mod tests {
         let grant = Grant { people: people.into(), ..grant() };
         let desired = desired_endpoint(EAST, &endpoint(), None, &people_in_force([&grant], &endpoint(), 0));
         let of_grant = desired.roles.iter().find(|role| role.name == "grant.labelers").expect("its role");
-        assert_eq!(of_grant.realm_roles, Some(BTreeSet::from(["annotator".to_owned()])));
+        assert_eq!(of_grant.included_by, Some(BTreeSet::from([Person::RealmRole("annotator".into())])));
         let held = BTreeSet::from(["grant.labelers", "predict", "read"].map(str::to_owned));
         assert!(desired.people.len() == 2 && desired.people.iter().all(|person| person.roles == held));
         for scope in &desired.scopes {

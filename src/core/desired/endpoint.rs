@@ -24,7 +24,7 @@ const AUDIENCE_MAPPER: &str = "audience";
 /// The name of the mapper in the scopes of an endpoint that calls on behalf of its callers.
 const CALLER_MAPPER: &str = "on-behalf-of";
 
-/// Where the role of a grant tells which of the realm's roles include it.
+/// Where the role of a grant tells which other roles include it: [`Person::as_role`].
 pub const REALM_ROLES_ATTRIBUTE: &str = "keywire.realm-roles";
 /// Stands first in that attribute, for Keycloak drops empty ones. No realm role that a grant names is called so.
 pub const NO_REALM_ROLE: &str = "-";
@@ -70,9 +70,9 @@ pub struct ClientRole {
     pub name: String,
     /// One sentence for people, possibly empty. At most 255 characters.
     pub description: String,
-    /// Of the role of a grant: the realm's roles that include it, kept in an attribute, because Keycloak tells of a role what
-    /// it includes and not what includes it.
-    pub realm_roles: Option<BTreeSet<String>>,
+    /// Of the role of a grant: the roles that include it, of the realm and of others' clients, kept in an attribute, because
+    /// Keycloak tells of a role what it includes and not what includes it.
+    pub included_by: Option<BTreeSet<Person>>,
 }
 
 /// The client scope by which a caller asks for one permission of one endpoint.
@@ -214,19 +214,19 @@ impl DesiredEndpoint {
     #[must_use]
     pub fn role(&self, role: &ClientRole) -> RoleRepresentation {
         let mut owned = RoleRepresentation::owned(&role.name, &role.description, &self.owner);
-        if let Some(names) = &role.realm_roles {
-            let names = [NO_REALM_ROLE].into_iter().chain(names.iter().map(String::as_str));
-            owned.attributes.insert(REALM_ROLES_ATTRIBUTE.to_owned(), names.map(str::to_owned).collect());
+        if let Some(roles) = &role.included_by {
+            let names = [NO_REALM_ROLE.to_owned()].into_iter().chain(roles.iter().filter_map(Person::as_role));
+            owned.attributes.insert(REALM_ROLES_ATTRIBUTE.to_owned(), names.collect());
         }
         owned
     }
 }
 
-/// The realm's roles that include this role of a grant, as it tells itself.
+/// The roles that include this role of a grant, as it tells itself.
 #[must_use]
-pub fn including_realm_roles(role: &RoleRepresentation) -> BTreeSet<String> {
+pub fn including_roles(role: &RoleRepresentation) -> BTreeSet<Person> {
     let names = role.attributes.get(REALM_ROLES_ATTRIBUTE).into_iter().flatten();
-    names.filter(|name| *name != NO_REALM_ROLE).cloned().collect()
+    names.filter(|name| *name != NO_REALM_ROLE).map(|name| Person::of_role(name)).collect()
 }
 
 /// Whether a client with this id is an endpoint by its name alone.

@@ -15,7 +15,7 @@ mod workload;
 
 pub use browser::{Browser, PEOPLES_SCOPES};
 pub use endpoint::{ClientRole, DesiredEndpoint, NO_REALM_ROLE, PermissionScope, PersonRoles, REALM_ROLES_ATTRIBUTE};
-pub use endpoint::{including_realm_roles, is_endpoint_client_id, is_permission_scope_name};
+pub use endpoint::{including_roles, is_endpoint_client_id, is_permission_scope_name};
 pub use identifier::{mapper_id, object_id, permission_scope_id};
 pub use owner::{BOOTSTRAP, MANAGED_ATTRIBUTE, OWNER_ATTRIBUTE, Owner};
 pub use realm::objects;

@@ -57,11 +57,11 @@ prop_compose! {
             owner: Owner { uid: uid.into(), ..owner("ModelEndpoint", "resnet") },
             roles: permissions
                 .iter()
-                .map(|name| ClientRole { name: (*name).into(), description: description.into(), realm_roles: None })
+                .map(|name| ClientRole { name: (*name).into(), description: description.into(), included_by: None })
                 .chain(granted.keys().map(|grant| ClientRole {
                     name: format!("grant.{grant}"),
                     description: description.into(),
-                    realm_roles: Some(BTreeSet::from(["b".into(), "a".into()])),
+                    included_by: Some(BTreeSet::from([Person::RealmRole("b".into()), Person::of_role("hub/a")])),
                 }))
                 .collect(),
             scopes: permissions
