@@ -92,7 +92,7 @@ async fn pods(ctx: &Context, object: &WebApp, gathered: &Gathered) -> (Pods, Opt
     }
 }
 
-/// Whether its spec was not seen before: only then can an earlier one have left something behind.
+/// Whether its spec was not seen before, and an earlier one may have left something behind.
 fn is_changed(object: &WebApp) -> bool {
     let seen = object.status.as_ref().and_then(|status| status.observed_generation);
     seen != object.metadata.generation

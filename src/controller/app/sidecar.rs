@@ -43,7 +43,8 @@ async fn keep_children(ctx: &Context, object: &WebApp, app: &App) -> Result<(), 
 
 /// Takes away what it needed. Sidecars that still run open it to nobody.
 pub async fn remove(ctx: &Context, object: &WebApp) -> Result<(), ObjectError> {
-    if !is_changed(object) {
+    let had = object.status.as_ref().is_some_and(|status| status.policy_number.is_some());
+    if !(had || is_changed(object)) {
         return Ok(());
     }
     ctx.isolation.forget(&traced(object));
