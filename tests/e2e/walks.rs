@@ -250,7 +250,7 @@ fn dagster_is_looked_at_and_changed_by_who_may() {
     );
     let pod = |namespace: &str| tool(namespace, ("dagster", DAGSTER_IMAGE), &script, (3000, "/server_info"));
     let spec = json!({"port": 3000, "protocol": "Dagster", "api": ["/graphql"],
-        "access": access(&["read"], &["read", "execute", "admin"])});
+        "access": access(&["read"], &["read", "execute", "deploy"])});
     let walk = Walk::to_tool("dagster", "dagster", pod, &spec);
     let mutation = json!({"query": "mutation{reloadWorkspace{__typename}}"});
     let subscription =
