@@ -92,7 +92,7 @@ fn placeholders(wiring: &Wiring) -> Vec<EnvVar> {
     keys.into_iter().filter(|key| !is_target(key)).map(|key| variable(key, PLACEHOLDER.to_owned())).collect()
 }
 
-fn variable(name: &str, value: String) -> EnvVar {
+pub(super) fn variable(name: &str, value: String) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value), value_from: None }
 }
 
@@ -173,10 +173,7 @@ impl Injection {
 
     fn apply_files(&self, container: &mut Value) {
         let Some(mount) = self.files.as_ref().filter(|_| container["name"] != SIDECAR) else { return };
-        edit_list(container, "volumeMounts", |mounts| {
-            mounts.retain(|present| present["name"] != FILES_VOLUME);
-            mounts.push(mount.clone());
-        });
+        put_named(container, "volumeMounts", mount);
     }
 
     // First in the list, so that the container's own variables may refer to ours.
@@ -202,6 +199,14 @@ pub(super) fn edit_list(object: &mut Value, field: &str, edit: impl FnOnce(&mut 
     if let Value::Array(list) = value {
         edit(list);
     }
+}
+
+/// Puts the entry into the list in this field, in the place of whatever has its name.
+pub(super) fn put_named(object: &mut Value, field: &str, entry: &Value) {
+    edit_list(object, field, |list| {
+        list.retain(|present| present["name"] != entry["name"]);
+        list.push(entry.clone());
+    });
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl RunningPod {
 
     /// The same, and it was told something else, or nothing.
     pub fn is_told_otherwise(&self, app: &WebApp, told: &Told) -> bool {
-        self.is_of_native(app) && self.told != told.mark()
+        self.is_of_native(app) && self.told.as_deref() != told.mark()
     }
 
     /// The ports of what is served and selects it which none of its containers says it has, though they say which they have.

@@ -150,7 +150,7 @@ fn with_issuer(catalog: &impl Catalog, object: Arc<WorkloadIdentity>) -> Result<
 /// The issuer URL of a realm: the audience of the tokens that pods log in with there.
 fn issuer(catalog: &impl Catalog, name: &str, asks: impl Fn() -> String) -> Result<String, Refusal> {
     let (realm, server) = place(catalog, name, asks)?;
-    Ok(format!("{}/realms/{}", server.spec.url, realm.spec.realm))
+    Ok(urls(&realm, &server).issuer)
 }
 
 fn place(
@@ -168,6 +168,10 @@ fn place(
     Ok((realm, server))
 }
 
+fn urls(realm: &Realm, server: &KeycloakServer) -> RealmUrls {
+    RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &realm.spec.realm, None)
+}
+
 /// What an application that signs people in itself is told. Without that it may ask nobody to sign in: its pod waits.
 fn told(catalog: &impl Catalog, object: &WebApp) -> Result<Told, Refusal> {
     let name = reference(object);
@@ -177,8 +181,8 @@ fn told(catalog: &impl Catalog, object: &WebApp) -> Result<Told, Refusal> {
         unknown(found.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; "))
     };
     let app = object.parse().map_err(problems)?;
-    let urls = RealmUrls::new(&server.spec.url, server.spec.reachable_url(), &realm.spec.realm, None);
-    Told::new(&app, &urls, server.spec.trust.is_some()).ok_or_else(|| unknown("it has no spec.native".to_owned()))
+    Told::new(&app, &urls(&realm, &server), server.spec.trust.is_some())
+        .ok_or_else(|| unknown("it has no spec.native".to_owned()))
 }
 
 /// The reference to a namespaced object.

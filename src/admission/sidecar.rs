@@ -143,7 +143,7 @@ pub fn files_mount(wiring: &Wiring) -> Option<VolumeMount> {
     wiring.egress.as_ref()?.files.as_ref().map(|path| mount(FILES_VOLUME, path))
 }
 
-fn mount(name: &str, path: &str) -> VolumeMount {
+pub(super) fn mount(name: &str, path: &str) -> VolumeMount {
     VolumeMount { name: name.into(), mount_path: path.into(), read_only: Some(true), ..VolumeMount::default() }
 }
 

@@ -8,7 +8,12 @@ use k8s_openapi::api::core::v1::{
 };
 use serde_json::{Value, json};
 
-use super::{Refusal, mutate::edit_list, wiring::SIDECAR};
+use super::{
+    Refusal,
+    mutate::{edit_list, put_named, variable},
+    sidecar::mount,
+    wiring::SIDECAR,
+};
 use crate::core::{
     build::{RealmUrls, native_facts},
     credential::{CREDENTIALS_SECRET, ClientSecret},
@@ -29,6 +34,7 @@ pub struct Told {
     app: Ref,
     native: Native,
     text: BTreeMap<String, String>,
+    mark: Option<String>,
 }
 
 impl Told {
@@ -37,7 +43,10 @@ impl Told {
     pub fn new(app: &App, realm: &RealmUrls, has_ca: bool) -> Option<Self> {
         let native = app.native()?;
         let text = native.told(&native_facts(app, native, realm, has_ca));
-        Some(Self { app: app.server.name.clone(), native: native.clone(), text })
+        let Native { mount_path, secret_file, secret_variable, containers, rotate, .. } = native;
+        let mark = Fingerprint::of(&(&text, mount_path, secret_file, secret_variable, containers, rotate));
+        let mark = mark.map(|mark| mark.to_string());
+        Some(Self { app: app.server.name.clone(), native: native.clone(), text, mark })
     }
 
     /// Its variables, but for the secret.
@@ -46,10 +55,8 @@ impl Told {
     }
 
     /// Another one wherever a pod would get something else.
-    pub fn mark(&self) -> Option<String> {
-        let Native { mount_path, secret_file, secret_variable, containers, rotate, .. } = &self.native;
-        let all = (&self.text, mount_path, secret_file, secret_variable, containers, rotate);
-        Fingerprint::of(&all).map(|mark| mark.to_string())
+    pub fn mark(&self) -> Option<&str> {
+        self.mark.as_deref()
     }
 
     /// Refuses a pod that says otherwise itself.
@@ -77,7 +84,8 @@ impl Told {
 
     /// Puts it into a pod's JSON, by name.
     pub fn apply(&self, pod: &mut Value) -> Result<(), serde_json::Error> {
-        let (volume, mount) = (serde_json::to_value(self.volume())?, serde_json::to_value(self.mount())?);
+        let mount = serde_json::to_value(mount(TOLD_VOLUME, &self.native.mount_path))?;
+        let volume = serde_json::to_value(self.volume())?;
         let variables: Vec<Value> = self.variables().iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
         let spec = &mut pod["spec"];
         for container in spec["containers"].as_array_mut().into_iter().flatten() {
@@ -88,15 +96,9 @@ impl Told {
                 present.retain(|theirs| variables.iter().all(|ours| ours["name"] != theirs["name"]));
                 present.splice(0..0, variables.iter().cloned());
             });
-            edit_list(container, "volumeMounts", |present| {
-                present.retain(|theirs| theirs["name"] != TOLD_VOLUME);
-                present.push(mount.clone());
-            });
+            put_named(container, "volumeMounts", &mount);
         }
-        edit_list(spec, "volumes", |present| {
-            present.retain(|theirs| theirs["name"] != TOLD_VOLUME);
-            present.push(volume);
-        });
+        put_named(spec, "volumes", &volume);
         pod["metadata"]["annotations"][TOLD] = json!(self.mark());
         Ok(())
     }
@@ -106,11 +108,7 @@ impl Told {
     }
 
     fn variables(&self) -> Vec<EnvVar> {
-        let text = self.text.iter().map(|(name, value)| EnvVar {
-            name: name.clone(),
-            value: Some(value.clone()),
-            value_from: None,
-        });
+        let text = self.text.iter().map(|(name, value)| variable(name, value.clone()));
         // By reference: the pod's own text tells nothing.
         let secret = self.native.secret_variable.iter().map(|name| EnvVar {
             name: name.clone(),
@@ -125,15 +123,6 @@ impl Told {
             }),
         });
         text.chain(secret).collect()
-    }
-
-    fn mount(&self) -> VolumeMount {
-        VolumeMount {
-            name: TOLD_VOLUME.to_owned(),
-            mount_path: self.native.mount_path.clone(),
-            read_only: Some(true),
-            ..VolumeMount::default()
-        }
     }
 
     /// The pod waits for its secret: an application that starts without one may ask nobody to sign in.
@@ -221,7 +210,7 @@ mod tests {
             json!({"mountPath": "/x"}),
             json!({"env": [{"name": "ID", "value": "x"}]}),
         ];
-        let marks: std::collections::BTreeSet<_> = marks.map(|change| told(change).mark()).into();
+        let marks: std::collections::BTreeSet<_> = marks.map(|change| told(change).mark).into();
         assert_eq!(marks.len(), 4);
     }
 }

@@ -95,11 +95,11 @@ impl Scene {
         });
     }
 
-    pub fn look(&self, browser: &Browser, path: &str) -> (u16, String) {
+    fn look(&self, browser: &Browser, path: &str) -> (u16, String) {
         self.runtime.block_on(browser.look(&self.place(path)))
     }
 
-    pub fn look_until(&self, browser: &Browser, path: &str, status: u16, what: &str) -> String {
+    fn look_until(&self, browser: &Browser, path: &str, status: u16, what: &str) -> String {
         eventually(what, PATIENCE, || match self.look(browser, path) {
             (found, page) if found == status => Ok(page),
             (found, _) => Err(format!("status {found}")),

@@ -106,10 +106,7 @@ impl WebApp {
             }
             origins.insert(origin.clone());
         }
-        for path in redirect_paths.iter().chain(post_logout_redirect_paths).filter(|path| !is_plain(path)) {
-            problems
-                .push(invalid("spec.public", format!("{path:?} is no path: it begins with \"/\" and has no wildcard")));
-        }
+        refuse_patterns("spec.public", redirect_paths.iter().chain(post_logout_redirect_paths), problems);
         if redirect_paths.is_empty() {
             problems.push(invalid("spec.public.redirectPaths", "name at least one"));
         }
@@ -263,7 +260,14 @@ fn of_permissions(access: &Access, server: &Endpoint, field: &str, problems: &mu
     found
 }
 
-pub(super) fn is_plain(path: &str) -> bool {
+/// Paths that Keycloak sends browsers to: each is one, not many.
+pub(super) fn refuse_patterns<'a>(field: &str, paths: impl Iterator<Item = &'a String>, problems: &mut Problems) {
+    for path in paths.filter(|path| !is_plain(path)) {
+        problems.push(invalid(field, format!("{path:?} is no path: it begins with \"/\" and has no wildcard")));
+    }
+}
+
+fn is_plain(path: &str) -> bool {
     path.starts_with('/') && !path.contains(['*', '?', '#']) && !path.contains("//") && path.is_ascii()
 }
 

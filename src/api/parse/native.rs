@@ -4,31 +4,17 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
-use super::{Problems, app::is_plain, invalid};
+use super::{Problems, app::refuse_patterns, invalid};
 use crate::{
     api::{KnownApp, NativeSignIn, ROTATE_ANNOTATION, USE, WebApp},
-    core::native::{MOUNT_PATH, Native, Preset, ROLES_CLAIM, SECRET_FILE, Template},
+    core::{
+        claims::is_reserved,
+        native::{MOUNT_PATH, Native, Preset, ROLES_CLAIM, SECRET_FILE, Template},
+    },
 };
 
-/// Claims that are not the application's to fill.
-const TAKEN_CLAIMS: [&str; 16] = [
-    "acr",
-    "aud",
-    "auth_time",
-    "azp",
-    "email",
-    "exp",
-    "iat",
-    "iss",
-    "jti",
-    "name",
-    "nbf",
-    "nonce",
-    "scope",
-    "sid",
-    "sub",
-    "typ",
-];
+/// Claims of a token that are there to say what its bearer may do: an application may have its own said there.
+const CLAIMS_OF_ROLES: [&str; 3] = ["roles", "groups", "entitlements"];
 
 impl KnownApp {
     fn preset(self) -> Preset {
@@ -62,9 +48,7 @@ pub(super) fn native(object: &WebApp, url: &str, problems: &mut Problems) -> Opt
     let afterwards = if afterwards.is_empty() { vec!["/".to_owned()] } else { afterwards };
     let backchannel = written.backchannel_logout_path.clone();
     let backchannel = backchannel.or_else(|| preset?.backchannel_logout_path.map(str::to_owned));
-    for path in redirects.iter().chain(&afterwards).chain(&backchannel).filter(|path| !is_plain(path)) {
-        problems.push(invalid("spec.native", format!("{path:?} is no path: it begins with \"/\" and has no wildcard")));
-    }
+    refuse_patterns("spec.native", redirects.iter().chain(&afterwards).chain(&backchannel), problems);
     let Some(first) = redirects.first() else {
         problems.push(invalid("spec.native.redirectPaths", "name at least one, or a preset"));
         return None;
@@ -97,7 +81,8 @@ fn file(preset: Option<&Preset>) -> String {
 
 fn roles_claim(written: &NativeSignIn, problems: &mut Problems) -> String {
     let claim = written.roles_claim.clone().unwrap_or_else(|| ROLES_CLAIM.to_owned());
-    if TAKEN_CLAIMS.contains(&claim.as_str()) || claim.is_empty() || claim.contains(['.', '\\']) {
+    let is_taken = is_reserved(&claim) && !CLAIMS_OF_ROLES.contains(&claim.as_str());
+    if is_taken || claim.is_empty() || claim.contains(['.', '\\']) {
         problems.push(invalid("spec.native.rolesClaim", format!("{claim:?} cannot hold what people may do")));
     }
     claim
@@ -179,6 +164,7 @@ mod tests {
     fn what_is_written_goes_before_what_is_known() {
         let known = parsed(json!({"preset": "Grafana"}));
         assert_eq!(known.redirect_uri, "https://board.example/login/generic_oauth");
+        assert_eq!(parsed(json!({"preset": "Grafana", "rolesClaim": "groups"})).roles_claim, "groups");
         assert!(known.environment.contains_key("GF_AUTH_GENERIC_OAUTH_CLIENT_SECRET__FILE"));
         assert_eq!((known.mount_path.as_str(), known.secret_variable), (MOUNT_PATH, None));
         let other = parsed(json!({"preset": "Grafana", "redirectPaths": ["/sub/login/generic_oauth"],
@@ -208,6 +194,8 @@ mod tests {
             (json!({"redirectPaths": ["/*"]}), "spec.native"),
             (json!({"preset": "OpenWebUI"}), "spec.native.secretEnv"),
             (json!({"redirectPaths": ["/back"], "rolesClaim": "sub"}), "spec.native.rolesClaim"),
+            (json!({"redirectPaths": ["/back"], "rolesClaim": "resource_access"}), "spec.native.rolesClaim"),
+            (json!({"redirectPaths": ["/back"], "rolesClaim": "preferred_username"}), "spec.native.rolesClaim"),
             (json!({"redirectPaths": ["/back"], "mountPath": "/a/../b"}), "spec.native.mountPath"),
             (json!({"redirectPaths": ["/back"], "env": [{"name": "A", "value": "${secret}"}]}), "spec.native.env[A]"),
             (json!({"redirectPaths": ["/back"], "env": [{"name": "A B", "value": "x"}]}), "spec.native.env[A B]"),
