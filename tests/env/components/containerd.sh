@@ -10,6 +10,20 @@ containerd_start() {
 	containerd_config | write_file "$CONTAINERD_DIR/config.toml"
 	process_start containerd containerd --config "$CONTAINERD_DIR/config.toml"
 	process_ready containerd 120 ctr_k8s version
+	process_ready containerd 120 containerd_serves_kubelet
+}
+
+# The socket answers `ctr` before the CRI service has read its containers and
+# images, and a kubelet that comes in between gives up for good: so ask what it
+# will ask, `RuntimeService.Version` with an empty gRPC message. A refusal has
+# no body.
+containerd_serves_kubelet() {
+	local size
+	size=$(printf '\0\0\0\0\0' | curl -sS --noproxy '*' --max-time 5 --http2-prior-knowledge \
+		--unix-socket "$CONTAINERD_SOCKET" --header 'content-type: application/grpc' --header 'te: trailers' \
+		--data-binary @- --output /dev/null --write-out '%{size_download}' \
+		http://localhost/runtime.v1.RuntimeService/Version)
+	((size > 5))
 }
 
 # restrict_oom_score_adj: without CAP_SYS_RESOURCE (machines such as CI's) runc
