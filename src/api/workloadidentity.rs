@@ -12,6 +12,7 @@ use super::{
         conditions_schema, timestamp_schema,
     },
     condition::Condition,
+    webapp::HeldRole,
 };
 
 /// A workload that calls models. The calling team's.
@@ -40,6 +41,8 @@ use super::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.targets) || self.targets.all(t, self.targets.exists_one(u, u.env == t.env))")
     .message("spec.targets: two targets name the same env"))]
+#[x_kube(validation = Rule::new("!has(self.roles) || !has(self.targets) || self.roles.size() == 0 || self.targets.size() == 0")
+    .message("spec.roles and spec.targets exclude each other: an endpoint could use what it is sent for what the roles allow; make an identity for each"))]
 #[x_kube(validation = Rule::new("self.credential != 'KubernetesToken' || (!has(self.rotation) && !has(self.credentialFiles))")
     .message("spec.rotation and spec.credentialFiles are for a credential of PrivateKeyJwt or ClientSecret: of KubernetesToken nothing is kept"))]
 pub struct WorkloadIdentitySpec {
@@ -71,6 +74,12 @@ pub struct WorkloadIdentitySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub claims: Vec<IdentityClaim>,
+    /// Roles of clients that are there already, such as `view-identity-providers` of `realm-management`, for a workload that
+    /// calls those itself. The Realm lists which may be had (`spec.grantableRoles`). Such an identity has no targets: whoever
+    /// is sent one of its tokens could use it for what the roles allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub roles: Vec<HeldRole>,
     /// What the pods may reach.
     #[serde(default)]
     pub egress: Egress,

@@ -69,6 +69,12 @@ pub fn is_workload_client_id(client_id: &str) -> bool {
     client_id.ends_with(WORKLOAD_SUFFIX)
 }
 
+/// Whether a client of this id is one that Keywire makes of an object. No other has such a name.
+#[must_use]
+pub fn is_ours(client_id: &str) -> bool {
+    [".endpoint", ".app", WORKLOAD_SUFFIX].iter().any(|suffix| client_id.ends_with(suffix))
+}
+
 /// The endpoint's role that the people of an AccessGrant of this name hold.
 #[must_use]
 pub fn grant_role(grant: &str) -> String {

@@ -29,6 +29,11 @@ pub enum ApiError {
     /// The operator's service account lacks a role.
     #[error("{call}: forbidden; the operator's service account needs the {missing}")]
     Forbidden { call: String, missing: MissingRole },
+    /// Keycloak lets nobody give a role of administration that he has not himself.
+    #[error(
+        "{call}: forbidden; the operator's service account needs the {missing}, and, as nobody gives a role of administration that he has not himself, the role {role}"
+    )]
+    NotToGive { call: String, missing: MissingRole, role: String },
     /// There is no such object.
     #[error("{call}: not found")]
     NotFound { call: String },

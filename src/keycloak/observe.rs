@@ -8,7 +8,9 @@ use uuid::Uuid;
 use crate::core::desired::representation::{
     ClientRepresentation, ClientScopeRepresentation, IdentityProviderRepresentation, RoleRepresentation,
 };
-use crate::core::desired::{ClientRef, DesiredEndpoint, DesiredWorkload, is_endpoint_client_id, permission_scope_id};
+use crate::core::desired::{
+    ClientRef, DesiredEndpoint, DesiredWorkload, is_endpoint_client_id, permission_scope_id, roles_given,
+};
 use crate::core::diff::{
     ObservedEndpoint, ObservedRealm, ObservedRoleMapping, ObservedScope, ObservedScopeMapping, ObservedWorkload,
     RoleSource,
@@ -162,6 +164,11 @@ impl RealmAdmin {
             let is_endpoint = self.is_endpoint(&mapping).await?;
             let roles = names(&mapping.mappings);
             observed.role_mappings.push(ObservedRoleMapping { client_id: mapping.client, is_endpoint, roles });
+        }
+        if !roles_given(&client.settings).is_empty() {
+            let bound = self.list_client_scope_mappings(&client.reference().id).await?.client_mappings;
+            let bound = bound.into_values().map(|mapping| (mapping.client, names(&mapping.mappings)));
+            observed.bound_to = bound.collect();
         }
         Ok(observed)
     }

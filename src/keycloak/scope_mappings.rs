@@ -1,4 +1,5 @@
-//! `/admin/realms/{realm}/client-scopes/{id}/scope-mappings`: the roles without which a scope has no effect.
+//! `/admin/realms/{realm}/client-scopes/{id}/scope-mappings`: the roles without which a scope has no effect, and the same of
+//! clients.
 
 use reqwest::Method;
 
@@ -43,6 +44,42 @@ impl RealmAdmin {
         roles: &[RoleRepresentation],
     ) -> Result<(), ApiError> {
         ApiError::fine_if_missing(self.write_scope_mappings(Method::DELETE, scope, source, roles).await)
+    }
+
+    /// The roles that a client itself is bound to (`/clients/{id}/scope-mappings`).
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such client.
+    pub async fn list_client_scope_mappings(&self, client: &str) -> Result<RoleMappings, ApiError> {
+        self.get(Area::ScopeMappings, &["clients", client, "scope-mappings"]).await
+    }
+
+    /// Binds a client to roles of another; each needs id and name.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such client or role.
+    pub async fn bind_client(&self, client: &str, of: &str, roles: &[RoleRepresentation]) -> Result<(), ApiError> {
+        self.write_client_scope_mappings(Method::POST, client, of, roles).await
+    }
+
+    /// Takes roles of another client from what a client is bound to.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such client or role.
+    pub async fn unbind_client(&self, client: &str, of: &str, roles: &[RoleRepresentation]) -> Result<(), ApiError> {
+        self.write_client_scope_mappings(Method::DELETE, client, of, roles).await
+    }
+
+    async fn write_client_scope_mappings(
+        &self,
+        method: Method,
+        client: &str,
+        of: &str,
+        roles: &[RoleRepresentation],
+    ) -> Result<(), ApiError> {
+        let path = ["clients", client, "scope-mappings", "clients", of];
+        let call = self.call(Area::ScopeMappings, method, &path).body(&roles)?;
+        self.admin().call(call).await.map(|_| ())
     }
 
     async fn write_scope_mappings(

@@ -17,6 +17,7 @@ mod identity_providers;
 mod least_privilege;
 mod login;
 mod on_behalf;
+mod other_roles;
 mod people;
 mod realm;
 mod realm_roles;

@@ -48,6 +48,16 @@ impl Administrator {
         self.as_administrator(async |raw| raw.delete(path).await)
     }
 
+    /// DELETE with a body.
+    pub fn delete_with(&self, path: &str, body: &Value) -> u16 {
+        self.as_administrator(async |raw| raw.delete_with(path, body).await).0
+    }
+
+    /// What GET of a path answers to somebody else's token.
+    pub fn get_with(&self, token: &str, path: &str) -> u16 {
+        self.as_administrator(async |raw| raw.with_token(token).get(path).await).0
+    }
+
     /// The clients of this client id: one or none.
     pub fn clients(&self, realm: &str, client_id: &str) -> Vec<Value> {
         let (status, found) = self.get(&format!("/{realm}/clients?clientId={client_id}"));

@@ -30,6 +30,7 @@ mod logins;
 mod native;
 mod on_behalf;
 mod operator;
+mod other_roles;
 mod outages;
 mod ownership;
 mod people;

@@ -300,6 +300,7 @@ pub fn workload(realm: &str, name: &str, issuer_alias: &str, targets: &[&Desired
         optional_scopes: targets.iter().flat_map(|target| &target.scopes).map(PermissionScope::reference).collect(),
         claims: Vec::new(),
         acts_on_behalf: false,
+        roles: Default::default(),
         grants: Default::default(),
         adopt: false,
         second: SecondClient::Never,

@@ -1,18 +1,19 @@
 //! WorkloadIdentity → [`Workload`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
 
 use super::{Problems, claims, invalid, name_of};
 use crate::{
     api::{
-        Credential, REVOKE_ANNOTATION, ROTATE_ANNOTATION, Target as Written, TokenUse, WorkloadIdentity,
+        Credential, HeldRole, REVOKE_ANNOTATION, ROTATE_ANNOTATION, Target as Written, TokenUse, WorkloadIdentity,
         common::Seconds, parse::ADMIN_PORT,
     },
     core::{
         credential::{Method, Rules},
         graph::{Destination, External, ExternalUrl, Login, Target, Workload, is_below},
+        name::is_ours,
     },
 };
 
@@ -30,6 +31,7 @@ impl WorkloadIdentity {
         let targets = self.targets(&mut problems);
         let claims = claims::values(&self.spec.claims, &mut problems);
         let login = self.login(&mut problems);
+        let roles = self.roles(&mut problems);
         if self.spec.ttl == Some(Seconds(0)) {
             problems.push(invalid("spec.ttl", "must be longer than 0s"));
         }
@@ -46,12 +48,31 @@ impl WorkloadIdentity {
             revoked_before: self.status.as_ref().and_then(|status| status.credential.as_ref()?.revoked_before),
             targets,
             claims,
+            roles,
             // Endpoints say so, not the identity.
             acts_on_behalf: false,
             suspended: self.spec.suspended,
             expires_at: self.expires_at(),
             adopt: self.spec.adopt,
         })
+    }
+
+    /// Beyond its grants.
+    fn roles(&self, problems: &mut Problems) -> BTreeMap<String, BTreeSet<String>> {
+        let mut roles = BTreeMap::<_, BTreeSet<_>>::new();
+        for HeldRole { client, role } in &self.spec.roles {
+            if client.is_empty() || role.is_empty() || is_ours(client) {
+                let message = format!(
+                    "{client:?} is no client that was there already: access to what Keywire guards is granted by an AccessGrant"
+                );
+                problems.push(invalid("spec.roles", message));
+            }
+            roles.entry(client.clone()).or_default().insert(role.clone());
+        }
+        if !roles.is_empty() && !self.spec.targets.is_empty() {
+            problems.push(invalid("spec.roles", "an identity with roles of its own has no targets: an endpoint could use what it is sent for what the roles allow; make an identity for each"));
+        }
+        roles
     }
 
     /// When it ends, in seconds since the epoch.
@@ -155,6 +176,7 @@ mod tests {
             targets,
             suspended: false,
             claims: Vec::new(),
+            roles: Vec::new(),
             egress: crate::api::Egress::Open,
             ttl: None,
             adopt: false,
@@ -204,6 +226,25 @@ mod tests {
         ] {
             let problems = to(target).expect_err(named);
             assert!(problems[0].message.contains(named), "{named}: {problems:?}");
+        }
+    }
+
+    /// What an endpoint is sent, it could send on to Keycloak's Admin API.
+    #[test]
+    fn roles_of_other_clients_and_targets_exclude_each_other() {
+        let held = |client: &str| HeldRole { client: client.into(), role: "view-identity-providers".into() };
+        let with = |client: &str, targets: Vec<Written>| {
+            let mut identity = identity(targets);
+            identity.spec.roles = vec![held(client)];
+            identity.parse().map(|parsed| parsed.roles)
+        };
+        let roles = with("realm-management", Vec::new()).expect("good");
+        assert_eq!(roles["realm-management"], BTreeSet::from(["view-identity-providers".to_owned()]));
+        for (client, targets) in
+            [("realm-management", vec![target("A", None)]), ("iris.vision.endpoint", Vec::new()), ("", Vec::new())]
+        {
+            let problems = with(client, targets).expect_err(client);
+            assert!(problems[0].message.starts_with("spec.roles"), "{problems:?}");
         }
     }
 

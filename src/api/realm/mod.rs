@@ -8,6 +8,7 @@ mod events;
 mod external;
 mod extra;
 mod full;
+mod grantable;
 mod keys;
 mod login;
 mod password_policy;
@@ -21,6 +22,7 @@ pub use brute_force::{BruteForce, LockoutStrategy};
 pub use client_policies::{ClientCondition, ClientPolicies, ClientPolicy, ClientProfile, Executor, FullScope};
 pub use events::{AdminEvents, Events, UserEvents};
 pub use external::ExternalAudience;
+pub use grantable::GrantableRoles;
 pub use keys::{KeySize, Keys, OtherKeys};
 pub use login::Login;
 pub use password_policy::PasswordPolicy;
@@ -105,6 +107,10 @@ pub struct RealmSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["audience"]))]
     pub external_audiences: Vec<ExternalAudience>,
+    /// Roles of clients that WorkloadIdentities may have (`spec.roles` of theirs), beyond what AccessGrants give. Nothing: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["client"]))]
+    pub grantable_roles: Vec<GrantableRoles>,
     /// Where WebApps may be (`spec.host` of theirs): whoever has one of these hosts gets people signed in there. Nothing: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["host"]))]

@@ -1,5 +1,6 @@
 //! WorkloadIdentity: gather → validate → publish (egress) → Keycloak → status.
 
+mod admit;
 mod credential;
 mod expiry;
 mod network;
@@ -29,7 +30,6 @@ use crate::{
     api::{WorkloadIdentity, parse::name_of},
     core::{
         build::{Login, desired_workload, egress_config, kind},
-        claims::ClaimValue,
         credential::Kept,
         desired::DesiredWorkload,
         graph::{self, Destination, Edge, Endpoint, Problem, ProblemReason, Workload, in_force, next_expiry},
@@ -49,6 +49,8 @@ struct Gathered {
     targets: Vec<Problem>,
     /// Which of its claims it may not set; the others count.
     claims: Vec<Problem>,
+    /// Which roles of other clients it may not have; the others count.
+    roles: Vec<Problem>,
     /// When the next grant ends, or the identity itself.
     expiry: Option<Duration>,
 }
@@ -101,10 +103,11 @@ fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Prob
         graph::Login::KubernetesToken => Some(realm.issuer_alias.clone().ok_or_else(|| vec![no_issuer(&workload)])?),
         graph::Login::Kept(_) => None,
     };
-    let claims = take_unlisted(&mut workload, ctx);
+    let claims = admit::claims(&mut workload, ctx);
     let acting = ctx.caches.acting_with(&workload.name);
     workload.acts_on_behalf = acting.iter().any(|endpoint| endpoint.spec.realm == workload.realm);
-    let outside = admit_external(&mut workload, ctx);
+    let outside = admit::external(&mut workload, ctx);
+    let roles = admit::roles(&mut workload, ctx);
     let now = Timestamp::now().as_second();
     let grants = ctx.caches.grants_to(&workload.name);
     let this = |name: &Ref| (*name == workload.name).then(|| workload.clone());
@@ -113,7 +116,7 @@ fn gather(object: &WorkloadIdentity, ctx: &Context) -> Result<Gathered, Vec<Prob
     let expiry = expiry.map(|at| Duration::from_secs(at.abs_diff(now)));
     let inside = workload.targets.iter().filter_map(|target| target_problem(ctx, &workload, target));
     let targets = inside.chain(outside).collect();
-    Ok(Gathered { workload, realm, issuer_alias, edges, targets, claims, expiry })
+    Ok(Gathered { workload, realm, issuer_alias, edges, targets, claims, roles, expiry })
 }
 
 /// Keycloak takes two clients of one ServiceAccount without a word, and lets either win: the older one is right.
@@ -160,48 +163,6 @@ fn beside_guards(object: &WorkloadIdentity, ctx: &Context) -> Result<(), Problem
 fn is_held(ctx: &Context, identity: &WorkloadIdentity) -> bool {
     let is_recorded = identity.status.as_ref().is_some_and(|status| status.fingerprint.is_some());
     is_recorded || ctx.ledger.is_held(&trace(identity).of)
-}
-
-/// Takes away the claims that the Realm does not list, and tells of them: what endpoints ask for is worth what it may be set
-/// by.
-fn take_unlisted(workload: &mut Workload, ctx: &Context) -> Vec<Problem> {
-    let listed = Caches::cluster(&ctx.caches.realms, &workload.realm).map(|realm| realm.spec.claims.clone());
-    let listed = listed.unwrap_or_default();
-    let (kept, unlisted) =
-        std::mem::take(&mut workload.claims).into_iter().partition(|(name, _)| listed.contains(name));
-    workload.claims = kept;
-    let problem = |(name, _): (String, ClaimValue)| {
-        let message = format!(
-            "Realm {:?} does not list the claim {name:?}, so tokens do not carry it; ask the platform team to add it to its spec.claims, or leave it out",
-            workload.realm
-        );
-        Problem::new(ProblemReason::ClaimNotListed, message)
-    };
-    unlisted.into_iter().map(problem).collect()
-}
-
-/// Takes away the targets outside the cluster that the Realm does not list, and tells of them: a token is worth something
-/// wherever it is sent.
-fn admit_external(workload: &mut Workload, ctx: &Context) -> Vec<Problem> {
-    if workload.targets.iter().all(|target| target.to.external().is_none()) {
-        return Vec::new();
-    }
-    let labels = ctx.caches.namespace_labels(&workload.name.namespace);
-    let realm = Caches::cluster(&ctx.caches.realms, &workload.realm);
-    let listed = realm.map(|realm| realm.external_audiences(&labels)).unwrap_or_default();
-    let mut problems = Vec::new();
-    workload.targets.retain_mut(|target| {
-        let Destination::External(external) = &mut target.to else { return true };
-        match external.admitted(&listed, &target.env, &workload.realm) {
-            Ok(admitted) => *external = admitted,
-            Err(problem) => {
-                problems.push(problem);
-                return false;
-            }
-        }
-        true
-    });
-    problems
 }
 
 fn no_issuer(workload: &Workload) -> Problem {

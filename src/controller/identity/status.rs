@@ -22,6 +22,7 @@ use crate::{
 const TARGETS: &str = "Targets";
 /// Every claim is one that the Realm lists.
 const CLAIMS: &str = "Claims";
+const ROLES: &str = "Roles";
 /// Every target's owner has granted something.
 const GRANTED: &str = "Granted";
 
@@ -82,6 +83,7 @@ pub async fn accepted(
     };
     verdicts.extend(granted);
     verdicts.extend(claims(object, gathered));
+    verdicts.extend(roles(object, gathered));
     verdicts.extend(synced.and_then(|synced| synced.drift.clone()));
     let is_held = synced.is_some_and(Synced::is_held);
     let new = WorkloadIdentityStatus {
@@ -114,6 +116,18 @@ fn claims(object: &WorkloadIdentity, gathered: &Gathered) -> Option<Verdict> {
         Verdict::good(CLAIMS, "Set", "its tokens carry its claims")
     } else {
         Verdict::problems(CLAIMS, &gathered.claims)
+    })
+}
+
+/// Whether it has the roles of other clients that it names, where it names some.
+fn roles(object: &WorkloadIdentity, gathered: &Gathered) -> Option<Verdict> {
+    if object.spec.roles.is_empty() {
+        return None;
+    }
+    Some(if gathered.roles.is_empty() {
+        Verdict::good(ROLES, "Listed", "the realm lists its roles")
+    } else {
+        Verdict::problems(ROLES, &gathered.roles)
     })
 }
 

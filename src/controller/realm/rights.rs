@@ -1,5 +1,7 @@
 //! Whether the operator holds the rights that the realm needs, and no more.
 
+use std::collections::BTreeSet;
+
 use crate::{
     api::{Management, Realm},
     controller::{condition::Verdict, servers::Login},
@@ -9,6 +11,8 @@ use crate::{
 
 /// The operator holds the rights that it needs in the realm.
 const RIGHTS: &str = "Rights";
+/// The client of a realm whose roles are rights of administration in it.
+const MANAGEMENT: &str = "realm-management";
 
 /// How the rights stand, read from the operator's own token; none where it does not tell. `Ready` does not depend on it:
 /// a call that a right is missing for fails and says so.
@@ -24,15 +28,26 @@ pub async fn verdict(object: &Realm, login: &Login) -> Option<Verdict> {
 }
 
 async fn weigh(object: &Realm, login: &Login) -> Result<Option<Weighed>, ApiError> {
-    let (realm, duties) = (login.admin.realm(&object.spec.realm), duties(object));
-    let weighed = realm.held_roles(false).await?.map(|held| duties.weigh(&held));
+    let realm = login.admin.realm(&object.spec.realm);
+    let weighed = realm.held_roles(false).await?.map(|held| compare(object, &held));
     match weighed {
         // The token may be older than the right, or than the realm.
         Some(weighed) if !weighed.missing.is_empty() => {
-            Ok(realm.held_roles(true).await?.map(|held| duties.weigh(&held)))
+            Ok(realm.held_roles(true).await?.map(|held| compare(object, &held)))
         }
         weighed => Ok(weighed),
     }
+}
+
+/// What it is to give to identities is not too much for it: of administration nobody gives what he has not himself.
+fn compare(object: &Realm, held: &BTreeSet<String>) -> Weighed {
+    let mut weighed = duties(object).weigh(held);
+    let gives = |role: &String| {
+        let mut entries = object.spec.grantable_roles.iter().filter(|entry| entry.client == MANAGEMENT);
+        entries.any(|entry| entry.roles.contains(role))
+    };
+    weighed.surplus.retain(|role| !gives(role));
+    weighed
 }
 
 fn duties(object: &Realm) -> Duties {
@@ -46,7 +61,7 @@ fn duties(object: &Realm) -> Duties {
 }
 
 fn judge(realm: &str, Weighed { missing, surplus }: &Weighed) -> Verdict {
-    let list = |roles: &std::collections::BTreeSet<String>| roles.iter().cloned().collect::<Vec<_>>().join(", ");
+    let list = |roles: &BTreeSet<String>| roles.iter().cloned().collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {
         let message = format!(
             "the operator lacks {} in realm {realm}: give it these roles (of client realm-management, or of {realm}-realm in master), in its client's scope too if that is limited, or run `keywire bootstrap`",
@@ -68,6 +83,20 @@ fn judge(realm: &str, Weighed { missing, surplus }: &Weighed) -> Verdict {
 mod tests {
     use super::*;
     use crate::controller::condition::State;
+
+    #[test]
+    fn what_it_is_to_give_is_not_too_much() {
+        let object = |roles: &[&str]| -> Realm {
+            let entries = serde_json::json!([{"client": MANAGEMENT, "roles": roles}]);
+            let spec = serde_json::json!({"server": "main", "realm": "ml", "management": "ClientsOnly", "grantableRoles": entries});
+            let object = serde_json::json!({"apiVersion": "keywire.dev/v1alpha1", "kind": "Realm", "metadata": {"name": "ml"}, "spec": spec});
+            serde_json::from_value(object).expect("a Realm")
+        };
+        let held = ["manage-clients", "manage-users", "view-events", "view-identity-providers"];
+        let held = held.map(ToOwned::to_owned).into();
+        assert_eq!(compare(&object(&["view-identity-providers"]), &held), Weighed::default());
+        assert_eq!(compare(&object(&["view-users"]), &held).surplus, ["view-identity-providers".to_owned()].into());
+    }
 
     #[test]
     fn what_is_missing_comes_before_what_is_too_much() {

@@ -194,7 +194,7 @@ pub fn api_reason(error: &ApiError) -> &'static str {
         ApiError::Unreachable(_) => "KeycloakUnreachable",
         ApiError::Timeout { .. } => "KeycloakTimeout",
         ApiError::Unauthorized { .. } => "LoginFailed",
-        ApiError::Forbidden { .. } => "MissingRight",
+        ApiError::Forbidden { .. } | ApiError::NotToGive { .. } => "MissingRight",
         ApiError::NotFound { .. } => "NotFound",
         ApiError::Conflict { .. } => "Conflict",
         ApiError::Invalid { .. } => "Refused",

@@ -111,6 +111,7 @@ fn client(
             .collect(),
         claims: workload.claims.clone(),
         acts_on_behalf: workload.acts_on_behalf,
+        roles: workload.roles.clone(),
         grants: roles(granted),
         adopt: workload.adopt,
         second: SecondClient::Never,

@@ -27,4 +27,4 @@ pub use realm::{
 pub(crate) use realm::{annotated_owner, signed_owner};
 pub use reference::{ClientRef, ScopeRef};
 pub use sealed::Sealed;
-pub use workload::{Credential, DEFAULT_SCOPES, DesiredWorkload, SecondClient};
+pub use workload::{Credential, DEFAULT_SCOPES, DesiredWorkload, SecondClient, roles_given};

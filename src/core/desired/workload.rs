@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::endpoint::text_map;
@@ -14,6 +15,9 @@ use crate::core::{claims::ClaimValue, credential::Jwk};
 
 /// The built-in scopes that every workload's token carries: `sub`, and the roles in `resource_access`.
 pub const DEFAULT_SCOPES: [&str; 2] = ["basic", "roles"];
+
+/// The attribute that tells which roles of clients that are not ours we gave: nobody else's are ever taken away.
+const ROLES_ATTRIBUTE: &str = "keywire.dev/roles";
 
 /// The attribute that lets a client exchange tokens (RFC 8693).
 const EXCHANGE_ATTRIBUTE: &str = "standard.token.exchange.enabled";
@@ -41,6 +45,8 @@ pub struct DesiredWorkload {
     pub acts_on_behalf: bool,
     /// Client id of an endpoint → the permissions (client roles) that its service account holds there.
     pub grants: BTreeMap<String, BTreeSet<String>>,
+    /// Client id of a client that is not ours → the roles that its service account holds there.
+    pub roles: BTreeMap<String, BTreeSet<String>>,
     /// Whether a client of the same client id that is not ours is taken over instead of being a conflict.
     pub adopt: bool,
     /// The other client of one that logs in with secrets.
@@ -144,6 +150,18 @@ impl Credential {
     }
 }
 
+/// The value of the attribute; empty, and so absent, for none.
+fn roles_attribute(roles: &BTreeMap<String, BTreeSet<String>>) -> String {
+    if roles.is_empty() { String::new() } else { json!(roles).to_string() }
+}
+
+/// The roles of clients that are not ours which were given to a client's service account by us, by client id.
+#[must_use]
+pub fn roles_given(settings: &ClientSettings) -> BTreeMap<String, BTreeSet<String>> {
+    let text = settings.attributes.get(ROLES_ATTRIBUTE).map_or("", String::as_str);
+    serde_json::from_str(text).unwrap_or_default()
+}
+
 /// The attributes that bind a client to a subject of an issuer. Empty ones bind it to none.
 pub(super) fn bound_to(issuer_alias: &str, subject: &str) -> BTreeMap<String, String> {
     text_map([("jwt.credential.issuer", issuer_alias), ("jwt.credential.sub", subject)])
@@ -177,6 +195,7 @@ impl DesiredWorkload {
         // Empty is absent: nobody else switches it on.
         let exchanges = if self.acts_on_behalf { "true" } else { "" };
         attributes.insert(EXCHANGE_ATTRIBUTE.to_owned(), exchanges.to_owned());
+        attributes.insert(ROLES_ATTRIBUTE.to_owned(), roles_attribute(&self.roles));
         ClientSettings {
             enabled: self.enabled,
             service_accounts_enabled: true,

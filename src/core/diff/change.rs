@@ -193,6 +193,19 @@ pub enum Change {
         roles: BTreeSet<String>,
     },
 
+    /// Gives the service account of `client` roles of another client that is not ours, and binds `client` to them.
+    MapOtherRoles {
+        client: ClientRef,
+        of: String,
+        roles: BTreeSet<String>,
+    },
+    /// Takes both.
+    UnmapOtherRoles {
+        client: ClientRef,
+        of: String,
+        roles: BTreeSet<String>,
+    },
+
     /// Gives people roles of an endpoint's client.
     MapPerson {
         client: ClientRef,

@@ -81,6 +81,12 @@ impl Display for Change {
             Self::UnmapRoles { client, endpoint, roles } => {
                 write!(f, "revoke {} on {endpoint} from {client}", list(roles))
             }
+            Self::MapOtherRoles { client, of, roles } => {
+                write!(f, "give {client} the roles {} of client {of}", list(roles))
+            }
+            Self::UnmapOtherRoles { client, of, roles } => {
+                write!(f, "take the roles {} of client {of} from {client}", list(roles))
+            }
             Self::MapPerson { client, person, roles } => write!(f, "grant {person} {} on {client}", list(roles)),
             Self::UnmapPerson { client, person, roles } => {
                 write!(f, "revoke {} on {client} from {person}", list(roles))

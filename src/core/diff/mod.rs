@@ -9,6 +9,7 @@ mod endpoint;
 mod fields;
 mod object_change;
 mod observed;
+mod other_roles;
 mod plan;
 mod realm;
 mod scopes;

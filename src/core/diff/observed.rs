@@ -59,6 +59,8 @@ pub struct ObservedWorkload {
     pub client: Option<ClientRepresentation>,
     /// The client roles that its service account holds directly.
     pub role_mappings: Vec<ObservedRoleMapping>,
+    /// The client roles that the client itself is bound to, by client id: looked at where some were given by us.
+    pub bound_to: BTreeMap<String, BTreeSet<String>>,
     /// The client with which it takes turns; `None`: there is none, or nobody looked.
     pub second: Option<Box<ObservedWorkload>>,
 }

@@ -104,6 +104,10 @@ prop_compose! {
     }
 }
 
+/// Roles of clients that are not ours.
+const OTHER_ROLES: [(&str, &str); 3] =
+    [("realm-management", "view-identity-providers"), ("realm-management", "query-groups"), ("payroll", "read")];
+
 prop_compose! {
     fn workload()(
         grants in proptest::collection::btree_map(select(&ENDPOINTS), subsequence(&PERMISSIONS, 1..=3), 0..=3),
@@ -113,6 +117,7 @@ prop_compose! {
         claims in subsequence(&CLAIMS, 0..=2),
         text in select(vec!["public", "secret"]),
         acts_on_behalf in any::<bool>(),
+        others in subsequence(&OTHER_ROLES, 0..=3),
     ) -> DesiredWorkload {
         let endpoint = object_id("main", "ml", "ModelEndpoint", "vision", "resnet");
         let scope = |name: &&str| PermissionScope::new(endpoint, ENDPOINTS[2], ENDPOINTS[2], name).reference();
@@ -126,6 +131,10 @@ prop_compose! {
             optional_scopes: targets.iter().map(scope).collect(),
             claims: claims.iter().map(|name| ((*name).to_owned(), ClaimValue::Text(text.into()))).collect(),
             acts_on_behalf,
+            roles: others.iter().fold(BTreeMap::new(), |mut roles, (of, role)| {
+                roles.entry((*of).to_owned()).or_insert_with(BTreeSet::new).insert((*role).to_owned());
+                roles
+            }),
             grants: grants
                 .into_iter()
                 .map(|(client_id, roles)| (client_id.into(), roles.into_iter().map(Into::into).collect()))
@@ -267,7 +276,7 @@ proptest! {
             is_endpoint: false,
             roles: BTreeSet::from(["view-users".to_owned()]),
         };
-        observed.role_mappings.push(theirs.clone());
+        observed.role_mappings.push(theirs);
         if let Some(client) = observed.client.as_mut() {
             let default = client.default_client_scopes.get_or_insert_default();
             let optional = client.optional_client_scopes.get_or_insert_default();
@@ -289,7 +298,16 @@ proptest! {
 
         let second = plan_workload(&after, &observed).unwrap();
         prop_assert!(second.is_empty(), "{second}");
-        prop_assert!(observed.role_mappings.contains(&theirs));
+        let of = |client: &str| -> BTreeSet<String> {
+            let mappings = observed.role_mappings.iter().filter(|mapping| mapping.client_id == client);
+            mappings.flat_map(|mapping| mapping.roles.clone()).collect()
+        };
+        prop_assert!(of("realm-management").remove("view-users"), "what is theirs stays");
+        for (client, role) in OTHER_ROLES {
+            let wanted = after.roles.get(client).is_some_and(|roles| roles.contains(role));
+            let bound = observed.bound_to.get(client).is_some_and(|roles| roles.contains(role));
+            prop_assert_eq!((of(client).contains(role), bound), (wanted, wanted), "{}", role);
+        }
         let held: BTreeMap<_, _> = observed
             .role_mappings
             .iter()

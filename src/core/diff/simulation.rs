@@ -154,6 +154,8 @@ fn client_id(change: &Change) -> &str {
         | Change::RemoveDefaultScope { client, .. }
         | Change::AddOptionalScope { client, .. }
         | Change::RemoveOptionalScope { client, .. }
+        | Change::MapOtherRoles { client, .. }
+        | Change::UnmapOtherRoles { client, .. }
         | Change::MapRoles { client, .. }
         | Change::UnmapRoles { client, .. } => &client.client_id,
         change => panic!("not a change of a workload: {change}"),
@@ -190,6 +192,20 @@ impl ObservedWorkload {
                         self.role_mappings.push(ObservedRoleMapping { client_id: endpoint, is_endpoint: true, roles })
                     }
                 }
+            }
+            Change::MapOtherRoles { of, roles, .. } => {
+                self.bound_to.entry(of.clone()).or_default().extend(roles.clone());
+                match self.role_mappings.iter_mut().find(|found| found.client_id == of) {
+                    Some(found) => found.roles.extend(roles),
+                    None => self.role_mappings.push(ObservedRoleMapping { client_id: of, is_endpoint: false, roles }),
+                }
+            }
+            Change::UnmapOtherRoles { of, roles, .. } => {
+                let held = self.role_mappings.iter_mut().filter(|found| found.client_id == of);
+                let held = held.map(|found| &mut found.roles).chain(self.bound_to.get_mut(&of));
+                held.for_each(|held| held.retain(|role| !roles.contains(role)));
+                self.role_mappings.retain(|found| !found.roles.is_empty());
+                self.bound_to.retain(|_, bound| !bound.is_empty());
             }
             Change::UnmapRoles { endpoint, roles, .. } => {
                 let held = self.role_mappings.iter_mut().filter(|found| found.client_id == endpoint);

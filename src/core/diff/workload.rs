@@ -10,6 +10,7 @@ use super::conflict::Conflict;
 use super::endpoint::{check_client, delete_client};
 use super::fields::compare_clients;
 use super::observed::{ObservedRoleMapping, ObservedWorkload};
+use super::other_roles;
 use super::plan::{Plan, by_name};
 use super::scopes::plan_scopes;
 use super::secret::set_secret;
@@ -36,6 +37,8 @@ pub fn plan_workload(desired: &DesiredWorkload, observed: &ObservedWorkload) -> 
 fn plan_client(desired: &DesiredWorkload, observed: &ObservedWorkload) -> Result<Plan, Conflict> {
     check_client(observed.client.as_ref(), &desired.owner, desired.adopt)?;
     let mut plan = Plan::default();
+    // First: the client's update forgets that they were given.
+    plan.extend(other_roles::take(desired, observed));
     let client = match &observed.client {
         None => {
             let (client, optional_scopes) = (Box::new(desired.client()), desired.optional_scopes.clone());
@@ -47,6 +50,8 @@ fn plan_client(desired: &DesiredWorkload, observed: &ObservedWorkload) -> Result
     };
     plan.extend(revoke(desired, observed, &client));
     plan.extend(grant(desired, observed, &client));
+    // Last: the client tells already that they are given, should this be where it stops.
+    plan.extend(other_roles::give(desired, observed, &client));
     Ok(plan)
 }
 
@@ -66,9 +71,9 @@ pub fn client_differs_from_workload(desired: &DesiredWorkload, client: &ClientRe
         roles: roles.clone(),
     });
     let observed =
-        ObservedWorkload { client: Some(client.clone()), role_mappings: role_mappings.collect(), second: None };
+        ObservedWorkload { client: Some(client.clone()), role_mappings: role_mappings.collect(), ..Default::default() };
     // What is not ours any more is a difference, too.
-    plan_client(desired, &observed).map_or(true, |plan| !plan.is_empty())
+    plan_client(desired, &observed.with_other_roles(&desired.roles)).map_or(true, |plan| !plan.is_empty())
 }
 
 /// What it takes to remove everything that was made for `owner`; the service account and its roles go with the client.

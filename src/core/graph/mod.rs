@@ -8,7 +8,7 @@ mod problem;
 #[cfg(test)]
 pub(crate) mod test_objects;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use app::{App, AppSignIn, Kind};
 pub use edges::{Edge, EdgeState, PeopleEdge, edges, in_force, next_expiry, people_in_force};
@@ -127,6 +127,8 @@ pub struct Workload {
     pub targets: Vec<Target>,
     /// What its tokens say of it besides, by name.
     pub claims: Vec<(String, ClaimValue)>,
+    /// Roles of clients that are not ours, by client id.
+    pub roles: BTreeMap<String, BTreeSet<String>>,
     /// Whether an endpoint calls on behalf of its callers with it.
     pub acts_on_behalf: bool,
     /// Refused everywhere.

@@ -48,6 +48,8 @@ pub enum ProblemReason {
     ClaimNotListed,
     /// The Realm does not list this audience, scope or URL outside the cluster.
     AudienceNotListed,
+    /// The Realm does not let identities have this role, or not an identity that does what this one does.
+    RoleNotListed,
     /// The Realm does not list this host.
     HostNotListed,
     /// The realm does not trust this cluster.

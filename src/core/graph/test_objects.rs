@@ -49,6 +49,7 @@ pub(crate) fn workload() -> Workload {
             offers_token: false,
         }],
         claims: Vec::new(),
+        roles: Default::default(),
         acts_on_behalf: false,
         suspended: false,
         expires_at: None,

@@ -25,6 +25,38 @@ impl RealmAdmin {
         self.map_client_roles(&account.id, &endpoint_id, &found).await
     }
 
+    /// The account holds the roles, and the client is bound to them: Keycloak asks for both.
+    pub(super) async fn apply_other_roles(
+        &self,
+        client: &ClientRef,
+        of: &str,
+        roles: &BTreeSet<String>,
+    ) -> Result<(), ApiError> {
+        let account = self.get_service_account(&client.id).await?;
+        for role in roles {
+            // Read afresh: a client that is not ours may be another one by now.
+            let (id, found) = self.find_client_role(of, role).await?;
+            let given = self.map_client_roles(&account.id, &id, std::slice::from_ref(&found)).await;
+            given.map_err(|error| not_to_give(error, role))?;
+            self.bind_client(&client.id, &id, &[found]).await?;
+        }
+        Ok(())
+    }
+
+    /// The role first: without it the binding is worth nothing.
+    pub(super) async fn take_other_roles(
+        &self,
+        client: &ClientRef,
+        of: &str,
+        roles: &BTreeSet<String>,
+    ) -> Result<(), ApiError> {
+        self.apply_revocation(client, of, roles).await?;
+        let mut bound = self.list_client_scope_mappings(&client.id).await?.client_mappings;
+        let Some(mapping) = bound.remove(of) else { return Ok(()) };
+        let surplus: Vec<_> = mapping.mappings.into_iter().filter(|role| roles.contains(&role.name)).collect();
+        ApiError::fine_if_missing(self.unbind_client(&client.id, &mapping.id, &surplus).await)
+    }
+
     /// Read afresh and without memory: a revocation that hits nothing must not look like one that worked.
     pub(super) async fn apply_revocation(
         &self,
@@ -40,5 +72,12 @@ impl RealmAdmin {
             return Ok(());
         }
         ApiError::fine_if_missing(self.unmap_client_roles(&account.id, &mapping.id, &surplus).await)
+    }
+}
+
+fn not_to_give(error: ApiError, role: &str) -> ApiError {
+    match error {
+        ApiError::Forbidden { call, missing } => ApiError::NotToGive { call, missing, role: role.to_owned() },
+        error => error,
     }
 }

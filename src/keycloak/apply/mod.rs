@@ -120,6 +120,8 @@ impl RealmAdmin {
             }
             Change::MapRoles { client, endpoint, roles } => self.apply_grant(client, endpoint, roles).await,
             Change::UnmapRoles { client, endpoint, roles } => self.apply_revocation(client, endpoint, roles).await,
+            Change::MapOtherRoles { client, of, roles } => self.apply_other_roles(client, of, roles).await,
+            Change::UnmapOtherRoles { client, of, roles } => self.take_other_roles(client, of, roles).await,
             Change::MapPerson { client, person, roles } => self.map_person(client, person, roles).await,
             Change::UnmapPerson { client, person, roles } => self.unmap_person(client, person, roles).await,
             Change::Object(change) => self.apply_object_change(change).await,

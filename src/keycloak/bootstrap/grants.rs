@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reqwest::Method;
-
 use crate::core::desired::representation::RoleRepresentation;
 use crate::core::rights;
 use crate::keycloak::admin::RealmAdmin;
@@ -52,7 +50,7 @@ pub(super) async fn ensure_grant(
     if in_scope {
         let lacking = lacking_in_scope(realm, operator, &id, grant).await?;
         if !lacking.is_empty() {
-            realm.add_client_scope_mappings(&operator.client, &id, &lacking).await?;
+            realm.bind_client(&operator.client, &id, &lacking).await?;
             step = Step::Created;
         }
     }
@@ -65,7 +63,9 @@ async fn lacking_in_scope(
     container: &str,
     grant: &RealmGrant,
 ) -> Result<Vec<RoleRepresentation>, ApiError> {
-    lacking(realm, container, grant, realm.list_client_scope_mappings(&operator.client, container).await?).await
+    let bound = realm.list_client_scope_mappings(&operator.client).await?.client_mappings;
+    let present = bound.into_values().filter(|mapping| mapping.id == container).flat_map(|mapping| mapping.mappings);
+    lacking(realm, container, grant, names(present.collect())).await
 }
 
 async fn lacking(
@@ -127,22 +127,6 @@ impl RealmAdmin {
     async fn list_effective_roles(&self, account: &str, client: &str) -> Result<BTreeSet<String>, ApiError> {
         let path = ["users", account, "role-mappings", "clients", client, "composite"];
         Ok(names(self.get(Area::RoleMappings, &path).await?))
-    }
-
-    /// The names of the roles of `of` that are in a client's scope.
-    async fn list_client_scope_mappings(&self, client: &str, of: &str) -> Result<BTreeSet<String>, ApiError> {
-        Ok(names(self.get(Area::ScopeMappings, &["clients", client, "scope-mappings", "clients", of]).await?))
-    }
-
-    async fn add_client_scope_mappings(
-        &self,
-        client: &str,
-        of: &str,
-        roles: &[RoleRepresentation],
-    ) -> Result<(), ApiError> {
-        let path = ["clients", client, "scope-mappings", "clients", of];
-        let call = self.call(Area::ScopeMappings, Method::POST, &path).body(&roles)?;
-        self.admin().call(call).await.map(|_| ())
     }
 }
 

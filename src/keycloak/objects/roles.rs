@@ -129,7 +129,12 @@ impl RealmAdmin {
         Ok(found)
     }
 
-    async fn find_client_role(&self, client: &str, role: &str) -> Result<(String, RoleRepresentation), ApiError> {
+    /// The id of a client that is not ours, and one of its roles, both as they are now.
+    pub(in crate::keycloak) async fn find_client_role(
+        &self,
+        client: &str,
+        role: &str,
+    ) -> Result<(String, RoleRepresentation), ApiError> {
         let missing = || ApiError::NotFound { call: format!("role {role} of client {client}") };
         let id = self.find_client(client).await?.ok_or_else(missing)?.reference().id;
         let role = ApiError::none_if_missing(self.get_client_role(&id, role).await)?.ok_or_else(missing)?;

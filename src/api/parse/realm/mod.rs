@@ -2,6 +2,7 @@
 
 mod check;
 mod external;
+mod grantable;
 mod groups;
 mod ldap;
 mod people;
@@ -58,6 +59,7 @@ impl Realm {
         let is_full = self.spec.management == Management::Full;
         desired.adopt = self.spec.adopt;
         self.check_external_audiences(&mut problems);
+        self.check_grantable_roles(&mut problems);
         desired.roles = roles::parse(&self.spec, is_full, &mut problems);
         desired.groups = groups::parse(&self.spec, is_full, &mut problems);
         desired.client_scopes = scopes::parse(&self.spec, is_full, &desired, &mut problems);
